@@ -1,0 +1,17 @@
+"""Exact divergences between many probability distributions, and their clustering in scikit-learn."""
+
+from skdiv._divergence import Divergence, divergences, renyi
+from skdiv.cluster import DivergenceClustering
+from skdiv.pairwise import condensed_divergences, paired_divergences, pairwise_divergences
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Divergence",
+    "DivergenceClustering",
+    "condensed_divergences",
+    "divergences",
+    "paired_divergences",
+    "pairwise_divergences",
+    "renyi",
+]

@@ -1,0 +1,456 @@
+"""The divergences: one frozen record each, and the registry. Whatever else the library knows of them is derived here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skdiv import _terms
+from skdiv._distributions import normalise
+from skdiv._terms import FloatArray, Term
+
+Elementwise = Callable[[FloatArray], FloatArray]
+
+
+def _identity(total: FloatArray) -> FloatArray:
+    return total
+
+
+@dataclass(frozen=True)
+class ProductForm:
+    """A divergence as ``finish(left_term(p).sum() + right_term(q).sum() + sum of left(p) · right(q))``.
+
+    ``factors`` lists the pairs (left, right); all functions act entry by entry and map a bin that the row does not have
+    to 0, so that they may run over the stored entries of a sparse row alone. Right factors that have a pole at q = 0 are
+    made safe by `Divergence.infinite_off_support`. ``power`` and ``conditioning``: the value is that power of a quantity
+    whose rounding error is absolute, of the order of the machine epsilon times ``conditioning``. ``smallest`` says from
+    which entry of q on no factor overflows.
+    """
+
+    factors: tuple[tuple[Elementwise, Elementwise], ...]
+    left_term: Elementwise | None = None
+    right_term: Elementwise | None = None
+    finish: Callable[[FloatArray], FloatArray] = _identity
+    power: float = 1.0
+    conditioning: float = 1.0
+    smallest: Callable[[np.dtype[Any]], float] | None = None
+
+
+@dataclass(frozen=True)
+class MixtureForm:
+    """A divergence as ``finish(½ sum h(p) + ½ sum h(q) − ½ sum h(p + q) + ln 2)``, h(x) = x ln x.
+
+    ``power`` and ``conditioning`` as in `ProductForm`.
+    """
+
+    finish: Callable[[FloatArray], FloatArray] = _identity
+    power: float = 1.0
+    conditioning: float = 1.0
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """A divergence between distributions, with the facts the library relies on.
+
+    Only the first three parameters are needed for a divergence of one's own, which then works wherever a name does.
+    A record is callable on two vectors, so it also serves as ``metric=`` of tools that take a callable.
+
+    Parameters
+    ----------
+    name : str
+        The name, as it appears in messages.
+    term : callable
+        ``term(p, q)``: what one bin adds to the sum. It gets arrays of probabilities that broadcast, and must return
+        0 where p = q = 0. For a result that is accurate between near duplicates it should be non-negative.
+    symmetric : bool
+        Whether D(p ‖ q) = D(q ‖ p). Half of a self-matrix is then computed and mirrored.
+    finish : callable, optional
+        From the sum of terms to the value in nats; the identity by default.
+    metric : bool, default=False
+        Whether the triangle inequality holds.
+    hilbertian : bool, default=False
+        Whether the value is a Euclidean distance between points of some Hilbert space, so that Ward linkage applies.
+    bound : float, default=inf
+        The least upper bound, in nats.
+    base_exponent : float, optional
+        The value in another base is the value in nats / ln(base)**base_exponent: 1 for information, ½ for its root.
+        None: the divergence has no unit, and a base is an error.
+    definition, reference : str
+        The formula and its source, for tables and documentation.
+    aliases : tuple of str
+        Further accepted names.
+    rows : callable, optional
+        ``rows(p, q)``: the values in nats along the last axis, for a divergence whose sum of terms would overflow or
+        cancel; by default ``finish(term(p, q).sum(axis=-1))``.
+    fast : ProductForm or MixtureForm, optional
+        A faster form for matrices. It is exact to a few 1e-15; smaller results are computed again from ``term``.
+
+    Attributes
+    ----------
+    infinite_off_support : bool
+        Whether D(p ‖ q) is infinite as soon as q = 0 where p > 0; read off the term.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdiv import Divergence, divergences, pairwise_divergences
+    >>> kl = divergences()["kl"]
+    >>> round(kl([0.1, 0.4, 0.5], [0.8, 0.15, 0.05], base=2), 3)
+    1.927
+    >>> def term(p, q):
+    ...     return (p - q) ** 2
+    >>> squared_euclidean = Divergence(name="squared_euclidean", term=term, symmetric=True, bound=2.0)
+    >>> pairwise_divergences([[1, 0], [1, 1]], metric=squared_euclidean)
+    array([[0. , 0.5],
+           [0.5, 0. ]])
+    """
+
+    name: str
+    term: Term
+    symmetric: bool
+    finish: Callable[[FloatArray], FloatArray] = _identity
+    metric: bool = False
+    hilbertian: bool = False
+    bound: float = math.inf
+    base_exponent: float | None = None
+    definition: str = ""
+    reference: str = ""
+    aliases: tuple[str, ...] = ()
+    rows: Callable[[FloatArray, FloatArray], FloatArray] | None = None
+    fast: ProductForm | MixtureForm | None = None
+    infinite_off_support: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        if (self.hilbertian and not self.metric) or (self.metric and not self.symmetric):
+            raise ValueError(f"Divergence {self.name!r}: a Hilbertian divergence is a metric, and a metric is symmetric.")
+        with np.errstate(all="ignore"):
+            pole = np.asarray(self.term(np.array([0.5]), np.array([0.0])))
+        object.__setattr__(self, "infinite_off_support", bool(np.isinf(pole).any()))
+        p, q = np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.4, 0.1, 0.2, 0.3])
+        forth, back = self.of_rows(p, q), self.of_rows(q, p)
+        if self.symmetric and not np.isclose(forth, back, rtol=1e-9, atol=1e-12):
+            raise ValueError(
+                f"Divergence {self.name!r} is declared symmetric, but its term gives D(p ‖ q) = {forth} and "
+                f"D(q ‖ p) = {back} for p = {p.tolist()}, q = {q.tolist()}. Pass symmetric=False."
+            )
+
+    def __call__(self, p: ArrayLike, q: ArrayLike, base: float | None = None) -> float:
+        """D(p ‖ q) between two vectors of non-negative weights, each normalised first.
+
+        Parameters
+        ----------
+        p, q : array-like of shape (n_bins,)
+            Probabilities or counts.
+        base : float, optional
+            Base of the logarithm; nats by default.
+
+        Returns
+        -------
+        float
+            The divergence.
+
+        Raises
+        ------
+        ValueError
+            If a vector is not a distribution, the lengths differ, or the divergence has no base.
+        """
+        scale = self.scale(base)
+        vectors = [np.asarray(vector, dtype=np.float64) for vector in (p, q)]
+        if vectors[0].ndim != 1 or vectors[0].shape != vectors[1].shape:
+            raise ValueError(f"p and q must be vectors of one length; got shapes {vectors[0].shape}, {vectors[1].shape}.")
+        p_row, q_row = (
+            normalise(vector[np.newaxis], name=name).dense()
+            for vector, name in zip(vectors, "pq", strict=True)
+        )
+        return float(self.of_rows(p_row, q_row)[0] / scale)
+
+    def of_rows(self, p: FloatArray, q: FloatArray) -> FloatArray:
+        """Values in nats along the last axis of normalised rows, term by term: accurate, if not fast."""
+        values = self.rows(p, q) if self.rows is not None else self.finish(self.term(p, q).sum(axis=-1))
+        return self.capped(values)
+
+    def capped(self, values: FloatArray) -> FloatArray:
+        """The values, with those that rounding has put above the bound put back on it."""
+        if not math.isfinite(self.bound):
+            return values
+        rounding = 64 * float(np.finfo(values.dtype).eps)
+        return np.where((values > self.bound) & (values <= self.bound * (1 + rounding)), self.bound, values)
+
+    def scale(self, base: float | None) -> float:
+        """What a value in nats is divided by to be in units of ``base``."""
+        if base is None:
+            return 1.0
+        if self.base_exponent is None:
+            raise ValueError(f"metric {self.name!r} has no logarithm, so base = {base!r} means nothing; leave it None.")
+        if isinstance(base, bool) or not isinstance(base, (int, float, np.number)) or not 1 < base < math.inf:
+            raise ValueError(f"base = {base!r} must be a finite number above 1 (2 for bits), or None for nats.")
+        return float(math.log(base) ** self.base_exponent)
+
+
+# --- Fast forms ------------------------------------------------------------------------------------------------------
+
+
+def log_or_zero(p: FloatArray) -> FloatArray:
+    """ln p, and 0 for p = 0: bins without mass are accounted for by their support, not by a logarithm."""
+    with np.errstate(divide="ignore"):
+        logs = np.log(p)
+    if logs.min(initial=0) == -np.inf:  # a mask in the ufunc itself would keep it from being vectorised
+        logs[p == 0] = 0
+    return logs
+
+
+def _negated_log(p: FloatArray) -> FloatArray:
+    logs = log_or_zero(p)
+    return np.negative(logs, out=logs)
+
+
+def _negated(p: FloatArray) -> FloatArray:
+    return -p
+
+
+def _entropy_term(p: FloatArray) -> FloatArray:
+    logs = log_or_zero(p)
+    return np.multiply(p, logs, out=logs)
+
+
+def _power(p: FloatArray, exponent: float) -> FloatArray:
+    """p to a power, and 0 for p = 0 whatever the power."""
+    with np.errstate(divide="ignore", over="ignore", under="ignore"):
+        powers: FloatArray = np.power(p, exponent)
+    if exponent < 0 and powers.max(initial=0) == np.inf:
+        powers[p == 0] = 0
+    return powers
+
+
+def _root(total: FloatArray) -> FloatArray:
+    """The root; rounding may have left a zero negative."""
+    return np.sqrt(np.maximum(total, 0))
+
+
+def _root_of_complement(affinity: FloatArray) -> FloatArray:
+    return _root(1 - affinity)
+
+
+def _minus_one(total: FloatArray) -> FloatArray:
+    return total - 1
+
+
+def _log_over(total: FloatArray, divisor: float) -> FloatArray:
+    with np.errstate(divide="ignore"):
+        return np.log(total) / divisor
+
+
+def _entry_that_squares(dtype: np.dtype[Any], power: float = 1.0) -> float:
+    """Entries q from here on keep q**−power finite, and what underflows beside it under one rounding error."""
+    limits = np.finfo(dtype)
+    return float(limits.tiny / limits.eps) ** (1 / power)
+
+
+# --- Divergences that are a logarithm of an affinity -----------------------------------------------------------------
+
+
+def _bhattacharyya_rows(p: FloatArray, q: FloatArray) -> FloatArray:
+    near = _negated_log_complement(_terms.squared_hellinger(p, q).sum(axis=-1))
+    return np.where(near < 1, near, -_terms.log_affinity(p, q, 0.5))
+
+
+def _negated_log_complement(total: FloatArray) -> FloatArray:
+    with np.errstate(divide="ignore"):
+        return -np.log1p(-np.minimum(total, 1))
+
+
+def _renyi_finish(total: FloatArray, alpha: float) -> FloatArray:
+    with np.errstate(divide="ignore"):
+        return np.log1p(np.maximum(alpha * (alpha - 1) * total, -1)) / (alpha - 1)
+
+
+def _renyi_rows(p: FloatArray, q: FloatArray, alpha: float) -> FloatArray:
+    """From the terms while the affinity is near 1, from its logarithm where it is far from it."""
+    near = _renyi_finish(_terms.alpha_divergence(p, q, alpha).sum(axis=-1), alpha)
+    return np.where(near * abs(alpha - 1) < 1, near, _terms.log_affinity(p, q, alpha) / (alpha - 1))
+
+
+def renyi(alpha: float) -> Divergence:
+    """The Rényi divergence of order ``alpha``, in nats: ln(sum p^α q^(1−α)) / (α − 1).
+
+    Parameters
+    ----------
+    alpha : float
+        The order, positive, finite and not 1. As it tends to 1 the divergence tends to ``"kl"``.
+
+    Returns
+    -------
+    Divergence
+        A record that works wherever the name of a divergence does.
+
+    Raises
+    ------
+    ValueError
+        If ``alpha`` is not such a number.
+
+    References
+    ----------
+    T. van Erven and P. Harremoës, "Rényi Divergence and Kullback-Leibler Divergence", IEEE Transactions on Information
+    Theory 60 (2014).
+
+    Examples
+    --------
+    >>> from skdiv import pairwise_divergences, renyi
+    >>> pairwise_divergences([[0.5, 0.5]], [[0.75, 0.25]], metric=renyi(2)).round(4)
+    array([[0.2877]])
+    """
+    alpha = float(alpha)
+    if not 0 < alpha < math.inf or alpha == 1:
+        raise ValueError(f"alpha = {alpha} must be positive, finite and not 1; for the limit at 1 use metric='kl'.")
+    product = ProductForm(
+        factors=((partial(_power, exponent=alpha), partial(_power, exponent=1 - alpha)),),
+        finish=partial(_log_over, divisor=alpha - 1),
+        conditioning=1 / min(1, abs(alpha - 1)),
+        smallest=partial(_entry_that_squares, power=alpha - 1) if alpha > 1 else None,
+    )
+    return Divergence(
+        name=f"renyi({alpha:g})",
+        term=partial(_terms.alpha_divergence, alpha=alpha),
+        symmetric=alpha == 0.5,
+        finish=partial(_renyi_finish, alpha=alpha),
+        base_exponent=1.0,
+        definition=f"ln(sum p^α q^(1−α)) / (α − 1), α = {alpha:g}",
+        reference="Rényi 1961; van Erven & Harremoës 2014",
+        rows=partial(_renyi_rows, alpha=alpha),
+        fast=product,
+    )
+
+
+# --- The registry ----------------------------------------------------------------------------------------------------
+
+_RECORDS = (
+    Divergence(
+        name="kl",
+        term=_terms.kl,
+        symmetric=False,
+        base_exponent=1.0,
+        definition="sum p ln(p/q)",
+        reference="Kullback & Leibler 1951",
+        fast=ProductForm(factors=((_identity, _negated_log),), left_term=_entropy_term),
+    ),
+    Divergence(
+        name="jeffreys",
+        term=_terms.jeffreys,
+        symmetric=True,
+        base_exponent=1.0,
+        definition="KL(p‖q) + KL(q‖p)",
+        reference="Jeffreys 1946",
+        fast=ProductForm(
+            factors=((_identity, _negated_log), (log_or_zero, _negated)), left_term=_entropy_term, right_term=_entropy_term
+        ),
+    ),
+    Divergence(
+        name="js_divergence",
+        term=_terms.jensen_shannon,
+        symmetric=True,
+        bound=math.log(2),
+        base_exponent=1.0,
+        definition="½ KL(p‖m) + ½ KL(q‖m), m = (p + q)/2",
+        reference="Lin 1991",
+        fast=MixtureForm(),
+    ),
+    Divergence(
+        name="js_distance",
+        term=_terms.jensen_shannon,
+        symmetric=True,
+        finish=_root,
+        metric=True,
+        hilbertian=True,
+        bound=math.sqrt(math.log(2)),
+        base_exponent=0.5,
+        definition="√(½ KL(p‖m) + ½ KL(q‖m)), m = (p + q)/2",
+        reference="Endres & Schindelin 2003; Fuglede & Topsøe 2004",
+        aliases=("jensenshannon",),
+        fast=MixtureForm(finish=_root, power=0.5),
+    ),
+    Divergence(
+        name="hellinger",
+        term=_terms.squared_hellinger,
+        symmetric=True,
+        finish=_root,
+        metric=True,
+        hilbertian=True,
+        bound=1.0,
+        definition="√(1 − sum √(pq))",
+        reference="Hellinger 1909",
+        fast=ProductForm(factors=((np.sqrt, np.sqrt),), finish=_root_of_complement, power=0.5),
+    ),
+    Divergence(
+        name="bhattacharyya",
+        term=_terms.squared_hellinger,
+        symmetric=True,
+        finish=_negated_log_complement,
+        base_exponent=1.0,
+        definition="−ln sum √(pq)",
+        reference="Bhattacharyya 1943",
+        rows=_bhattacharyya_rows,
+        fast=ProductForm(factors=((np.sqrt, np.sqrt),), finish=partial(_log_over, divisor=-1)),
+    ),
+    Divergence(
+        name="total_variation",
+        term=_terms.total_variation,
+        symmetric=True,
+        metric=True,
+        bound=1.0,
+        definition="½ sum |p − q|",
+        reference="Levin & Peres 2017",
+    ),
+    Divergence(
+        name="chi2",
+        term=_terms.chi2,
+        symmetric=False,
+        definition="sum (p − q)² / q",
+        reference="Pearson 1900",
+        fast=ProductForm(
+            factors=((np.square, partial(_power, exponent=-1)),), finish=_minus_one, smallest=_entry_that_squares
+        ),
+    ),
+    replace(renyi(2), name="renyi"),
+)
+
+_REGISTRY: Mapping[str, Divergence] = MappingProxyType({record.name: record for record in _RECORDS})
+_ALIASES = {alias: record for record in _RECORDS for alias in record.aliases}
+
+
+def divergences() -> Mapping[str, Divergence]:
+    """The divergences that can be used by name.
+
+    ``"renyi"`` is of order 2; `renyi` makes any other order.
+
+    Returns
+    -------
+    mapping of str to Divergence
+        Read-only, from name to record.
+
+    Examples
+    --------
+    >>> from skdiv import divergences
+    >>> [name for name, record in divergences().items() if record.hilbertian]
+    ['js_distance', 'hellinger']
+    """
+    return _REGISTRY
+
+
+def resolve(metric: str | Divergence) -> Divergence:
+    """The record behind a ``metric`` argument."""
+    if isinstance(metric, Divergence):
+        return metric
+    record = _REGISTRY.get(metric) or _ALIASES.get(metric) if isinstance(metric, str) else None
+    if record is None:
+        raise ValueError(
+            f"Unknown metric {metric!r}. Use one of {sorted([*_REGISTRY, *_ALIASES])}, "
+            "renyi(alpha), or a Divergence of your own."
+        )
+    return record

@@ -1,0 +1,218 @@
+"""Blocks of a divergence matrix with NumPy and SciPy alone: normalised rows in, values in nats out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from skdiv._distributions import Distributions
+from skdiv._divergence import Divergence, Elementwise, MixtureForm, ProductForm, log_or_zero
+from skdiv._terms import FloatArray
+
+_CELL = 65_536  # entries of an elementwise buffer: two of them, 1 MiB, stay in the L2 cache
+_BIN_CHUNK = 512  # bins of a matrix product at a time, so that the transformed rows stay small
+_DENSE_BLOCK = 2**18  # entries of a block of sparse rows made dense
+
+Cell = Callable[[FloatArray, FloatArray], FloatArray]
+
+
+def tile_rows(divergence: Divergence, rows: Distributions) -> int:
+    """How many rows a tile has: by the kind of kernel, the number of bins and the storage alone."""
+    product = isinstance(divergence.fast, ProductForm)
+    most = 768 if product else 128
+    if rows.is_sparse and product or not sp.issparse(rows.values):
+        return most
+    return min(most, max(1, _DENSE_BLOCK // rows.shape[1]))
+
+
+def block(divergence: Divergence, P: Distributions, Q: Distributions, *, same: bool = False) -> FloatArray:
+    """D(P[i] ‖ Q[j]) in nats. ``same``: P and Q are the same rows, and a symmetric result is so to the bit."""
+    form = divergence.fast
+    if isinstance(form, ProductForm):
+        values = _product(divergence, form, P, Q)
+    elif isinstance(form, MixtureForm):
+        values = _mixture(form, P, Q, same=same)
+    else:
+        values = _from_terms(divergence, P, Q)
+    if form is not None:
+        _refine(values, divergence, form, P, Q, same=same)
+    if same and divergence.symmetric:
+        lower = np.tril_indices(len(P), -1)
+        values[lower] = values.T[lower]
+    return divergence.capped(values)
+
+
+def paired(divergence: Divergence, P: Distributions, Q: Distributions) -> FloatArray:
+    """D(P[i] ‖ Q[i]) in nats, term by term, a few rows at a time."""
+    values = np.empty(len(P), dtype=P.dtype)
+    step = max(1, _CELL // P.shape[1])
+    for start in range(0, len(P), step):
+        rows = slice(start, start + step)
+        values[rows] = divergence.of_rows(P[rows].dense(), Q[rows].dense())
+    return values
+
+
+# --- Elementwise ---
+
+
+def _cells(n_left: int, n_right: int, n_bins: int, width: int, *, upper: bool) -> Iterator[tuple[slice, slice, slice]]:
+    """Cut (left rows) × (right rows) × (bins) so that a cell has some `_CELL` entries; ``upper``: only j ≥ i is wanted."""
+    right_step = max(1, min(n_right, _CELL // width))
+    left_step = max(1, min(n_left, _CELL // (width * right_step)))
+    for bin_start in range(0, n_bins, width):
+        bins = slice(bin_start, min(bin_start + width, n_bins))
+        for i in range(0, n_left, left_step):
+            for j in range(i if upper else 0, n_right, right_step):
+                yield slice(i, min(i + left_step, n_left)), slice(j, min(j + right_step, n_right)), bins
+
+
+def _accumulate(
+    cell: Cell, P: FloatArray, Q: FloatArray, *, width: int | None = None, upper: bool = False
+) -> FloatArray:
+    """Sum ``cell(p, q)`` over chunks of bins, p of shape (i, 1, bins) and q of shape (1, j, bins)."""
+    n_bins = P.shape[1]
+    totals = np.zeros((len(P), len(Q)), dtype=P.dtype)
+    for rows, columns, bins in _cells(len(P), len(Q), n_bins, width or min(n_bins, 2048), upper=upper):
+        totals[rows, columns] += cell(P[rows, np.newaxis, bins], Q[np.newaxis, columns, bins])
+    return totals
+
+
+def _from_terms(divergence: Divergence, P: Distributions, Q: Distributions) -> FloatArray:
+    left, right = P.dense(), Q.dense()
+    if divergence.rows is not None:
+        return _accumulate(divergence.rows, left, right, width=P.shape[1])
+    return divergence.finish(_accumulate(lambda p, q: divergence.term(p, q).sum(axis=-1), left, right))
+
+
+def _mixture(form: MixtureForm, P: Distributions, Q: Distributions, *, same: bool) -> FloatArray:
+    """One addition, logarithm and dot product per entry, in buffers that are reused."""
+    left, right = P.dense(), Q.dense()
+    # Less than half a unit in the last place of any entry that counts, and no logarithm of zero is taken.
+    shifted = left + np.finfo(left.dtype).tiny
+    sums, logs = np.empty((2, max(_CELL, min(P.shape[1], 2048))), dtype=left.dtype)
+
+    def cell(p: FloatArray, q: FloatArray) -> FloatArray:
+        shape = (p.shape[0], q.shape[1], p.shape[2])
+        size = shape[0] * shape[1] * shape[2]
+        s, log_s = sums[:size].reshape(shape), logs[:size].reshape(shape)
+        np.add(p, q, out=s)
+        np.log(s, out=log_s)
+        return np.vecdot(s, log_s)
+
+    totals = _accumulate(cell, shifted, right, upper=same)
+    totals *= -0.5
+    totals += 0.5 * _negative_entropy(left)[:, np.newaxis]
+    totals += 0.5 * _negative_entropy(right) + np.log(2).astype(left.dtype)
+    return form.finish(totals)
+
+
+def _negative_entropy(rows: FloatArray) -> FloatArray:
+    return np.vecdot(rows, log_or_zero(rows))
+
+
+# --- Products ---
+
+
+def _product(divergence: Divergence, form: ProductForm, P: Distributions, Q: Distributions) -> FloatArray:
+    left, right = _bin_chunks(P, Q)
+    totals = _sum(
+        _times(_mapped(of_p, p), _mapped(of_q, q))
+        for p, q in zip(left, right, strict=True)
+        for of_p, of_q in form.factors
+    )
+    if form.left_term is not None:
+        totals += _sum(_row_sums(_mapped(form.left_term, p)) for p in left)[:, np.newaxis]
+    if form.right_term is not None:
+        totals += _sum(_row_sums(_mapped(form.right_term, q)) for q in right)
+    if divergence.infinite_off_support:
+        for p, q in zip(left, right, strict=True):
+            totals[_off_support(p, q)] = np.inf
+            if divergence.symmetric:
+                totals[_off_support(q, p).T] = np.inf
+    return form.finish(totals)
+
+
+def _bin_chunks(P: Distributions, Q: Distributions) -> tuple[list[Any], list[Any]]:
+    """Both blocks, a few bins at a time where both are dense."""
+    left, right = (rows.values if rows.is_sparse else rows.dense() for rows in (P, Q))
+    if P.is_sparse or Q.is_sparse:
+        return [left], [right]
+    starts = range(0, P.shape[1], _BIN_CHUNK)
+    return [left[:, k : k + _BIN_CHUNK] for k in starts], [right[:, k : k + _BIN_CHUNK] for k in starts]
+
+
+def _sum(parts: Iterator[FloatArray]) -> FloatArray:
+    """Their sum, in the memory of the first."""
+    total = next(parts)
+    for part in parts:
+        total += part
+    return total
+
+
+def _mapped(function: Elementwise, rows: Any) -> Any:
+    if not sp.issparse(rows):
+        return function(rows)
+    return sp.csr_array((function(rows.data), rows.indices, rows.indptr), shape=rows.shape)
+
+
+def _times(left: Any, right: Any) -> FloatArray:
+    product = left @ right.T
+    return product.toarray() if sp.issparse(product) else product  # type: ignore[no-any-return]
+
+
+def _row_sums(rows: Any) -> FloatArray:
+    return np.asarray(rows.sum(axis=1))
+
+
+def _off_support(p: Any, q: Any) -> NDArray[np.bool_]:
+    """Whether q = 0 in some bin where p > 0."""
+    if not sp.issparse(p) and not sp.issparse(q):
+        if q.min() > 0:
+            return np.zeros((len(p), len(q)), dtype=bool)
+        # A sum of ones and zeros: single precision cannot turn it into zero, and takes half the time.
+        return (p > 0).astype(np.float32) @ (q == 0).astype(np.float32).T > 0
+    p_support, q_support = (_mapped(_indicator, rows) for rows in (p, q))
+    return _times(p_support, q_support) < _row_sums(p_support)[:, np.newaxis]
+
+
+def _indicator(entries: FloatArray) -> FloatArray:
+    return (entries > 0).astype(np.float64)
+
+
+# --- What cancellation would spoil ---
+
+
+def _refine(
+    values: FloatArray, divergence: Divergence, form: ProductForm | MixtureForm, P: Distributions, Q: Distributions,
+    *, same: bool,
+) -> None:  # fmt: skip
+    """Compute again, term by term, the entries whose digits the fast form has lost; on the diagonal D(p ‖ p) = 0."""
+    wanted = values < _refine_below(form, P.dtype)
+    if isinstance(form, ProductForm) and form.smallest is not None:
+        wanted[:, _has_entry_below(form.smallest(Q.dtype), Q)] = True
+    if same:
+        np.fill_diagonal(values, 0)
+        np.fill_diagonal(wanted, False)
+        if divergence.symmetric:
+            wanted = np.triu(wanted)
+    if wanted.any():
+        rows, columns = np.nonzero(wanted)
+        values[rows, columns] = paired(divergence, P[rows], Q[columns])
+
+
+def _refine_below(form: ProductForm | MixtureForm, dtype: np.dtype[Any]) -> float:
+    """The errors of the fast forms, some 1e-15 and 1e-6 nats by dtype, are small beside these."""
+    absolute = 1e-5 if dtype == np.float64 else 1e-2
+    return float((absolute * form.conditioning) ** form.power)
+
+
+def _has_entry_below(smallest: float, rows: Distributions) -> NDArray[np.bool_]:
+    if rows.is_sparse:
+        small = _mapped(lambda entries: (entries < smallest).astype(np.float64), rows.values)
+        return _row_sums(small) > 0
+    entries = rows.dense()
+    return ((entries > 0) & (entries < smallest)).any(axis=1)  # type: ignore[no-any-return]

@@ -1,0 +1,349 @@
+"""Agglomerative clustering of distributions, with prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+from sklearn import get_config
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
+from sklearn.utils import Tags, gen_batches
+from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
+
+from skdiv._distributions import DTYPES, Distributions, normalise
+from skdiv._divergence import Divergence, divergences, resolve
+from skdiv._linkage import (
+    LINKAGES,
+    as_children,
+    condensed_of_precomputed,
+    labels_of,
+    linkage_matrix,
+    refuse_infinite,
+)
+from skdiv._sklearn import HasMethods, Interval, StrOptions, fit_context
+from skdiv._terms import FloatArray
+from skdiv.pairwise import SYMMETRIZATIONS, BlockKernel, as_same_bins, check_symmetrize
+
+
+class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, BaseEstimator):
+    """Agglomerative clustering of probability distributions.
+
+    The distributions (rows of probabilities or counts) are merged step by step, the nearest two clusters first. Unlike
+    `sklearn.cluster.AgglomerativeClustering` it works on divergences, can label new distributions, and merges by Ward's
+    criterion where that is legitimate: on a divergence that is a Euclidean distance in some Hilbert space.
+
+    Parameters
+    ----------
+    n_clusters : int or None, default=2
+        Number of clusters; None if ``distance_threshold`` is given.
+    metric : str or Divergence, default="js_distance"
+        A name from `divergences`, a record, or ``"precomputed"``: X is then a square matrix of distances, and `predict`
+        takes those from new distributions to the fitted ones, of shape (n_new, n_fitted).
+    linkage : {"auto", "average", "complete", "single", "ward"}, default="auto"
+        The distance between clusters. ``"auto"`` is ward where the divergence is Hilbertian, else average. For
+        ``"precomputed"`` it is average; with ward you vouch for a matrix of Euclidean distances.
+    distance_threshold : float, optional
+        Clusters at this distance or farther apart are not merged; ``n_clusters`` must then be None.
+    symmetrize : {"mean", "min", "max"}, default="mean"
+        How the two directions of an asymmetric divergence become one distance.
+    assign : {"member", "centroid"}, default="member"
+        How `transform` and `predict` measure the distance to a cluster: as that to its nearest fitted member, or as the
+        divergence D(x ‖ centre) to its mean distribution, for which no fitted data is kept.
+    base : float, optional
+        Base of the logarithm, 2 for bits; by default nats.
+    pseudocount : float, default=0.0
+        Added to every entry before the rows are normalised.
+    n_jobs : int, optional
+        Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it.
+    memory : str or joblib.Memory, optional
+        Caches the tree, so that another number of clusters costs nothing.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each fitted distribution.
+    n_clusters_ : int
+        Number of clusters found.
+    n_leaves_ : int
+        Number of fitted distributions.
+    children_ : ndarray of shape (n_samples - 1, 2)
+        The nodes merged at each step; node i ≥ n_samples is the result of step i - n_samples.
+    distances_ : ndarray of shape (n_samples - 1,)
+        The distance at which each step merges.
+    linkage_matrix_ : ndarray of shape (n_samples - 1, 4)
+        The tree as `scipy.cluster.hierarchy` has it, ready for its ``dendrogram``.
+    linkage_ : str
+        The linkage used: what ``"auto"`` stands for.
+    cluster_centers_ : ndarray of shape (n_clusters, n_bins)
+        The mean distribution c of each cluster, which minimises sum KL(p_i ‖ c); absent for ``"precomputed"``.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if X has names that are all strings.
+
+    See Also
+    --------
+    pairwise_divergences : The matrix it works on.
+    sklearn.cluster.AgglomerativeClustering : For Euclidean data; the same trees on a precomputed matrix.
+
+    References
+    ----------
+    J. H. Ward, "Hierarchical Grouping to Optimize an Objective Function", JASA 58 (1963).
+    D. M. Endres and J. E. Schindelin, "A new metric for probability distributions", IEEE Transactions on Information
+    Theory 49 (2003).
+    A. Banerjee et al., "Clustering with Bregman Divergences", JMLR 6 (2005), for the mean as the centre.
+
+    Examples
+    --------
+    >>> from skdiv import DivergenceClustering
+    >>> X = [[8, 1, 1], [7, 2, 1], [1, 1, 8], [0, 2, 8]]
+    >>> clustering = DivergenceClustering(n_clusters=2).fit(X)
+    >>> clustering.labels_
+    array([1, 1, 0, 0])
+    >>> clustering.predict([[9, 1, 0], [0, 0, 5]])
+    array([1, 0])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
+        "metric": [str, Divergence],
+        "linkage": [StrOptions({"auto", *LINKAGES})],
+        "distance_threshold": [Interval(Real, 0, None, closed="left"), None],
+        "symmetrize": [StrOptions(set(SYMMETRIZATIONS))],
+        "assign": [StrOptions({"member", "centroid"})],
+        "base": [Interval(Real, 1, None, closed="neither"), None],
+        "pseudocount": [Interval(Real, 0, None, closed="left")],
+        "n_jobs": [Integral, None],
+        "memory": [str, HasMethods("cache"), None],
+    }
+
+    def __init__(
+        self,
+        n_clusters: int | None = 2,
+        *,
+        metric: str | Divergence = "js_distance",
+        linkage: str = "auto",
+        distance_threshold: float | None = None,
+        symmetrize: str = "mean",
+        assign: str = "member",
+        base: float | None = None,
+        pseudocount: float = 0.0,
+        n_jobs: int | None = None,
+        memory: Any = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.metric = metric
+        self.linkage = linkage
+        self.distance_threshold = distance_threshold
+        self.symmetrize = symmetrize
+        self.assign = assign
+        self.base = base
+        self.pseudocount = pseudocount
+        self.n_jobs = n_jobs
+        self.memory = memory
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: None = None) -> Self:
+        """Build the tree of the distributions in X and cut it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_bins)
+            Probabilities or counts; a square matrix of distances if ``metric="precomputed"``.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        DivergenceClustering
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a row is not a distribution, a distance is infinite, a precomputed matrix is not one of distances, or the
+            parameters do not fit together, as ward on a divergence that is not Hilbertian.
+        """
+        self._check_combination()
+        X = self._validated(X, reset=True)
+        n_samples = X.shape[0]
+        if self.n_clusters is not None and self.n_clusters > n_samples:
+            raise ValueError(f"n_clusters = {self.n_clusters} is more than the {n_samples} rows of X.")
+        rows = None if self._is_precomputed else normalise(X, pseudocount=self.pseudocount)
+        self._store_tree(self._tree(X, rows), n_samples)
+        self._store_clusters(rows)
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[np.intp]:
+        """The nearest cluster of each row of X, by the distance that `transform` returns.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_new, n_bins)
+            Probabilities or counts; distances of shape (n_new, n_fitted) if ``metric="precomputed"``.
+
+        Returns
+        -------
+        ndarray of shape (n_new,)
+            Labels. With ``assign="member"`` those of the fitted distributions are ``labels_`` again.
+        """
+        X = self._validated(X, reset=False)
+        labels = np.empty(X.shape[0], dtype=np.intp)
+        for batch, distances in self._to_clusters(X):
+            labels[batch] = distances.argmin(axis=1)
+        return labels
+
+    def transform(self, X: ArrayLike) -> FloatArray:
+        """The distance of each row of X to each cluster.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_new, n_bins)
+            Probabilities or counts; distances of shape (n_new, n_fitted) if ``metric="precomputed"``.
+
+        Returns
+        -------
+        ndarray of shape (n_new, n_clusters)
+            To the nearest fitted member, or with ``assign="centroid"`` the divergence D(x ‖ centre), in nats unless
+            ``base`` is given.
+        """
+        X = self._validated(X, reset=False)
+        out = np.empty((X.shape[0], self.n_clusters_), dtype=np.result_type(X.dtype, self._dtype))
+        for batch, distances in self._to_clusters(X):
+            out[batch] = distances
+        return out
+
+    # --- Parameters and input ---
+
+    @property
+    def _is_precomputed(self) -> bool:
+        return isinstance(self.metric, str) and self.metric == "precomputed"
+
+    def _check_combination(self) -> None:
+        """Refuse parameters that do not fit together, before anything is computed."""
+        if (self.n_clusters is None) == (self.distance_threshold is None):
+            raise ValueError(
+                "Exactly one of n_clusters and distance_threshold has to be set, and the other must be None; got "
+                f"n_clusters = {self.n_clusters} and distance_threshold = {self.distance_threshold}."
+            )
+        if self._is_precomputed:
+            for name, default in (("assign", "member"), ("base", None), ("pseudocount", 0)):
+                if getattr(self, name) != default:
+                    raise ValueError(
+                        f"{name} = {getattr(self, name)!r} needs the distributions, which metric='precomputed' does not have."
+                    )
+            return
+        divergence = resolve(self.metric)
+        divergence.scale(self.base)
+        if self.linkage == "ward" and not divergence.hilbertian:
+            legal = ", ".join(repr(name) for name, record in divergences().items() if record.hilbertian)
+            raise ValueError(
+                f"linkage='ward' minimises a Euclidean variance, and metric {divergence.name!r} is not a Euclidean distance in "
+                f"any Hilbert space. Use one of the metrics {legal}, or linkage='average', 'complete' or 'single'."
+            )
+
+    def _kernel(self) -> BlockKernel:
+        """The distance between two distributions."""
+        divergence = resolve(self.metric)
+        return BlockKernel(divergence, divergence.scale(self.base), check_symmetrize(divergence, self.symmetrize))
+
+    def _validated(self, X: ArrayLike, *, reset: bool) -> Any:
+        """X as a float array or CSR matrix, checked against the fitted columns; its entries are checked by `normalise`."""
+        if not reset:
+            check_is_fitted(self)
+        return validate_data(
+            self,
+            X,
+            reset=reset,
+            accept_sparse=False if self._is_precomputed else "csr",
+            dtype=DTYPES,
+            ensure_all_finite=self._is_precomputed and not reset,
+            ensure_non_negative=self._is_precomputed and not reset,
+            ensure_min_samples=2 if reset else 1,
+        )
+
+    # --- Fitting ---
+
+    def _tree(self, X: Any, rows: Distributions | None) -> FloatArray:
+        if rows is None:
+            self.linkage_ = "average" if self.linkage == "auto" else self.linkage
+            return linkage_matrix(condensed_of_precomputed(X), self.linkage_)
+        hilbertian = resolve(self.metric).hilbertian
+        self.linkage_ = ("ward" if hilbertian else "average") if self.linkage == "auto" else self.linkage
+        build = check_memory(self.memory).cache(_tree_of_rows, ignore=["n_jobs"])
+        tree: FloatArray = build(rows, self._kernel(), self.linkage_, n_jobs=self.n_jobs)
+        return tree
+
+    def _store_tree(self, tree: FloatArray, n_samples: int) -> None:
+        self.linkage_matrix_ = tree
+        self.n_leaves_ = n_samples
+        self.children_ = as_children(tree)
+        self.distances_ = tree[:, 2]
+        if self.distance_threshold is None:
+            self.n_clusters_ = int(self.n_clusters)  # type: ignore[arg-type]
+        else:
+            self.n_clusters_ = int(np.count_nonzero(self.distances_ >= self.distance_threshold)) + 1
+        self.labels_ = labels_of(tree, self.n_clusters_)
+
+    def _store_clusters(self, rows: Distributions | None) -> None:
+        """Keep what prediction needs: the members sorted by cluster, or the centres alone."""
+        order = np.argsort(self.labels_, kind="stable")
+        self._member_starts = np.searchsorted(self.labels_[order], np.arange(self.n_clusters_))
+        self._member_order = order
+        self._n_features_out = self.n_clusters_
+        self._dtype = np.dtype(np.float32) if rows is None else rows.dtype
+        if rows is not None:
+            self.cluster_centers_ = _means(rows, self.labels_, self.n_clusters_)
+            self._targets = rows[order] if self.assign == "member" else Distributions(self.cluster_centers_)
+
+    # --- Prediction ---
+
+    def _to_clusters(self, X: Any) -> Iterator[tuple[slice, FloatArray]]:
+        """Distances to the clusters, of as many rows at a time as scikit-learn's ``working_memory`` has room for."""
+        n_targets = self.n_leaves_ if self._is_precomputed else len(self._targets)
+        size = max(1, int(get_config()["working_memory"] * 2**20) // (8 * n_targets))
+        rows = None if self._is_precomputed else normalise(X, pseudocount=self.pseudocount)
+        for batch in gen_batches(X.shape[0], size):
+            yield batch, self._batch_to_clusters(X[batch][:, self._member_order] if rows is None else rows[batch])
+
+    def _batch_to_clusters(self, batch: Any) -> FloatArray:
+        if self._is_precomputed:
+            distances = batch
+        else:
+            P, targets = as_same_bins(batch, self._targets)
+            kernel = self._kernel()
+            if self.assign == "centroid":
+                kernel = BlockKernel(kernel.divergence, kernel.scale)
+            distances = kernel.matrix(P, targets, n_jobs=self.n_jobs)
+        if self.assign == "centroid":
+            return distances
+        return np.minimum.reduceat(distances, self._member_starts, axis=1)  # type: ignore[no-any-return]
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = self._is_precomputed
+        tags.input_tags.positive_only = True
+        tags.input_tags.sparse = not self._is_precomputed
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _tree_of_rows(rows: Distributions, kernel: BlockKernel, linkage: str, n_jobs: int | None) -> FloatArray:
+    condensed = kernel.condensed(rows, n_jobs=n_jobs)
+    refuse_infinite(condensed, len(rows), kernel.divergence.name)
+    return linkage_matrix(condensed, linkage)
+
+
+def _means(rows: Distributions, labels: NDArray[np.intp], n_clusters: int) -> FloatArray:
+    """The mean distribution of each cluster."""
+    sizes = np.bincount(labels, minlength=n_clusters)
+    n = len(labels)
+    weights = (1 / sizes[labels]).astype(rows.dtype)
+    membership = sp.csr_array((weights, (labels, np.arange(n))), shape=(n_clusters, n))
+    means = membership @ rows.values
+    means = means.toarray() if sp.issparse(means) else means
+    return means if rows.background is None else means + membership @ rows.background
