@@ -25,8 +25,11 @@ def blas_threads() -> int:
 
 
 class _OneBlasThread:
-    """A re-entrant context. The limit holds for the process, so the first to enter sets it and the last to leave lifts it;
-    limits that nest by themselves would, entered from several threads, restore in the wrong order."""
+    """A context that may be entered again, and from several threads.
+
+    The limit holds for the process, so the first to enter sets it and the last to leave lifts it; limits that nest by
+    themselves would be restored in the wrong order.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()

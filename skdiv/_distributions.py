@@ -1,10 +1,10 @@
-"""From what a user passes to validated, normalised rows. Nothing is dropped, clipped or smoothed, and nothing modified."""
+"""From what a user passes to validated, normalised rows. Nothing is dropped, clipped, smoothed or modified."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array, check_scalar
 
 from skdiv._terms import FloatArray
+
+MatrixLike: TypeAlias = ArrayLike | sp.sparray | sp.spmatrix  # what a user may pass; frames are array-like
+Matrix: TypeAlias = Any  # a float array, or CSR, which has no static type
 
 DTYPES = (np.float64, np.float32)
 
@@ -23,16 +26,18 @@ class Distributions:
     A pseudocount keeps CSR rows sparse: ``background``, of shape (n, 1), is what it puts into *every* entry of a row.
     """
 
-    values: FloatArray | sp.csr_array
+    values: Matrix
     background: FloatArray | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Numbers of distributions and of bins."""
         n_distributions, n_bins = self.values.shape
         return n_distributions, n_bins
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """float64 or float32."""
         return np.dtype(self.values.dtype)
 
     @property
@@ -56,9 +61,7 @@ class Distributions:
 
     def dense(self) -> FloatArray:
         """The rows as an array; the array itself if it is one."""
-        if not sp.issparse(self.values):
-            return self.values
-        array: FloatArray = self.values.toarray()
+        array: FloatArray = self.values.toarray() if sp.issparse(self.values) else self.values
         if self.background is not None:
             array += self.background
         return array
@@ -72,23 +75,23 @@ def check_pseudocount(pseudocount: float) -> float:
     return float(value)
 
 
-def as_distributions(X: ArrayLike, *, pseudocount: float = 0.0, name: str = "X") -> Distributions:
+def as_distributions(X: MatrixLike, *, pseudocount: float = 0.0, name: str = "X") -> Distributions:
     """Check a user's array-like, sparse matrix or frame and normalise its rows."""
     _refuse_non_real(X, name)
     array = check_array(X, accept_sparse="csr", dtype=DTYPES, ensure_all_finite=False, input_name=name)
     return normalise(array, pseudocount=pseudocount, name=name)
 
 
-def normalise(X: FloatArray | sp.spmatrix, *, pseudocount: float = 0.0, name: str = "X") -> Distributions:
+def normalise(X: Matrix, *, pseudocount: float = 0.0, name: str = "X") -> Distributions:
     """Divide each row of a float array or CSR matrix by its sum, after adding ``pseudocount`` to every entry."""
     if sp.issparse(X):
         return _normalise_sparse(X, pseudocount, name)
-    if X.size and not X.min() >= 0 or not np.isfinite(X.max(initial=0)):
+    if not X.min(initial=0) >= 0 or not np.isfinite(X.max(initial=0)):
         _refuse_entries(X, name)
     weights = X + X.dtype.type(pseudocount) if pseudocount else X
     with np.errstate(over="ignore"):
         totals = weights.sum(axis=1, dtype=np.float64, keepdims=True)
-    if not np.isfinite(totals).all():  # entries near the largest float: their sum overflows, that of their ratios does not
+    if not np.isfinite(totals).all():  # a sum of entries near the largest float overflows, one of their ratios does not
         largest = weights.max(axis=1, keepdims=True)
         weights = weights / np.where(largest > 0, largest, 1)
         totals = weights.sum(axis=1, dtype=np.float64, keepdims=True)
@@ -97,7 +100,7 @@ def normalise(X: FloatArray | sp.spmatrix, *, pseudocount: float = 0.0, name: st
         return Distributions(np.divide(weights, totals, order="C").astype(X.dtype, copy=False))
 
 
-def _normalise_sparse(X: sp.spmatrix, pseudocount: float, name: str) -> Distributions:
+def _normalise_sparse(X: Matrix, pseudocount: float, name: str) -> Distributions:
     rows = sp.csr_array(X)  # shares its arrays with X
     if not rows.has_canonical_format or not rows.data.all():
         rows = rows.copy()
@@ -105,7 +108,7 @@ def _normalise_sparse(X: sp.spmatrix, pseudocount: float, name: str) -> Distribu
         rows.eliminate_zeros()
     if rows.nnz and (not rows.data.min() >= 0 or not np.isfinite(rows.data.max())):
         _refuse_entries(rows, name)
-    n_distributions, n_bins = rows.shape
+    n_bins = rows.shape[1]
     lengths = np.diff(rows.indptr)
     data = rows.data.astype(np.float64, copy=False)
     with np.errstate(over="ignore"):
@@ -131,27 +134,28 @@ def _row_sums(data: FloatArray, indptr: NDArray[np.integer[Any]]) -> FloatArray:
     return sums
 
 
-def _refuse_non_real(X: ArrayLike, name: str) -> None:
+def _refuse_non_real(X: MatrixLike, name: str) -> None:
     """Complex numbers, and objects that only might be numbers, have no place in a distribution."""
-    dtype = getattr(X, "dtype", None)
-    is_frame = hasattr(X, "columns")
-    array = X if sp.issparse(X) or isinstance(dtype, np.dtype) else np.asarray(X)
-    if is_frame or array.dtype.kind in "fiub":
+    if hasattr(X, "columns"):  # a frame: its columns' own types are check_array's business
         return
-    if array.ndim != 2 or sp.issparse(array) or array.size == 0:
-        raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}; convert it with astype(float).")
-    numbers = array.dtype.kind == "O" and [isinstance(entry, Real) for entry in array.flat]
-    row, column = np.unravel_index(numbers.index(False) if numbers and not all(numbers) else 0, array.shape)
+    array: Matrix = X if sp.issparse(X) else np.asarray(X)
+    if array.dtype.kind in "fiub":
+        return
+    entry = ""
+    if array.ndim == 2 and array.size and not sp.issparse(array):
+        is_number = [isinstance(value, Real) for value in array.flat]
+        row, column = np.unravel_index(np.argmin(is_number), array.shape)
+        entry = f": {name}[{row}, {column}] = {array[row, column]!r}"
     raise TypeError(
-        f"{name} must hold real numbers, but its dtype is {array.dtype}: {name}[{row}, {column}] = "
-        f"{array[row, column]!r}. Convert it first, for instance with {name}.astype(float)."
+        f"{name} must hold real numbers, but its dtype is {array.dtype}{entry}. "
+        f"Convert it first, for instance with {name}.astype(float)."
     )
 
 
-def _refuse_entries(X: FloatArray | sp.csr_array, name: str) -> NoReturn:
+def _refuse_entries(X: Matrix, name: str) -> NoReturn:
     """Name the first entry that is NaN, infinite or negative."""
     data = X.data if sp.issparse(X) else X
-    position = np.argmin((data >= 0) & np.isfinite(data))
+    position = int(np.argmin((data >= 0) & np.isfinite(data)))
     if sp.issparse(X):
         row, column = np.searchsorted(X.indptr, position, side="right") - 1, X.indices[position]
     else:
@@ -160,7 +164,7 @@ def _refuse_entries(X: FloatArray | sp.csr_array, name: str) -> NoReturn:
     entry = f"{name}[{row}, {column}] = {value}"
     if np.isnan(value):
         raise ValueError(
-            f"Input {name} contains NaN: {entry}. A bin without observations is 0; drop or impute rows with unknown bins."
+            f"Input {name} contains NaN: {entry}. An empty bin is 0; drop or impute a row with unknown bins."
         )
     if np.isinf(value):
         raise ValueError(f"Input {name} contains inf or -inf: {entry}. Weights must be finite.")

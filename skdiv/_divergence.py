@@ -1,4 +1,4 @@
-"""The divergences: one frozen record each, and the registry. Whatever else the library knows of them is derived here."""
+"""The divergences: one frozen record each, and the registry. All else that is known of them is derived from it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,10 @@ def _identity(total: FloatArray) -> FloatArray:
 class ProductForm:
     """A divergence as ``finish(left_term(p).sum() + right_term(q).sum() + sum of left(p) · right(q))``.
 
-    ``factors`` lists the pairs (left, right); all functions act entry by entry and map a bin that the row does not have
-    to 0, so that they may run over the stored entries of a sparse row alone. Right factors that have a pole at q = 0 are
-    made safe by `Divergence.infinite_off_support`. ``power`` and ``conditioning``: the value is that power of a quantity
-    whose rounding error is absolute, of the order of the machine epsilon times ``conditioning``. ``smallest`` says from
-    which entry of q on no factor overflows.
+    ``factors`` lists the pairs (left, right). All functions act entry by entry and map 0 to 0, so they may run over the
+    stored entries of a sparse row alone; a pole at q = 0 is the business of `Divergence.infinite_off_support`.
+    ``power`` and ``conditioning``: the value is that power of a quantity whose rounding error is absolute, of the order
+    of the machine epsilon times ``conditioning``. ``smallest`` says from which entry of q on no factor overflows.
     """
 
     factors: tuple[tuple[Elementwise, Elementwise], ...]
@@ -129,7 +128,7 @@ class Divergence:
 
     def __post_init__(self) -> None:
         if (self.hilbertian and not self.metric) or (self.metric and not self.symmetric):
-            raise ValueError(f"Divergence {self.name!r}: a Hilbertian divergence is a metric, and a metric is symmetric.")
+            raise ValueError(f"Divergence {self.name!r}: what is Hilbertian is a metric, and a metric is symmetric.")
         with np.errstate(all="ignore"):
             pole = np.asarray(self.term(np.array([0.5]), np.array([0.0])))
         object.__setattr__(self, "infinite_off_support", bool(np.isinf(pole).any()))
@@ -164,10 +163,10 @@ class Divergence:
         scale = self.scale(base)
         vectors = [np.asarray(vector, dtype=np.float64) for vector in (p, q)]
         if vectors[0].ndim != 1 or vectors[0].shape != vectors[1].shape:
-            raise ValueError(f"p and q must be vectors of one length; got shapes {vectors[0].shape}, {vectors[1].shape}.")
+            shapes = f"{vectors[0].shape} and {vectors[1].shape}"
+            raise ValueError(f"p and q must be vectors of one length, but their shapes are {shapes}.")
         p_row, q_row = (
-            normalise(vector[np.newaxis], name=name).dense()
-            for vector, name in zip(vectors, "pq", strict=True)
+            normalise(vector[np.newaxis], name=name).dense() for vector, name in zip(vectors, "pq", strict=True)
         )
         return float(self.of_rows(p_row, q_row)[0] / scale)
 
@@ -188,7 +187,7 @@ class Divergence:
         if base is None:
             return 1.0
         if self.base_exponent is None:
-            raise ValueError(f"metric {self.name!r} has no logarithm, so base = {base!r} means nothing; leave it None.")
+            raise ValueError(f"metric {self.name!r} has no logarithm, so base = {base!r} means nothing; leave it out.")
         if isinstance(base, bool) or not isinstance(base, (int, float, np.number)) or not 1 < base < math.inf:
             raise ValueError(f"base = {base!r} must be a finite number above 1 (2 for bits), or None for nats.")
         return float(math.log(base) ** self.base_exponent)
@@ -250,7 +249,7 @@ def _log_over(total: FloatArray, divisor: float) -> FloatArray:
 def _entry_that_squares(dtype: np.dtype[Any], power: float = 1.0) -> float:
     """Entries q from here on keep q**−power finite, and what underflows beside it under one rounding error."""
     limits = np.finfo(dtype)
-    return float(limits.tiny / limits.eps) ** (1 / power)
+    return float(float(limits.tiny / limits.eps) ** (1 / power))
 
 
 # --- Divergences that are a logarithm of an affinity -----------------------------------------------------------------
@@ -258,7 +257,8 @@ def _entry_that_squares(dtype: np.dtype[Any], power: float = 1.0) -> float:
 
 def _bhattacharyya_rows(p: FloatArray, q: FloatArray) -> FloatArray:
     near = _negated_log_complement(_terms.squared_hellinger(p, q).sum(axis=-1))
-    return np.where(near < 1, near, -_terms.log_affinity(p, q, 0.5))
+    values: FloatArray = np.where(near < 1, near, -_terms.log_affinity(p, q, 0.5))
+    return values
 
 
 def _negated_log_complement(total: FloatArray) -> FloatArray:
@@ -348,7 +348,9 @@ _RECORDS = (
         definition="KL(p‖q) + KL(q‖p)",
         reference="Jeffreys 1946",
         fast=ProductForm(
-            factors=((_identity, _negated_log), (log_or_zero, _negated)), left_term=_entropy_term, right_term=_entropy_term
+            factors=((_identity, _negated_log), (log_or_zero, _negated)),
+            left_term=_entropy_term,
+            right_term=_entropy_term,
         ),
     ),
     Divergence(

@@ -22,7 +22,7 @@ def linkage_matrix(condensed: FloatArray, linkage: str) -> FloatArray:
 
 
 def labels_of(tree: FloatArray, n_clusters: int) -> NDArray[np.intp]:
-    """Labels of the leaves when the last ``n_clusters`` − 1 merges are undone, numbered as scikit-learn numbers them."""
+    """Labels of the leaves when the last ``n_clusters`` − 1 merges are undone, numbered as in scikit-learn."""
     labels: NDArray[np.intp] = cut_tree(n_clusters, tree[:, :2].astype(np.intp), len(tree) + 1)
     return labels
 
@@ -33,8 +33,8 @@ def refuse_infinite(condensed: FloatArray, n: int, metric: str) -> None:
     if infinite.any():
         i, j = condensed_position(int(infinite.argmax()), n)
         raise ValueError(
-            f"metric {metric!r} is infinite between X[{i}] and X[{j}], whose supports differ, and a tree cannot be built on "
-            "infinite distances. Pass a pseudocount, or choose a bounded metric such as 'js_distance'."
+            f"metric {metric!r} is infinite between X[{i}] and X[{j}], whose supports differ, and no tree can be built "
+            "on infinite distances. Pass a pseudocount, or choose a bounded metric such as 'js_distance'."
         )
 
 
@@ -53,7 +53,7 @@ def condensed_of_precomputed(D: FloatArray) -> FloatArray:
     _refuse_entries(D)
     n = len(D)
     if D.shape != (n, n):
-        raise ValueError(f"A precomputed X must be square, with a row and a column for each distribution; got {D.shape}.")
+        raise ValueError(f"A precomputed X must be square, a row and a column for each distribution; got {D.shape}.")
     tolerance = float(np.sqrt(np.finfo(D.dtype).eps)) * float(D.max())
     diagonal = np.abs(np.diagonal(D))
     if (diagonal > tolerance).any():
@@ -79,12 +79,10 @@ def _refuse_entries(D: FloatArray) -> None:
         bad = ~(np.isfinite(row) & (row >= 0))
         if bad.any():
             j = int(bad.argmax())
-            problem = (
-                "contains NaN" if np.isnan(row[j]) else "contains inf" if np.isinf(row[j]) else "contains negative distances"
-            )
+            kind = "Negative values in data" if row[j] < 0 and np.isfinite(row[j]) else "NaN or inf"
             raise ValueError(
-                f"Precomputed X {problem}: X[{i}, {j}] = {row[j]}. (Negative values in data passed to X, NaN and inf are no "
-                "distances; a pseudocount or a bounded divergence keeps a matrix finite.)"
+                f"{kind} passed to X: precomputed X[{i}, {j}] = {row[j]}. Distances are finite and not negative; "
+                "a pseudocount or a bounded divergence keeps them finite."
             )
 
 

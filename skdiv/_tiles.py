@@ -1,7 +1,7 @@
 """How a matrix is cut into tiles, how the tiles are run, and how they are put together.
 
-A tile is a pure function of two blocks of rows and returns its block, which the parent puts in place: the same code runs on
-threads, processes and clusters, where a write into a shared array would be lost. The cut depends on shapes and dtype
+A tile is a pure function of two blocks of rows and returns its block, which the parent puts in place: so the same code
+runs on threads, processes and clusters, where a write into a shared array would be lost. The cut depends on shapes and dtype
 alone, so the result is the same to the bit for any number of workers.
 """
 
@@ -13,7 +13,6 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 

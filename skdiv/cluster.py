@@ -8,13 +8,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils import Tags, gen_batches
 from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
 
-from skdiv._distributions import DTYPES, Distributions, normalise
+from skdiv._distributions import DTYPES, Distributions, MatrixLike, normalise
 from skdiv._divergence import Divergence, divergences, resolve
 from skdiv._linkage import (
     LINKAGES,
@@ -147,7 +147,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         self.memory = memory
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: ArrayLike, y: None = None) -> Self:
+    def fit(self, X: MatrixLike, y: None = None) -> Self:  # noqa: ARG002
         """Build the tree of the distributions in X and cut it.
 
         Parameters
@@ -169,16 +169,16 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             parameters do not fit together, as ward on a divergence that is not Hilbertian.
         """
         self._check_combination()
-        X = self._validated(X, reset=True)
-        n_samples = X.shape[0]
+        validated = self._validated(X, reset=True)
+        n_samples = validated.shape[0]
         if self.n_clusters is not None and self.n_clusters > n_samples:
             raise ValueError(f"n_clusters = {self.n_clusters} is more than the {n_samples} rows of X.")
-        rows = None if self._is_precomputed else normalise(X, pseudocount=self.pseudocount)
-        self._store_tree(self._tree(X, rows), n_samples)
+        rows = None if self._is_precomputed else normalise(validated, pseudocount=self.pseudocount)
+        self._store_tree(self._tree(validated, rows), n_samples)
         self._store_clusters(rows)
         return self
 
-    def predict(self, X: ArrayLike) -> NDArray[np.intp]:
+    def predict(self, X: MatrixLike) -> NDArray[np.intp]:
         """The nearest cluster of each row of X, by the distance that `transform` returns.
 
         Parameters
@@ -191,13 +191,13 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         ndarray of shape (n_new,)
             Labels. With ``assign="member"`` those of the fitted distributions are ``labels_`` again.
         """
-        X = self._validated(X, reset=False)
-        labels = np.empty(X.shape[0], dtype=np.intp)
-        for batch, distances in self._to_clusters(X):
+        validated = self._validated(X, reset=False)
+        labels = np.empty(validated.shape[0], dtype=np.intp)
+        for batch, distances in self._to_clusters(validated):
             labels[batch] = distances.argmin(axis=1)
         return labels
 
-    def transform(self, X: ArrayLike) -> FloatArray:
+    def transform(self, X: MatrixLike) -> FloatArray:
         """The distance of each row of X to each cluster.
 
         Parameters
@@ -211,9 +211,10 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             To the nearest fitted member, or with ``assign="centroid"`` the divergence D(x ‖ centre), in nats unless
             ``base`` is given.
         """
-        X = self._validated(X, reset=False)
-        out = np.empty((X.shape[0], self.n_clusters_), dtype=np.result_type(X.dtype, self._dtype))
-        for batch, distances in self._to_clusters(X):
+        validated = self._validated(X, reset=False)
+        dtype = np.result_type(validated.dtype, self._dtype)
+        out = np.empty((validated.shape[0], self.n_clusters_), dtype=dtype)
+        for batch, distances in self._to_clusters(validated):
             out[batch] = distances
         return out
 
@@ -234,7 +235,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             for name, default in (("assign", "member"), ("base", None), ("pseudocount", 0)):
                 if getattr(self, name) != default:
                     raise ValueError(
-                        f"{name} = {getattr(self, name)!r} needs the distributions, which metric='precomputed' does not have."
+                        f"{name} = {getattr(self, name)!r} needs the distributions; metric='precomputed' has none."
                     )
             return
         divergence = resolve(self.metric)
@@ -242,17 +243,18 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         if self.linkage == "ward" and not divergence.hilbertian:
             legal = ", ".join(repr(name) for name, record in divergences().items() if record.hilbertian)
             raise ValueError(
-                f"linkage='ward' minimises a Euclidean variance, and metric {divergence.name!r} is not a Euclidean distance in "
-                f"any Hilbert space. Use one of the metrics {legal}, or linkage='average', 'complete' or 'single'."
+                f"linkage='ward' minimises a Euclidean variance, and metric {divergence.name!r} is not a Euclidean "
+                f"distance in any Hilbert space. Use metric {legal}, or linkage='average', 'complete' or 'single'."
             )
 
     def _kernel(self) -> BlockKernel:
         """The distance between two distributions."""
         divergence = resolve(self.metric)
-        return BlockKernel(divergence, divergence.scale(self.base), check_symmetrize(divergence, self.symmetrize))
+        symmetrize = check_symmetrize(divergence, self.symmetrize)
+        return BlockKernel(divergence, divergence.scale(self.base), symmetrize)
 
-    def _validated(self, X: ArrayLike, *, reset: bool) -> Any:
-        """X as a float array or CSR matrix, checked against the fitted columns; its entries are checked by `normalise`."""
+    def _validated(self, X: MatrixLike, *, reset: bool) -> Any:
+        """X as a float array or CSR matrix, checked against the fitted columns; `normalise` checks its entries."""
         if not reset:
             check_is_fitted(self)
         return validate_data(
@@ -311,6 +313,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             yield batch, self._batch_to_clusters(X[batch][:, self._member_order] if rows is None else rows[batch])
 
     def _batch_to_clusters(self, batch: Any) -> FloatArray:
+        distances: FloatArray
         if self._is_precomputed:
             distances = batch
         else:
@@ -321,7 +324,8 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             distances = kernel.matrix(P, targets, n_jobs=self.n_jobs)
         if self.assign == "centroid":
             return distances
-        return np.minimum.reduceat(distances, self._member_starts, axis=1)  # type: ignore[no-any-return]
+        nearest: FloatArray = np.minimum.reduceat(distances, self._member_starts, axis=1)
+        return nearest
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -345,5 +349,5 @@ def _means(rows: Distributions, labels: NDArray[np.intp], n_clusters: int) -> Fl
     weights = (1 / sizes[labels]).astype(rows.dtype)
     membership = sp.csr_array((weights, (labels, np.arange(n))), shape=(n_clusters, n))
     means = membership @ rows.values
-    means = means.toarray() if sp.issparse(means) else means
-    return means if rows.background is None else means + membership @ rows.background
+    dense: FloatArray = means.toarray() if sp.issparse(means) else means
+    return dense if rows.background is None else dense + membership @ rows.background

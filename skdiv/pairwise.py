@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from skdiv._distributions import Distributions, as_distributions, check_pseudocount
+from skdiv._distributions import Distributions, MatrixLike, as_distributions, check_pseudocount
 from skdiv._divergence import Divergence, ProductForm, resolve
 from skdiv._kernels import numpy as kernel
 from skdiv._terms import FloatArray
@@ -28,9 +27,11 @@ class BlockKernel:
 
     @property
     def symmetric(self) -> bool:
+        """Whether a matrix of rows with themselves is."""
         return self.divergence.symmetric or self.symmetrize is not None
 
     def __call__(self, P: Distributions, Q: Distributions, same: bool = False) -> FloatArray:
+        """The block of D(P[i] ‖ Q[j]); ``same`` if P and Q are the same rows."""
         values = kernel.block(self.divergence, P, Q, same=same)
         if self.symmetrize is not None and not self.divergence.symmetric:
             back = values if same else kernel.block(self.divergence, Q, P)
@@ -38,11 +39,17 @@ class BlockKernel:
         return values if self.scale == 1 else values / values.dtype.type(self.scale)
 
     def paired(self, P: Distributions, Q: Distributions) -> FloatArray:
+        """D(P[i] ‖ Q[i]), without symmetrisation."""
         values = kernel.paired(self.divergence, P, Q)
         return values if self.scale == 1 else values / values.dtype.type(self.scale)
 
     def matrix(
-        self, P: Distributions, Q: Distributions | None = None, *, n_jobs: int | None = None, out: FloatArray | None = None
+        self,
+        P: Distributions,
+        Q: Distributions | None = None,
+        *,
+        n_jobs: int | None = None,
+        out: FloatArray | None = None,
     ) -> FloatArray:
         """All D(P[i] ‖ Q[j]); without Q those of P with itself."""
         size = kernel.tile_rows(self.divergence, P)
@@ -81,7 +88,7 @@ def _combined(forth: FloatArray, back: FloatArray, symmetrize: Symmetrize) -> Fl
 def check_symmetrize(divergence: Divergence, symmetrize: str | None) -> Symmetrize | None:
     """The symmetrisation to use: none for a symmetric divergence, and never silently none for another."""
     if symmetrize is not None and symmetrize not in SYMMETRIZATIONS:
-        raise ValueError(f"symmetrize = {symmetrize!r} must be one of {', '.join(map(repr, SYMMETRIZATIONS))} or None.")
+        raise ValueError(f"symmetrize = {symmetrize!r} must be one of {SYMMETRIZATIONS} or None.")
     if divergence.symmetric:
         return None
     if symmetrize is None:
@@ -92,20 +99,19 @@ def check_symmetrize(divergence: Divergence, symmetrize: str | None) -> Symmetri
     return symmetrize  # type: ignore[return-value]
 
 
-def as_same_bins(P: Distributions, Q: Distributions, names: tuple[str, str] = ("X", "Y")) -> tuple[Distributions, Distributions]:
+def as_same_bins(P: Distributions, Q: Distributions) -> tuple[Distributions, Distributions]:
     """Both collections, over the same bins and in a common dtype."""
     if P.shape[1] != Q.shape[1]:
         raise ValueError(
-            f"{names[0]} has {P.shape[1]} bins (columns) and {names[1]} has {Q.shape[1]}: "
-            "their rows must be distributions over the same bins."
+            f"X has {P.shape[1]} bins (columns) and Y has {Q.shape[1]}, but their rows must be over the same bins."
         )
     dtype = np.result_type(P.dtype, Q.dtype)
     return P.astype(dtype), Q.astype(dtype)
 
 
 def pairwise_divergences(
-    X: ArrayLike,
-    Y: ArrayLike | None = None,
+    X: MatrixLike,
+    Y: MatrixLike | None = None,
     metric: str | Divergence = "js_distance",
     *,
     base: float | None = None,
@@ -140,7 +146,7 @@ def pairwise_divergences(
     Returns
     -------
     ndarray of shape (n_X, n_Y)
-        In nats unless ``base`` is given; float32 if X and Y are, else float64. ``inf`` where the divergence is infinite.
+        In nats unless ``base`` is given; float32 if X and Y are, else float64. ``inf`` where it is infinite.
 
     Raises
     ------
@@ -191,7 +197,7 @@ def pairwise_divergences(
 
 
 def condensed_divergences(
-    X: ArrayLike,
+    X: MatrixLike,
     metric: str | Divergence = "js_distance",
     *,
     symmetrize: Symmetrize | None = None,
@@ -250,8 +256,8 @@ def condensed_divergences(
 
 
 def paired_divergences(
-    X: ArrayLike,
-    Y: ArrayLike,
+    X: MatrixLike,
+    Y: MatrixLike,
     metric: str | Divergence = "js_distance",
     *,
     base: float | None = None,
@@ -319,7 +325,7 @@ def paired_divergences(
 _PAIRED_BLOCK = 2**18  # entries of the row blocks that one worker takes at a time
 
 
-def _check_out(out: FloatArray, shape: tuple[int, int], dtype: np.dtype[np.floating]) -> None:
+def _check_out(out: FloatArray, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
     if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype or not out.flags.writeable:
         found = f"{out.dtype} array of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise ValueError(f"out must be a writeable {dtype} array of shape {shape}, but it is a {found}.")

@@ -24,7 +24,7 @@ def tile_rows(divergence: Divergence, rows: Distributions) -> int:
     """How many rows a tile has: by the kind of kernel, the number of bins and the storage alone."""
     product = isinstance(divergence.fast, ProductForm)
     most = 768 if product else 128
-    if rows.is_sparse and product or not sp.issparse(rows.values):
+    if (rows.is_sparse and product) or not sp.issparse(rows.values):
         return most
     return min(most, max(1, _DENSE_BLOCK // rows.shape[1]))
 
@@ -60,7 +60,7 @@ def paired(divergence: Divergence, P: Distributions, Q: Distributions) -> FloatA
 
 
 def _cells(n_left: int, n_right: int, n_bins: int, width: int, *, upper: bool) -> Iterator[tuple[slice, slice, slice]]:
-    """Cut (left rows) × (right rows) × (bins) so that a cell has some `_CELL` entries; ``upper``: only j ≥ i is wanted."""
+    """Cut (left rows) × (right rows) × (bins) into cells of some `_CELL` entries; ``upper``: only j ≥ i is wanted."""
     right_step = max(1, min(n_right, _CELL // width))
     left_step = max(1, min(n_left, _CELL // (width * right_step)))
     for bin_start in range(0, n_bins, width):
@@ -101,7 +101,8 @@ def _mixture(form: MixtureForm, P: Distributions, Q: Distributions, *, same: boo
         s, log_s = sums[:size].reshape(shape), logs[:size].reshape(shape)
         np.add(p, q, out=s)
         np.log(s, out=log_s)
-        return np.vecdot(s, log_s)
+        totals: FloatArray = np.vecdot(s, log_s)
+        return totals
 
     totals = _accumulate(cell, shifted, right, upper=same)
     totals *= -0.5
@@ -111,7 +112,8 @@ def _mixture(form: MixtureForm, P: Distributions, Q: Distributions, *, same: boo
 
 
 def _negative_entropy(rows: FloatArray) -> FloatArray:
-    return np.vecdot(rows, log_or_zero(rows))
+    totals: FloatArray = np.vecdot(rows, log_or_zero(rows))
+    return totals
 
 
 # --- Products ---
@@ -176,7 +178,8 @@ def _off_support(p: Any, q: Any) -> NDArray[np.bool_]:
         # A sum of ones and zeros: single precision cannot turn it into zero, and takes half the time.
         return (p > 0).astype(np.float32) @ (q == 0).astype(np.float32).T > 0
     p_support, q_support = (_mapped(_indicator, rows) for rows in (p, q))
-    return _times(p_support, q_support) < _row_sums(p_support)[:, np.newaxis]
+    uncovered: NDArray[np.bool_] = _times(p_support, q_support) < _row_sums(p_support)[:, np.newaxis]
+    return uncovered
 
 
 def _indicator(entries: FloatArray) -> FloatArray:
@@ -215,4 +218,5 @@ def _has_entry_below(smallest: float, rows: Distributions) -> NDArray[np.bool_]:
         small = _mapped(lambda entries: (entries < smallest).astype(np.float64), rows.values)
         return _row_sums(small) > 0
     entries = rows.dense()
-    return ((entries > 0) & (entries < smallest)).any(axis=1)  # type: ignore[no-any-return]
+    found: NDArray[np.bool_] = np.any((entries > 0) & (entries < smallest), axis=1)
+    return found

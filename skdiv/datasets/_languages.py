@@ -14,8 +14,8 @@ def load_languages() -> Bunch:
     -------
     Bunch
         ``data``, a CSR array of shape (55, 26427), the counts; ``codes`` and ``names``, arrays of shape (55,), the
-        ISO 639-1 codes and English names of the languages; ``bigrams``, an array of shape (26427,); ``DESCR``, the origin
-        and licence of the data.
+        ISO 639-1 codes and English names of the languages; ``bigrams``, an array of shape (26427,); ``DESCR``, the
+        origin and licence of the data.
 
     References
     ----------
