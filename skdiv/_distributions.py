@@ -38,7 +38,8 @@ class Distributions:
     @property
     def dtype(self) -> np.dtype[Any]:
         """float64 or float32."""
-        return np.dtype(self.values.dtype)
+        dtype: np.dtype[Any] = self.values.dtype
+        return dtype
 
     @property
     def is_sparse(self) -> bool:

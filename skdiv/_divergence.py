@@ -263,12 +263,14 @@ def _bhattacharyya_rows(p: FloatArray, q: FloatArray) -> FloatArray:
 
 def _negated_log_complement(total: FloatArray) -> FloatArray:
     with np.errstate(divide="ignore"):
-        return -np.log1p(-np.minimum(total, 1))
+        values: FloatArray = -np.log1p(-np.minimum(total, 1))
+    return values
 
 
 def _renyi_finish(total: FloatArray, alpha: float) -> FloatArray:
     with np.errstate(divide="ignore"):
-        return np.log1p(np.maximum(alpha * (alpha - 1) * total, -1)) / (alpha - 1)
+        values: FloatArray = np.log1p(np.maximum(alpha * (alpha - 1) * total, -1)) / (alpha - 1)
+    return values
 
 
 def _renyi_rows(p: FloatArray, q: FloatArray, alpha: float) -> FloatArray:

@@ -77,9 +77,9 @@ def total_variation(p: FloatArray, q: FloatArray) -> FloatArray:
 
 
 def chi2(p: FloatArray, q: FloatArray) -> FloatArray:
-    """(p − q)² / q."""
+    """(p − q)² / q, as ((p − q)/√q)²: (p − q)/q overflows for subnormal q."""
     with _ignoring_limits():
-        term = (p - q) / q * (p - q)
+        term = np.square((p - q) / np.sqrt(q))
     return np.where((p == 0) & (q == 0), 0, term)
 
 

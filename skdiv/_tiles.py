@@ -1,8 +1,8 @@
 """How a matrix is cut into tiles, how the tiles are run, and how they are put together.
 
-A tile is a pure function of two blocks of rows and returns its block, which the parent puts in place: so the same code
-runs on threads, processes and clusters, where a write into a shared array would be lost. The cut depends on shapes and dtype
-alone, so the result is the same to the bit for any number of workers.
+A tile is a pure function of two blocks of rows and returns its block, which the parent puts in place. So the same code
+runs on threads, processes and clusters, where a write into a shared array would be lost. The cut depends on shapes and
+dtype alone, so the result is the same to the bit for any number of workers.
 """
 
 from __future__ import annotations

@@ -121,11 +121,12 @@ def _negative_entropy(rows: FloatArray) -> FloatArray:
 
 def _product(divergence: Divergence, form: ProductForm, P: Distributions, Q: Distributions) -> FloatArray:
     left, right = _bin_chunks(P, Q)
-    totals = _sum(
-        _times(_mapped(of_p, p), _mapped(of_q, q))
-        for p, q in zip(left, right, strict=True)
-        for of_p, of_q in form.factors
-    )
+    with np.errstate(over="ignore", invalid="ignore"):  # rows below form.smallest, which _refine computes again
+        totals = _sum(
+            _times(_mapped(of_p, p), _mapped(of_q, q))
+            for p, q in zip(left, right, strict=True)
+            for of_p, of_q in form.factors
+        )
     if form.left_term is not None:
         totals += _sum(_row_sums(_mapped(form.left_term, p)) for p in left)[:, np.newaxis]
     if form.right_term is not None:
@@ -176,7 +177,8 @@ def _off_support(p: Any, q: Any) -> NDArray[np.bool_]:
         if q.min() > 0:
             return np.zeros((len(p), len(q)), dtype=bool)
         # A sum of ones and zeros: single precision cannot turn it into zero, and takes half the time.
-        return (p > 0).astype(np.float32) @ (q == 0).astype(np.float32).T > 0
+        counts: FloatArray = (p > 0).astype(np.float32) @ (q == 0).astype(np.float32).T
+        return counts > 0
     p_support, q_support = (_mapped(_indicator, rows) for rows in (p, q))
     uncovered: NDArray[np.bool_] = _times(p_support, q_support) < _row_sums(p_support)[:, np.newaxis]
     return uncovered
@@ -194,7 +196,7 @@ def _refine(
     *, same: bool,
 ) -> None:  # fmt: skip
     """Compute again, term by term, the entries whose digits the fast form has lost; on the diagonal D(p ‖ p) = 0."""
-    wanted = values < _refine_below(form, P.dtype)
+    wanted = values < _refine_below(form, P.dtype, P.shape[1])
     if isinstance(form, ProductForm) and form.smallest is not None:
         wanted[:, _has_entry_below(form.smallest(Q.dtype), Q)] = True
     if same:
@@ -207,9 +209,9 @@ def _refine(
         values[rows, columns] = paired(divergence, P[rows], Q[columns])
 
 
-def _refine_below(form: ProductForm | MixtureForm, dtype: np.dtype[Any]) -> float:
-    """The errors of the fast forms, some 1e-15 and 1e-6 nats by dtype, are small beside these."""
-    absolute = 1e-5 if dtype == np.float64 else 1e-2
+def _refine_below(form: ProductForm | MixtureForm, dtype: np.dtype[Any], n_bins: int) -> float:
+    """Below this the error of a fast form shows: it is absolute, and grows with the entropies, so with ln(n_bins)."""
+    absolute = (1e-5 if dtype == np.float64 else 2e-3) * (1 + np.log(n_bins))
     return float((absolute * form.conditioning) ** form.power)
 
 

@@ -1,0 +1,114 @@
+"""Every entry against 50-digit arithmetic, by regime: the bounds that the documentation promises."""
+
+import mpmath
+import numpy as np
+import oracle
+import pytest
+from conftest import random_distributions
+
+from skdiv import divergences, paired_divergences, pairwise_divergences, renyi
+
+EPS = 2.2e-16
+
+
+def near_duplicates(step):
+    base = random_distributions(1, 40)
+    return base * (1 + step * np.random.default_rng(3).uniform(-1, 1, (4, 40)))
+
+
+def steep():
+    return 10.0 ** np.random.default_rng(4).uniform(-300, 0, (4, 40))
+
+
+REGIMES = {
+    "dense": random_distributions(4, 40),
+    "sparse": random_distributions(4, 40, zeros=0.6),
+    "down to 1e-300": steep(),
+    "one bin": np.array([[1.0], [3.0]]),
+    "disjoint": np.eye(4),
+    "nearly disjoint": np.eye(4) + 1e-200,
+    "one bin apart": np.array([[1, 1, 1, 1e-9], [1, 1, 1, 0], [1, 1, 1, 3e-7]]),
+    **{f"near duplicates {step:g}": near_duplicates(step) for step in (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)},
+}
+
+
+def assert_exact(values, X, record, definition, factor=1.0):
+    """Relative error at most 1e-9 + ε/√D for a divergence, 1e-9 + ε/d for a distance."""
+    for (i, j), value in np.ndenumerate(values):
+        truth = oracle.exact(X[i], X[j], definition)
+        root = float(truth if record.metric else mpmath.sqrt(truth))
+        bound = 1e-9 + (EPS / root if root > 0 else 0)
+        assert oracle.relative_error(value, truth) <= factor * bound, (record.name, i, j, value, truth)
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize("name", divergences())
+def test_matrix_and_pairs_are_exact_in_every_regime(name, regime):
+    X, record, definition = REGIMES[regime], divergences()[name], oracle.DEFINITIONS[name]
+    n = len(X)
+    assert_exact(pairwise_divergences(X, metric=name), X, record, definition)
+    pairs = paired_divergences(np.repeat(X, n, axis=0), np.tile(X, (n, 1)), metric=name)
+    assert_exact(pairs.reshape(n, n), X, record, definition)
+
+
+@pytest.mark.parametrize("regime", ["dense", "sparse", "down to 1e-300", "nearly disjoint", "near duplicates 1e-06"])
+@pytest.mark.parametrize("alpha", [0.01, 0.5, 0.999, 1 + 1e-6, 1.5, 5, 50])
+def test_renyi_is_exact_for_every_order(alpha, regime):
+    """Rounding of a row moves a divergence of order α by up to √α times as much."""
+    X, record = REGIMES[regime], renyi(alpha)
+    values = pairwise_divergences(X, metric=record)
+    assert_exact(values, X, record, lambda p, q: oracle.renyi(p, q, alpha), factor=max(1, alpha**0.5))
+
+
+@pytest.mark.parametrize("name", divergences())
+@pytest.mark.parametrize("step", [None, 1e-2, 6e-3, 1e-6])
+def test_a_hundred_thousand_bins(name, step):
+    """A pattern of 500 bins 200 times over has the divergences of the pattern, which the oracle can afford."""
+    base = random_distributions(1, 500) + 1e-12
+    noise = np.random.default_rng(5).uniform(-1, 1, (3, 500))
+    pattern = random_distributions(3, 500) if step is None else base * (1 + step * noise)
+    values = pairwise_divergences(np.tile(pattern, 200), metric=name)
+    assert_exact(values, pattern, divergences()[name], oracle.DEFINITIONS[name])
+
+
+def test_rows_that_are_multiples_of_each_other():
+    """SciPy's jensenshannon gives NaN or 1e-8 here."""
+    rows = np.concatenate([factor * random_distributions(20, 33) for factor in (1, 3, 7, 0.1, 1e9)])
+    distances = pairwise_divergences(rows)
+    same = np.equal.outer(np.arange(100) % 20, np.arange(100) % 20)
+    assert distances[same].max() < 1e-15
+
+
+@pytest.mark.parametrize("zeros", [0.0, 0.5])
+def test_equal_rows_are_at_exactly_zero(record, zeros):
+    rows = np.repeat(random_distributions(7, 13, zeros=zeros), 2, axis=0)
+    for matrix in (pairwise_divergences(rows, metric=record), pairwise_divergences(rows, rows.copy(), metric=record)):
+        assert (matrix[::2, 1::2].diagonal() == 0).all()
+        assert (matrix.diagonal() == 0).all()
+
+
+def test_subnormal_weights_give_no_nan_and_nothing_negative(record):
+    rows = 10.0 ** np.random.default_rng(6).uniform(-323, 0, (12, 30))
+    rows[:, ::7] = 0
+    for values in (pairwise_divergences(rows, metric=record), paired_divergences(rows, rows[::-1], metric=record)):
+        assert (values >= 0).all()
+
+
+@pytest.mark.parametrize("name", [name for name, record in divergences().items() if record.base_exponent is not None])
+@pytest.mark.parametrize("step", [None, 1e-1, 1e-3, 1e-5])
+def test_single_precision_is_exact_to_two_millionths_of_a_nat(name, step):
+    rows = random_distributions(5, 256) if step is None else near_duplicates(step)
+    values = pairwise_divergences(rows.astype(np.float32), metric=name)
+    truth = pairwise_divergences(rows.astype(np.float32).astype(np.float64), metric=name)
+    assert values.dtype == np.float32
+    exponent = 1 / divergences()[name].base_exponent
+    np.testing.assert_allclose(values**exponent, truth**exponent, atol=2e-6, rtol=0)
+
+
+def test_the_oracle_would_catch_an_inaccurate_result():
+    """A matrix product alone, without the exact recomputation, fails between near duplicates."""
+    X = near_duplicates(1e-6)
+    X /= X.sum(axis=1, keepdims=True)
+    naive = (X * np.log(X)).sum(axis=1)[:, np.newaxis] - X @ np.log(X).T
+    with pytest.raises(AssertionError):
+        assert_exact(naive, X, divergences()["kl"], oracle.kl)

@@ -1,0 +1,150 @@
+"""The record and the registry."""
+
+import dataclasses
+import math
+import pickle
+
+import numpy as np
+import pytest
+from conftest import random_distributions
+from sklearn.metrics import pairwise_distances
+from sklearn.neighbors import NearestNeighbors
+
+from skdiv import (
+    Divergence,
+    DivergenceClustering,
+    condensed_divergences,
+    divergences,
+    paired_divergences,
+    pairwise_divergences,
+    renyi,
+)
+
+
+def euclidean_term(p, q):
+    return (p - q) ** 2
+
+
+def reversed_kl_term(p, q):
+    return np.where(q > 0, q * np.log(np.where(q > 0, q, 1) / np.where(q > 0, p, 1)), 0) - q + p
+
+
+EUCLIDEAN = Divergence(
+    name="euclidean", term=euclidean_term, symmetric=True, finish=np.sqrt, metric=True, hilbertian=True, bound=math.sqrt(2)
+)
+REVERSED_KL = Divergence(name="reversed_kl", term=reversed_kl_term, symmetric=False)
+
+
+def test_the_registry_has_the_nine_divergences():
+    assert list(divergences()) == [
+        "kl", "jeffreys", "js_divergence", "js_distance", "hellinger", "bhattacharyya", "total_variation", "chi2", "renyi",
+    ]  # fmt: skip
+    assert all(record.name == name for name, record in divergences().items())
+    assert all(record.definition and record.reference for record in divergences().values())
+
+
+def test_the_registry_is_read_only():
+    with pytest.raises(TypeError):
+        divergences()["mine"] = EUCLIDEAN
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        divergences()["kl"].symmetric = True
+
+
+def test_jensenshannon_is_an_alias(X):
+    np.testing.assert_array_equal(pairwise_divergences(X, metric="jensenshannon"), pairwise_divergences(X))
+
+
+@pytest.mark.parametrize("metric", ["euclidian", "", None, 3, "precomputed"])
+def test_an_unknown_metric_is_refused_with_the_known_ones(metric, X):
+    with pytest.raises(ValueError, match=r"Unknown metric .*'hellinger'.*'kl'"):
+        pairwise_divergences(X, metric=metric)
+
+
+def test_a_record_is_a_metric_for_scikit_learn(X):
+    for name in ("kl", "js_distance"):
+        by_callable = pairwise_distances(X, X[:5] + 0.01, metric=divergences()[name])
+        np.testing.assert_allclose(by_callable, pairwise_divergences(X, X[:5] + 0.01, metric=name), rtol=1e-9)
+    neighbours = NearestNeighbors(n_neighbors=1, metric=divergences()["js_distance"]).fit(X)
+    assert (neighbours.kneighbors(X, return_distance=False).ravel() == np.arange(len(X))).all()
+
+
+@pytest.mark.parametrize("own", [EUCLIDEAN, REVERSED_KL], ids=lambda record: record.name)
+def test_a_divergence_of_ones_own_works_wherever_a_name_does(own, X):
+    Y = random_distributions(9, 17, seed=5)
+    expected = np.array([[own.finish(own.term(p, q).sum()) for q in Y] for p in X])
+    np.testing.assert_allclose(pairwise_divergences(X, Y, metric=own), expected, rtol=1e-12)
+    np.testing.assert_allclose(paired_divergences(X[:9], Y, metric=own), expected[:9].diagonal(), rtol=1e-12)
+    condensed = condensed_divergences(X, metric=own, symmetrize="max")
+    square = pairwise_divergences(X, metric=own)
+    np.testing.assert_allclose(condensed, np.maximum(square, square.T)[np.triu_indices(23, 1)], rtol=1e-12)
+    assert own(X[0], Y[0]) == pytest.approx(expected[0, 0], rel=1e-12)
+    clustering = DivergenceClustering(3, metric=own).fit(X)
+    assert clustering.linkage_ == ("ward" if own.hilbertian else "average")
+    np.testing.assert_array_equal(clustering.predict(X), clustering.labels_)
+
+
+def test_a_reversed_divergence_is_the_transpose(X):
+    np.testing.assert_allclose(
+        pairwise_divergences(X, metric=REVERSED_KL), pairwise_divergences(X, metric="kl").T, rtol=1e-9, atol=1e-15
+    )
+
+
+def test_a_term_that_is_not_symmetric_is_caught():
+    with pytest.raises(ValueError, match=r"declared symmetric, but .* Pass symmetric=False"):
+        Divergence(name="wrong", term=reversed_kl_term, symmetric=True)
+
+
+@pytest.mark.parametrize("facts", [{"metric": True, "symmetric": False}, {"hilbertian": True, "symmetric": True}])
+def test_facts_that_contradict_each_other_are_refused(facts):
+    with pytest.raises(ValueError, match="a metric is symmetric"):
+        Divergence(name="wrong", term=euclidean_term, **facts)
+
+
+def test_support_is_read_off_the_term():
+    infinite = {name for name, record in divergences().items() if record.infinite_off_support}
+    assert infinite == {"kl", "jeffreys", "chi2", "renyi"}
+    assert not renyi(0.5).infinite_off_support
+
+
+def test_records_can_be_pickled(record):
+    again = pickle.loads(pickle.dumps(record))
+    assert (again.name, again.bound) == (record.name, record.bound)
+    assert again([0.5, 0.5], [0.9, 0.1]) == record([0.5, 0.5], [0.9, 0.1])
+
+
+@pytest.mark.parametrize("alpha", [0, 1, -1, math.inf, math.nan])
+def test_renyi_refuses_orders_that_are_not_one(alpha):
+    with pytest.raises(ValueError, match="alpha = .* must be positive, finite and not 1"):
+        renyi(alpha)
+
+
+def test_renyi_of_order_one_half_is_symmetric_and_others_are_not():
+    assert renyi(0.5).symmetric
+    assert not renyi(0.4).symmetric
+
+
+@pytest.mark.parametrize("base", [1, 0.5, 0, -2, math.inf, math.nan, "2", True])
+def test_a_base_must_be_above_one(base):
+    with pytest.raises(ValueError, match="base = .* must be a finite number above 1"):
+        divergences()["kl"]([1, 2], [2, 1], base=base)
+
+
+@pytest.mark.parametrize("name", [name for name, record in divergences().items() if record.base_exponent is None])
+def test_a_base_without_a_logarithm_is_an_error(name, X):
+    with pytest.raises(ValueError, match=f"metric '{name}' has no logarithm"):
+        pairwise_divergences(X, metric=name, base=2)
+
+
+@pytest.mark.parametrize(
+    ("p", "q", "message"),
+    [
+        ([1, 2], [1, 2, 3], "vectors of one length"),
+        ([[1, 2]], [[1, 2]], "vectors of one length"),
+        ([1, -2], [1, 2], r"Negative values in data passed to p: p\[0, 1\] = -2"),
+        ([1, 2], [0, 0], r"q\[0\] sums to 0"),
+        ([1, math.nan], [1, 2], "p contains NaN"),
+    ],
+)
+def test_a_record_refuses_what_is_no_pair_of_distributions(p, q, message):
+    with pytest.raises(ValueError, match=message):
+        divergences()["kl"](p, q)
