@@ -89,7 +89,9 @@ def normalise(X: Matrix, *, pseudocount: float = 0.0, name: str = "X") -> Distri
         return _normalise_sparse(X, pseudocount, name)
     if not X.min(initial=0) >= 0 or not np.isfinite(X.max(initial=0)):
         _refuse_entries(X, name)
-    weights = X + X.dtype.type(pseudocount) if pseudocount else X
+    weights = np.ascontiguousarray(X)  # else rows are summed in another order, and bits depend on the layout
+    if pseudocount:
+        weights = weights + X.dtype.type(pseudocount)
     with np.errstate(over="ignore"):
         totals = weights.sum(axis=1, dtype=np.float64, keepdims=True)
     if not np.isfinite(totals).all():  # a sum of entries near the largest float overflows, one of their ratios does not
@@ -98,7 +100,7 @@ def normalise(X: Matrix, *, pseudocount: float = 0.0, name: str = "X") -> Distri
         totals = weights.sum(axis=1, dtype=np.float64, keepdims=True)
     _refuse_empty_rows(totals, name)
     with np.errstate(under="ignore"):
-        return Distributions(np.divide(weights, totals, order="C").astype(X.dtype, copy=False))
+        return Distributions(np.divide(weights, totals).astype(X.dtype, copy=False))
 
 
 def _normalise_sparse(X: Matrix, pseudocount: float, name: str) -> Distributions:

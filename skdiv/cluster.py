@@ -298,7 +298,10 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         self._member_order = order
         self._n_features_out = self.n_clusters_
         self._dtype = np.dtype(np.float32) if rows is None else rows.dtype
-        if rows is not None:
+        if rows is None:
+            vars(self).pop("cluster_centers_", None)  # of an earlier fit
+            self._targets = None
+        else:
             self.cluster_centers_ = _means(rows, self.labels_, self.n_clusters_)
             self._targets = rows[order] if self.assign == "member" else Distributions(self.cluster_centers_)
 

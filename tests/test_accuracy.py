@@ -28,7 +28,10 @@ REGIMES = {
     "disjoint": np.eye(4),
     "nearly disjoint": np.eye(4) + 1e-200,
     "one bin apart": np.array([[1, 1, 1, 1e-9], [1, 1, 1, 0], [1, 1, 1, 3e-7]]),
-    **{f"near duplicates {step:g}": near_duplicates(step) for step in (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)},
+    **{
+        f"near duplicates {step:g}": near_duplicates(step)
+        for step in (1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
+    },
 }
 
 

@@ -30,7 +30,13 @@ def reversed_kl_term(p, q):
 
 
 EUCLIDEAN = Divergence(
-    name="euclidean", term=euclidean_term, symmetric=True, finish=np.sqrt, metric=True, hilbertian=True, bound=math.sqrt(2)
+    name="euclidean",
+    term=euclidean_term,
+    symmetric=True,
+    finish=np.sqrt,
+    metric=True,
+    hilbertian=True,
+    bound=math.sqrt(2),
 )
 REVERSED_KL = Divergence(name="reversed_kl", term=reversed_kl_term, symmetric=False)
 

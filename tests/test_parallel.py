@@ -1,0 +1,165 @@
+"""The same bits for any number of workers and any backend; nothing is left behind."""
+
+import threading
+import time
+
+import joblib
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from conftest import random_distributions
+from distributed import Client, LocalCluster
+from joblib import parallel_config
+from joblib.externals.loky import reusable_executor
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from skdiv import (
+    Divergence,
+    DivergenceClustering,
+    condensed_divergences,
+    divergences,
+    paired_divergences,
+    pairwise_divergences,
+)
+from skdiv._blas import one_blas_thread
+
+METRICS = ["kl", "js_distance", "hellinger", "total_variation"]
+# Larger than a tile of each kind of kernel, and not a multiple of it.
+X = random_distributions(901, 24, zeros=0.1)
+Y = random_distributions(805, 24)
+
+
+def results(metric, n_jobs=None):
+    return [
+        pairwise_divergences(X, metric=metric, n_jobs=n_jobs),
+        pairwise_divergences(X, Y, metric=metric, n_jobs=n_jobs),
+        condensed_divergences(Y, metric=metric, symmetrize="mean", n_jobs=n_jobs),
+        paired_divergences(X[:805], Y, metric=metric, n_jobs=n_jobs),
+        pairwise_divergences(sp.csr_array(X), metric=metric, n_jobs=n_jobs),
+    ]
+
+
+def assert_same_bits(ours, expected):
+    for one, other in zip(ours, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("n_jobs", [1, 2, 4, -1])
+def test_any_number_of_workers_gives_the_same_bits(metric, n_jobs):
+    assert_same_bits(results(metric, n_jobs), results(metric))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+def test_any_joblib_backend_gives_the_same_bits(metric, backend):
+    expected = results(metric)
+    with parallel_config(backend, n_jobs=2):
+        assert_same_bits(results(metric), expected)
+
+
+def test_a_dask_cluster_of_processes_gives_the_same_bits():
+    expected = [results(metric) for metric in METRICS]
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        Client(cluster),
+        parallel_config("dask"),
+    ):
+        assert joblib.effective_n_jobs() == 2
+        for metric, bits in zip(METRICS, expected, strict=True):
+            assert_same_bits(results(metric), bits)
+        fitted = DivergenceClustering(5).fit(X)
+    np.testing.assert_array_equal(fitted.labels_, DivergenceClustering(5).fit(X).labels_)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_number_of_blas_threads_does_not_show(threads):
+    expected = results("kl")
+    with threadpool_limits(threads, user_api="blas"):
+        assert_same_bits(results("kl"), expected)
+
+
+def blas_threads():
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+def test_the_blas_limit_is_lifted_by_the_last_to_leave():
+    before = blas_threads()
+    with one_blas_thread:
+        with one_blas_thread:
+            assert set(blas_threads()) == {1}
+        assert set(blas_threads()) == {1}
+    assert blas_threads() == before
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("metric", ["kl", "js_distance"])
+def test_fit_and_predict_do_not_depend_on_n_jobs(n_jobs, metric):
+    one = DivergenceClustering(7, metric=metric, pseudocount=1e-3).fit(X)
+    other = DivergenceClustering(7, metric=metric, pseudocount=1e-3, n_jobs=n_jobs).fit(X)
+    np.testing.assert_array_equal(one.linkage_matrix_, other.linkage_matrix_)
+    np.testing.assert_array_equal(one.transform(Y), other.transform(Y))
+
+
+def interrupting_term(p, q):
+    """Fails in some tile, not in the probe at construction."""
+    if p.ndim > 1:
+        raise KeyboardInterrupt
+    return np.abs(p - q)
+
+
+INTERRUPTING = Divergence(name="interrupting", term=interrupting_term, symmetric=True)
+
+
+def assert_ends(alive):
+    """Ending a worker takes a moment."""
+    deadline = time.monotonic() + 20
+    while alive() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive()
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_interrupted_threads_are_not_left_behind(n_jobs):
+    before, limits = set(threading.enumerate()), blas_threads()
+    with pytest.raises(KeyboardInterrupt):
+        pairwise_divergences(X, metric=INTERRUPTING, n_jobs=n_jobs)
+    assert_ends(lambda: bool(set(threading.enumerate()) - before))
+    assert blas_threads() == limits
+
+
+def test_interrupted_threads_under_blas_are_not_left_behind(monkeypatch):
+    """The matrix products of one worker run on threads of their own."""
+    before, limits = set(threading.enumerate()), blas_threads()
+    monkeypatch.setattr("skdiv._kernels.numpy._times", lambda *_: interrupting_term(X, X))
+    with pytest.raises(KeyboardInterrupt):
+        pairwise_divergences(X, metric="kl")
+    assert_ends(lambda: bool(set(threading.enumerate()) - before))
+    assert blas_threads() == limits
+
+
+def test_interrupted_processes_are_not_left_behind():
+    with parallel_config("loky", n_jobs=2):
+        pairwise_divergences(X)
+        workers = list(reusable_executor._executor._processes.values())
+        assert workers
+        with pytest.raises(BaseException) as caught:
+            pairwise_divergences(X, metric=INTERRUPTING)
+    assert isinstance(caught.value, KeyboardInterrupt) or "terminated" in type(caught.value).__name__.lower()
+    assert_ends(lambda: any(worker.is_alive() for worker in workers))
+
+
+def test_a_wrong_number_of_workers_is_refused():
+    with pytest.raises(ValueError, match="n_jobs == 0 in Parallel has no meaning"):
+        pairwise_divergences(X, n_jobs=0)
+
+
+def test_small_work_starts_no_worker(monkeypatch):
+    monkeypatch.setattr("skdiv._tiles.Parallel", None)
+    assert pairwise_divergences(X[:50], n_jobs=2).shape == (50, 50)
+
+
+def test_every_divergence_is_the_same_on_processes():
+    expected = [pairwise_divergences(X[:300] + 1e-9, metric=metric) for metric in divergences()]
+    with parallel_config("loky", n_jobs=2):
+        assert_same_bits([pairwise_divergences(X[:300] + 1e-9, metric=metric) for metric in divergences()], expected)

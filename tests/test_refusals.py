@@ -1,0 +1,168 @@
+"""Bad input is refused by an error that names the argument, the row, the value and the remedy."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+from skdiv import DivergenceClustering, condensed_divergences, paired_divergences, pairwise_divergences
+
+GOOD = np.array([[1.0, 2.0, 3.0], [3.0, 1.0, 0.0], [1.0, 1.0, 1.0], [0.5, 0.0, 0.5]])
+
+
+def with_entry(value):
+    X = GOOD.copy()
+    X[2, 1] = value
+    return X
+
+
+BAD_ROWS = [
+    (with_entry(np.nan), r"contains NaN: X\[2, 1\] = nan\. .*drop or impute"),
+    (with_entry(np.inf), r"contains inf or -inf: X\[2, 1\] = inf\. Weights must be finite"),
+    (with_entry(-np.inf), r"contains inf or -inf: X\[2, 1\] = -inf"),
+    (with_entry(-0.5), r"Negative values in data passed to X: X\[2, 1\] = -0\.5\. .*undo a centring"),
+    (GOOD * [[1], [1], [0], [1]], r"X\[2\] sums to 0: an all-zero row is not a distribution.*pseudocount > 0"),
+    (GOOD * [[0], [1], [0], [1]], r"X\[0\] sums to 0 \(and 1 more rows\)"),
+]
+FUNCTIONS = {
+    "pairwise": pairwise_divergences,
+    "condensed": condensed_divergences,
+    "paired": lambda X: paired_divergences(X, GOOD),
+    "fit": lambda X: DivergenceClustering().fit(X),
+    "predict": lambda X: DivergenceClustering().fit(GOOD).predict(X),
+    "transform": lambda X: DivergenceClustering(assign="centroid").fit(GOOD).transform(X),
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("convert", [np.asarray, sp.csr_array, sp.csc_matrix], ids=["dense", "csr", "csc"])
+@pytest.mark.parametrize(("X", "message"), BAD_ROWS, ids=lambda value: value if isinstance(value, str) else "")
+def test_rows_that_are_no_distributions(function, convert, X, message):
+    with pytest.raises(ValueError, match=message):
+        FUNCTIONS[function](convert(X))
+
+
+def test_the_argument_is_named():
+    for function in (pairwise_divergences, paired_divergences):
+        with pytest.raises(ValueError, match=r"Y\[2, 1\] = -1"):
+            function(GOOD, with_entry(-1))
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (GOOD.astype(complex), r"dtype is complex128: X\[0, 0\] = .*1\+0j.*astype\(float\)"),
+        (sp.csr_array(GOOD.astype(complex)), "dtype is complex128"),
+        (np.array([[1, 2], [None, 3]], dtype=object), r"dtype is object: X\[1, 0\] = None"),
+        (GOOD.astype(object), r"dtype is object: X\[0, 0\] = 1\.0.*astype\(float\)"),
+        ([["a", "b"], ["c", "d"]], r"dtype is <U1: X\[0, 0\] = .*'a'"),
+    ],
+    ids=["complex", "sparse complex", "None", "objects", "strings"],
+)
+def test_what_is_not_real_is_a_type_error(X, message):
+    for function in (pairwise_divergences, condensed_divergences):
+        with pytest.raises(TypeError, match=message):
+            function(X)
+
+
+def test_text_in_a_frame_is_refused():
+    with pytest.raises(ValueError, match="could not convert string to float: 'b'"):
+        pairwise_divergences(pd.DataFrame({"a": [1.0, 2.0], "name": ["b", "c"]}))
+
+
+def test_shapes_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"X has 3 bins \(columns\) and Y has 2"):
+        pairwise_divergences(GOOD, [[1, 2]])
+    with pytest.raises(ValueError, match="X has 4 rows and Y has 2: paired"):
+        paired_divergences(GOOD, GOOD[:2])
+    with pytest.raises(ValueError, match="Expected 2D array, got 1D array"):
+        pairwise_divergences([1.0, 2.0])
+    with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):
+        pairwise_divergences(np.empty((0, 3)))
+    with pytest.raises(ValueError, match=r"0 feature\(s\)"):
+        pairwise_divergences(np.empty((3, 0)))
+
+
+@pytest.mark.parametrize("pseudocount", [-1, np.nan, np.inf])
+def test_a_pseudocount_that_is_none(pseudocount):
+    with pytest.raises(ValueError, match="pseudocount"):
+        pairwise_divergences(GOOD, pseudocount=pseudocount)
+
+
+def test_a_pseudocount_makes_an_empty_row_uniform():
+    empty = np.zeros((1, 3))
+    for X in (empty, sp.csr_array(empty)):
+        assert pairwise_divergences(X, [[1, 1, 1]], pseudocount=1)[0, 0] == 0
+
+
+@pytest.mark.parametrize("metric", ["kl", "chi2", "jeffreys"])
+def test_clustering_refuses_infinite_divergences_and_names_the_remedy(metric):
+    with pytest.raises(
+        ValueError, match=rf"'{metric}' is infinite between X\[0\] and X\[1\].*pseudocount.*'js_distance'"
+    ):
+        DivergenceClustering(metric=metric).fit(GOOD[[0, 1, 3]])
+    assert np.isinf(pairwise_divergences(GOOD, metric=metric)[0, 1])
+    DivergenceClustering(metric=metric, pseudocount=0.5).fit(GOOD)
+
+
+@pytest.mark.parametrize("metric", ["kl", "jeffreys", "js_divergence", "bhattacharyya", "total_variation", "chi2"])
+def test_ward_on_a_divergence_that_is_not_hilbertian(metric):
+    with pytest.raises(ValueError, match=rf"'ward'.*metric '{metric}' is not a Euclidean.*'js_distance', 'hellinger'"):
+        DivergenceClustering(metric=metric, linkage="ward", pseudocount=1).fit(GOOD)
+
+
+def precomputed(change):
+    D = pairwise_divergences(GOOD)
+    change(D)
+    return D
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda D: D.__setitem__((1, 2), 0.7), r"not symmetric: X\[1, 2\] = 0\.7, X\[2, 1\] = .*Symmetrise"),
+        (lambda D: D.__setitem__((3, 3), 0.1), r"X\[3, 3\] = 0\.1, but the distance of a distribution to itself is 0"),
+        (lambda D: D.__setitem__((0, 3), np.nan), r"NaN or inf passed to X: precomputed X\[0, 3\] = nan"),
+        (lambda D: D.__setitem__((0, 3), np.inf), r"NaN or inf passed to X: precomputed X\[0, 3\] = inf"),
+        (lambda D: D.__setitem__((2, 1), -0.2), r"Negative values in data passed to X: precomputed X\[2, 1\] = -0\.2"),
+    ],
+)
+def test_a_precomputed_matrix_that_is_none_of_distances(change, message):
+    """scikit-learn clusters its upper triangle without a word."""
+    with pytest.raises(ValueError, match=message):
+        DivergenceClustering(metric="precomputed").fit(precomputed(change))
+
+
+def test_a_precomputed_matrix_must_be_square_and_dense():
+    with pytest.raises(ValueError, match=r"must be square.* got \(4, 3\)"):
+        DivergenceClustering(metric="precomputed").fit(GOOD)
+    with pytest.raises(TypeError, match="dense data is required"):
+        DivergenceClustering(metric="precomputed").fit(sp.csr_array(pairwise_divergences(GOOD)))
+
+
+@pytest.mark.parametrize(("name", "value"), [("assign", "centroid"), ("base", 2), ("pseudocount", 1.0)])
+def test_precomputed_distances_have_no_distributions(name, value):
+    with pytest.raises(ValueError, match=f"{name} = .* needs the distributions"):
+        DivergenceClustering(metric="precomputed", **{name: value}).fit(pairwise_divergences(GOOD))
+
+
+@pytest.mark.parametrize("parameters", [{"distance_threshold": 0.3}, {"n_clusters": None}])
+def test_exactly_one_way_to_cut_the_tree(parameters):
+    with pytest.raises(ValueError, match="Exactly one of n_clusters and distance_threshold"):
+        DivergenceClustering(**parameters).fit(GOOD)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"n_clusters": 0}, {"linkage": "median"}, {"symmetrize": "no"}, {"assign": "nearest"}, {"base": 1.0},
+     {"pseudocount": -1}, {"n_jobs": "two"}, {"memory": 3}, {"metric": 3}, {"distance_threshold": -1}],
+)  # fmt: skip
+def test_parameters_out_of_range(parameters):
+    (name,) = parameters
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of DivergenceClustering must be"):
+        DivergenceClustering(**parameters).fit(GOOD)
+
+
+def test_more_clusters_than_rows():
+    with pytest.raises(ValueError, match="n_clusters = 5 is more than the 4 rows of X"):
+        DivergenceClustering(5).fit(GOOD)
