@@ -298,10 +298,9 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         self._member_order = order
         self._n_features_out = self.n_clusters_
         self._dtype = np.dtype(np.float32) if rows is None else rows.dtype
-        if rows is None:
-            vars(self).pop("cluster_centers_", None)  # of an earlier fit
-            self._targets = None
-        else:
+        for of_earlier_fit in {"cluster_centers_", "_targets"} & vars(self).keys():
+            delattr(self, of_earlier_fit)
+        if rows is not None:
             self.cluster_centers_ = _means(rows, self.labels_, self.n_clusters_)
             self._targets = rows[order] if self.assign == "member" else Distributions(self.cluster_centers_)
 

@@ -43,7 +43,8 @@ REVERSED_KL = Divergence(name="reversed_kl", term=reversed_kl_term, symmetric=Fa
 
 def test_the_registry_has_the_nine_divergences():
     assert list(divergences()) == [
-        "kl", "jeffreys", "js_divergence", "js_distance", "hellinger", "bhattacharyya", "total_variation", "chi2", "renyi",
+        "kl", "jeffreys", "js_divergence", "js_distance", "hellinger", "bhattacharyya", "total_variation", "chi2",
+        "renyi",
     ]  # fmt: skip
     assert all(record.name == name for name, record in divergences().items())
     assert all(record.definition and record.reference for record in divergences().values())

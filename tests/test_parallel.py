@@ -11,6 +11,7 @@ from conftest import random_distributions
 from distributed import Client, LocalCluster
 from joblib import parallel_config
 from joblib.externals.loky import reusable_executor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skdiv import (
@@ -143,9 +144,8 @@ def test_interrupted_processes_are_not_left_behind():
         pairwise_divergences(X)
         workers = list(reusable_executor._executor._processes.values())
         assert workers
-        with pytest.raises(BaseException) as caught:
+        with pytest.raises((KeyboardInterrupt, TerminatedWorkerError)):
             pairwise_divergences(X, metric=INTERRUPTING)
-    assert isinstance(caught.value, KeyboardInterrupt) or "terminated" in type(caught.value).__name__.lower()
     assert_ends(lambda: any(worker.is_alive() for worker in workers))
 
 
