@@ -6,10 +6,9 @@ skdiv cuts the work itself, into tiles that depend on shapes alone, and asks BLA
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
-from threading import Lock
-from types import TracebackType
-from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
@@ -24,31 +23,16 @@ def blas_threads() -> int:
     return max((int(library["num_threads"]) for library in _controller().info()), default=1)
 
 
-class _OneBlasThread:
-    """A context that may be entered again, and from several threads.
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """A limit of one BLAS thread, set where it does not hold yet.
 
-    The limit holds for the process, so the first to enter sets it and the last to leave lifts it; limits that nest by
-    themselves would be restored in the wrong order.
+    It holds for the process or for the thread, as BLAS was built. So the caller of the workers sets it, and lifts it when
+    they have ended; a worker sets it only if it does not see that of its caller. Limits that threads of one process set
+    and lift each for itself would be lifted too early and set again too late.
     """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._depth = 0
-        self._limit: Any = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._depth == 0:
-                self._limit = _controller().limit(limits=1)
-            self._depth += 1
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        with self._lock:
-            self._depth -= 1
-            if self._depth == 0:
-                self._limit.restore_original_limits()
-
-
-one_blas_thread = _OneBlasThread()
+    if blas_threads() == 1:
+        yield
+    else:
+        with _controller().limit(limits=1):
+            yield

@@ -63,7 +63,7 @@ def run_tiles(
 
 
 def _one_tile(kernel: Kernel, P: Distributions, Q: Distributions, same: bool) -> FloatArray:
-    with one_blas_thread:
+    with one_blas_thread():
         return kernel(P, Q, same)
 
 
@@ -80,12 +80,11 @@ def run(
     batch = list(islice(calls, size))
     workers = min(effective_n_jobs(n_jobs), len(batch))
     threads = min(blas_threads(), len(batch)) if blas_bound else 1
-    with ExitStack() as stack:
+    with one_blas_thread(), ExitStack() as stack:
         if workers > 1:
             parallel = stack.enter_context(Parallel(n_jobs=workers, prefer="threads"))
         elif threads > 1:
             pool = stack.enter_context(ThreadPoolExecutor(threads))
-        stack.enter_context(one_blas_thread)
         while batch:
             if workers > 1:
                 results = parallel(delayed(function)(*arguments) for _, arguments in batch)

@@ -84,13 +84,21 @@ def blas_threads():
     return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
 
-def test_the_blas_limit_is_lifted_by_the_last_to_leave():
+def test_the_blas_limit_may_be_nested_and_is_lifted():
     before = blas_threads()
-    with one_blas_thread:
-        with one_blas_thread:
+    with one_blas_thread():
+        with one_blas_thread():
             assert set(blas_threads()) == {1}
         assert set(blas_threads()) == {1}
     assert blas_threads() == before
+
+
+def test_tiles_run_under_one_blas_thread(monkeypatch):
+    seen = set()
+    monkeypatch.setattr("skdiv._kernels.numpy._times", lambda p, q: seen.update(blas_threads()) or p @ q.T)
+    with threadpool_limits(2, user_api="blas"):
+        results("kl")
+    assert seen == {1}
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
