@@ -1,8 +1,8 @@
 """A pipeline from raw counts to labels, beside Ward on the raw counts.
 
 An image of a handwritten digit is a histogram of its ink over 8 × 8 bins. Clusters of such histograms under the
-Jensen-Shannon distance are compared with those of Euclidean Ward, which scikit-learn offers, by how well they agree with
-the digits that were written; and the pipeline labels images it has not seen. The images are split five times.
+Jensen-Shannon distance are compared with those of Euclidean Ward, which scikit-learn offers, by how well they agree
+with the digits that were written; and the pipeline labels images it has not seen. The images are split five times.
 
     python examples/digits_pipeline.py
 """

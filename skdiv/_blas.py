@@ -27,9 +27,9 @@ def blas_threads() -> int:
 def one_blas_thread() -> Iterator[None]:
     """A limit of one BLAS thread, set where it does not hold yet.
 
-    It holds for the process or for the thread, as BLAS was built. So the caller of the workers sets it, and lifts it when
-    they have ended; a worker sets it only if it does not see that of its caller. Limits that threads of one process set
-    and lift each for itself would be lifted too early and set again too late.
+    It holds for the process or for the thread, as BLAS was built. So the caller of the workers sets it, and lifts it
+    when they have ended; a worker sets it only if it does not see that of its caller. Limits that the threads of one
+    process set and lift each for itself would be lifted too early and set again too late.
     """
     if blas_threads() == 1:
         yield

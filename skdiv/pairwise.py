@@ -181,8 +181,8 @@ def pairwise_divergences(
     array([[0.   , 1.927],
            [2.022, 0.   ]])
     >>> pairwise_divergences(X, [[1, 1, 1]], metric="js_distance").round(3)
-    array([[0.206],
-           [0.31 ]])
+    array([[0.207],
+           [0.355]])
     """
     divergence = resolve(metric)
     block_kernel = BlockKernel(divergence, divergence.scale(base))
@@ -247,7 +247,7 @@ def condensed_divergences(
     --------
     >>> from skdiv import condensed_divergences
     >>> condensed_divergences([[1, 1, 0], [2, 1, 1], [0, 1, 3]]).round(3)
-    array([0.314, 0.622, 0.4  ])
+    array([0.328, 0.674, 0.489])
     """
     divergence = resolve(metric)
     symmetrization = check_symmetrize(divergence, symmetrize)

@@ -41,8 +41,7 @@ def block(divergence: Divergence, P: Distributions, Q: Distributions, *, same: b
     if form is not None:
         _refine(values, divergence, form, P, Q, same=same)
     if same and divergence.symmetric:
-        lower = np.tril_indices(len(P), -1)
-        values[lower] = values.T[lower]
+        np.copyto(values, values.T.copy(), where=np.tri(len(P), k=-1, dtype=bool))
     return divergence.capped(values)
 
 
