@@ -198,11 +198,12 @@ class Divergence:
 
 def log_or_zero(p: FloatArray) -> FloatArray:
     """ln p, and 0 for p = 0: bins without mass are accounted for by their support, not by a logarithm."""
-    with np.errstate(divide="ignore"):
-        logs = np.log(p)
-    if logs.min(initial=0) == -np.inf:  # a mask in the ufunc itself would keep it from being vectorised
-        logs[p == 0] = 0
-    return logs
+    return np.log(_positive(p))
+
+
+def _positive(p: FloatArray) -> FloatArray:
+    """p, with 1 for 0. The logarithm or a negative power of zero costs several times that of any other number."""
+    return p if p.min(initial=1) > 0 else p + (p == 0)
 
 
 def _negated_log(p: FloatArray) -> FloatArray:
@@ -214,17 +215,18 @@ def _negated(p: FloatArray) -> FloatArray:
     return -p
 
 
-def _entropy_term(p: FloatArray) -> FloatArray:
+def entropy_term(p: FloatArray) -> FloatArray:
+    """p ln p, and 0 for p = 0."""
     logs = log_or_zero(p)
     return np.multiply(p, logs, out=logs)
 
 
 def _power(p: FloatArray, exponent: float) -> FloatArray:
     """p to a power, and 0 for p = 0 whatever the power."""
-    with np.errstate(divide="ignore", over="ignore", under="ignore"):
-        powers: FloatArray = np.power(p, exponent)
-    if exponent < 0 and powers.max(initial=0) == np.inf:
-        powers[p == 0] = 0
+    with np.errstate(over="ignore", under="ignore"):
+        powers: FloatArray = np.power(_positive(p) if exponent < 0 else p, exponent)
+    if exponent < 0:
+        powers *= p > 0
     return powers
 
 
@@ -340,7 +342,7 @@ _RECORDS = (
         base_exponent=1.0,
         definition="sum p ln(p/q)",
         reference="Kullback & Leibler 1951",
-        fast=ProductForm(factors=((_identity, _negated_log),), left_term=_entropy_term),
+        fast=ProductForm(factors=((_identity, _negated_log),), left_term=entropy_term),
     ),
     Divergence(
         name="jeffreys",
@@ -351,8 +353,8 @@ _RECORDS = (
         reference="Jeffreys 1946",
         fast=ProductForm(
             factors=((_identity, _negated_log), (log_or_zero, _negated)),
-            left_term=_entropy_term,
-            right_term=_entropy_term,
+            left_term=entropy_term,
+            right_term=entropy_term,
         ),
     ),
     Divergence(

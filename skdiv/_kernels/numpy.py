@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from skdiv._distributions import Distributions
-from skdiv._divergence import Divergence, Elementwise, MixtureForm, ProductForm, log_or_zero
+from skdiv._divergence import Divergence, Elementwise, MixtureForm, ProductForm, entropy_term
 from skdiv._terms import FloatArray
 
 _CELL = 65_536  # entries of an elementwise buffer: two of them, 1 MiB, stay in the L2 cache
@@ -48,11 +48,14 @@ def block(divergence: Divergence, P: Distributions, Q: Distributions, *, same: b
 def paired(divergence: Divergence, P: Distributions, Q: Distributions) -> FloatArray:
     """D(P[i] ‖ Q[i]) in nats, term by term, a few rows at a time."""
     values = np.empty(len(P), dtype=P.dtype)
-    step = max(1, _CELL // P.shape[1])
-    for start in range(0, len(P), step):
-        rows = slice(start, start + step)
+    for rows in _few_rows(len(P), P.shape[1]):
         values[rows] = divergence.of_rows(P[rows].dense(), Q[rows].dense())
     return values
+
+
+def _few_rows(n: int, n_bins: int) -> Iterator[slice]:
+    step = max(1, _CELL // n_bins)
+    return (slice(start, start + step) for start in range(0, n, step))
 
 
 # --- Elementwise ---
@@ -75,7 +78,8 @@ def _accumulate(
     """Sum ``cell(p, q)`` over chunks of bins, p of shape (i, 1, bins) and q of shape (1, j, bins)."""
     n_bins = P.shape[1]
     totals = np.zeros((len(P), len(Q)), dtype=P.dtype)
-    for rows, columns, bins in _cells(len(P), len(Q), n_bins, width or min(n_bins, 2048), upper=upper):
+    width = width or min(n_bins, max(_BIN_CHUNK, _CELL // totals.size))
+    for rows, columns, bins in _cells(len(P), len(Q), n_bins, width, upper=upper):
         totals[rows, columns] += cell(P[rows, np.newaxis, bins], Q[np.newaxis, columns, bins])
     return totals
 
@@ -91,35 +95,37 @@ def _mixture(form: MixtureForm, P: Distributions, Q: Distributions, *, same: boo
     """One addition, logarithm and dot product per entry, in buffers that are reused."""
     left, right = P.dense(), Q.dense()
     # Less than half a unit in the last place of any entry that counts, and no logarithm of zero is taken.
-    shifted = left + np.finfo(left.dtype).tiny
-    sums, logs = np.empty((2, max(_CELL, min(P.shape[1], 2048))), dtype=left.dtype)
+    tiny = np.finfo(left.dtype).tiny
+    sums, logs = np.empty((2, _CELL), dtype=left.dtype)
 
     def cell(p: FloatArray, q: FloatArray) -> FloatArray:
         shape = (p.shape[0], q.shape[1], p.shape[2])
         size = shape[0] * shape[1] * shape[2]
         s, log_s = sums[:size].reshape(shape), logs[:size].reshape(shape)
-        np.add(p, q, out=s)
+        np.add(p + tiny, q, out=s)
         np.log(s, out=log_s)
         totals: FloatArray = np.vecdot(s, log_s)
         return totals
 
-    totals = _accumulate(cell, shifted, right, upper=same)
+    totals = _accumulate(cell, left, right, upper=same)
     totals *= -0.5
-    totals += 0.5 * _negative_entropy(left)[:, np.newaxis]
-    totals += 0.5 * _negative_entropy(right) + np.log(2).astype(left.dtype)
+    totals += 0.5 * _negative_entropy(P)[:, np.newaxis]
+    totals += 0.5 * _negative_entropy(Q) + np.log(2).astype(left.dtype)
     return form.finish(totals)
 
 
-def _negative_entropy(rows: FloatArray) -> FloatArray:
-    totals: FloatArray = np.vecdot(rows, log_or_zero(rows))
-    return totals
+def _negative_entropy(rows: Distributions) -> FloatArray:
+    return _sum(
+        _row_sums(_mapped(entropy_term, chunk)) for chunk in _bin_chunks(rows, max(_BIN_CHUNK, _CELL // len(rows)))
+    )
 
 
 # --- Products ---
 
 
 def _product(divergence: Divergence, form: ProductForm, P: Distributions, Q: Distributions) -> FloatArray:
-    left, right = _bin_chunks(P, Q)
+    n_bins = P.shape[1] if P.is_sparse or Q.is_sparse else max(_BIN_CHUNK, _CELL // max(len(P), len(Q)))
+    left, right = _bin_chunks(P, n_bins), _bin_chunks(Q, n_bins)
     with np.errstate(over="ignore", invalid="ignore"):  # rows below form.smallest, which _refine computes again
         totals = _sum(
             _times(_mapped(of_p, p), _mapped(of_q, q))
@@ -138,13 +144,12 @@ def _product(divergence: Divergence, form: ProductForm, P: Distributions, Q: Dis
     return form.finish(totals)
 
 
-def _bin_chunks(P: Distributions, Q: Distributions) -> tuple[list[Any], list[Any]]:
-    """Both blocks, a few bins at a time where both are dense."""
-    left, right = (rows.values if rows.is_sparse else rows.dense() for rows in (P, Q))
-    if P.is_sparse or Q.is_sparse:
-        return [left], [right]
-    starts = range(0, P.shape[1], _BIN_CHUNK)
-    return [left[:, k : k + _BIN_CHUNK] for k in starts], [right[:, k : k + _BIN_CHUNK] for k in starts]
+def _bin_chunks(rows: Distributions, n_bins: int) -> list[Any]:
+    """Views of dense rows, ``n_bins`` bins at a time; sparse rows in one piece."""
+    if rows.is_sparse:
+        return [rows.values]
+    array = rows.dense()
+    return [array[:, start : start + n_bins] for start in range(0, array.shape[1], n_bins)]
 
 
 def _sum(parts: Iterator[FloatArray]) -> FloatArray:
@@ -205,7 +210,9 @@ def _refine(
             wanted = np.triu(wanted)
     if wanted.any():
         rows, columns = np.nonzero(wanted)
-        values[rows, columns] = paired(divergence, P[rows], Q[columns])
+        for some in _few_rows(len(rows), P.shape[1]):
+            i, j = rows[some], columns[some]
+            values[i, j] = divergence.of_rows(P[i].dense(), Q[j].dense())
 
 
 def _refine_below(form: ProductForm | MixtureForm, dtype: np.dtype[Any], n_bins: int) -> float:
