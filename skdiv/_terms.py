@@ -86,8 +86,11 @@ def chi2(p: FloatArray, q: FloatArray) -> FloatArray:
 def alpha_divergence(p: FloatArray, q: FloatArray, alpha: float) -> FloatArray:
     """(p^α q^(1−α) − α p − (1 − α) q) / (α (α − 1)), the generator of the α-divergences (Cressie & Read 1984).
 
-    With β = α − 1 and L = ln(p/q) it is (p expm1(β L) − β (p − q)) / (α β), which stays accurate as α tends to 1.
+    With β = α − 1 and L = ln(p/q) it is (p expm1(β L) − β (p − q)) / (α β), which stays accurate as α tends to 1. It is
+    the same with p and q exchanged and 1 − α, which is for α near 0.
     """
+    if alpha < 0.5:
+        p, q, alpha = q, p, 1 - alpha
     beta = alpha - 1
     with _ignoring_limits():
         x = (p - q) / q
