@@ -46,20 +46,20 @@ def square_tiles(n: int, size: int, *, upper: bool) -> Iterator[Tile]:
             yield Tile(slice(i, min(i + size, n)), slice(j, min(j + size, n)), i == j)
 
 
-def rectangular_tiles(n_rows: int, n_columns: int, size: int) -> Iterator[Tile]:
-    """Tiles of an n_rows × n_columns matrix."""
-    for i in range(0, n_rows, size):
-        for j in range(0, n_columns, size):
-            yield Tile(slice(i, min(i + size, n_rows)), slice(j, min(j + size, n_columns)), False)
+def rectangular_tiles(shape: tuple[int, int], size: tuple[int, int]) -> Iterator[Tile]:
+    """Tiles, of ``size`` rows and columns, of a matrix of the given shape."""
+    for i in range(0, shape[0], size[0]):
+        for j in range(0, shape[1], size[1]):
+            yield Tile(slice(i, min(i + size[0], shape[0])), slice(j, min(j + size[1], shape[1])), False)
 
 
 def run_tiles(
-    kernel: Kernel, P: Distributions, Q: Distributions, tiles: Iterable[Tile], size: int, store: Store[Tile], *,
+    kernel: Kernel, P: Distributions, Q: Distributions, tiles: Iterable[Tile], size: tuple[int, int], store: Store[Tile], *,
     n_jobs: int | None, blas_bound: bool,
 ) -> None:  # fmt: skip
     """Compute each tile, of at most ``size`` rows and columns, and store its block; ``blas_bound`` as in `run`."""
     calls = ((tile, (kernel, P[tile.rows], Q[tile.columns], tile.same)) for tile in tiles)
-    run(_one_tile, calls, store, size * size * P.dtype.itemsize, n_jobs=n_jobs, blas_bound=blas_bound)
+    run(_one_tile, calls, store, size[0] * size[1] * P.dtype.itemsize, n_jobs=n_jobs, blas_bound=blas_bound)
 
 
 def _one_tile(kernel: Kernel, P: Distributions, Q: Distributions, same: bool) -> FloatArray:

@@ -52,13 +52,12 @@ class BlockKernel:
         out: FloatArray | None = None,
     ) -> FloatArray:
         """All D(P[i] ‖ Q[j]); without Q those of P with itself."""
-        size = kernel.tile_rows(self.divergence, P)
-        if Q is None:
-            tiles = square_tiles(len(P), size, upper=self.symmetric)
-        else:
-            size = min(size, kernel.tile_rows(self.divergence, Q))
-            tiles = rectangular_tiles(len(P), len(Q), size)
         other = P if Q is None else Q
+        size = kernel.tile_rows(self.divergence, P), kernel.tile_rows(self.divergence, other)
+        if Q is None:
+            tiles = square_tiles(len(P), size[0], upper=self.symmetric)
+        else:
+            tiles = rectangular_tiles((len(P), len(Q)), size)
         if out is None:
             out = np.empty((len(P), len(other)), dtype=P.dtype)
         store = into_matrix(out, mirror=Q is None and self.symmetric)
@@ -67,11 +66,11 @@ class BlockKernel:
 
     def condensed(self, P: Distributions, *, n_jobs: int | None = None) -> FloatArray:
         """The upper triangle of the matrix of P with itself, as a vector."""
-        n, size = len(P), kernel.tile_rows(self.divergence, P)
+        n, rows = len(P), kernel.tile_rows(self.divergence, P)
         out = np.empty(n * (n - 1) // 2, dtype=P.dtype)
-        tiles = square_tiles(n, size, upper=True)
+        tiles = square_tiles(n, rows, upper=True)
         store = into_condensed(out, n)
-        run_tiles(self, P, P, tiles, size, store, n_jobs=n_jobs, blas_bound=self._blas_bound)
+        run_tiles(self, P, P, tiles, (rows, rows), store, n_jobs=n_jobs, blas_bound=self._blas_bound)
         return out
 
     @property

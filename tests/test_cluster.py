@@ -44,7 +44,10 @@ def test_the_tree_is_that_of_scikit_learn(linkage, metric, n_clusters):
     assert (ours.n_leaves_, ours.n_clusters_) == (theirs.n_leaves_, theirs.n_clusters_)
 
 
-@pytest.mark.parametrize("threshold", [0.0, 0.35, 0.5, 100.0])
+HEIGHTS = DivergenceClustering(linkage="average").fit(X).distances_
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.35, HEIGHTS[40], HEIGHTS[-1], 100.0])
 def test_a_threshold_cuts_as_in_scikit_learn(threshold):
     ours = DivergenceClustering(None, distance_threshold=threshold, linkage="average").fit(X)
     theirs = AgglomerativeClustering(None, metric="precomputed", linkage="average", distance_threshold=threshold)

@@ -21,12 +21,14 @@ Cell = Callable[[FloatArray, FloatArray], FloatArray]
 
 
 def tile_rows(divergence: Divergence, rows: Distributions) -> int:
-    """How many rows a tile has: by the kind of kernel, the number of bins and the storage alone."""
+    """How many rows a tile has: by the kind of kernel, the shape and the storage alone."""
+    n, n_bins = rows.shape
     product = isinstance(divergence.fast, ProductForm)
-    most = 768 if product else 128
-    if (rows.is_sparse and product) or not sp.issparse(rows.values):
-        return most
-    return min(most, max(1, _DENSE_BLOCK // rows.shape[1]))
+    most = 1024 if product else 128
+    if sp.issparse(rows.values) and not (product and rows.is_sparse):
+        most = min(most, max(1, _DENSE_BLOCK // n_bins))
+    n_tiles = -(-n // most)
+    return -(-n // n_tiles)  # all of one size, so that the workers end together
 
 
 def block(divergence: Divergence, P: Distributions, Q: Distributions, *, same: bool = False) -> FloatArray:
