@@ -1,10 +1,9 @@
 """Exact divergences between many probability distributions, and their clustering in scikit-learn."""
 
 from skdiv._divergence import Divergence, divergences, renyi
+from skdiv._version import __version__ as __version__
 from skdiv.cluster import DivergenceClustering
 from skdiv.pairwise import condensed_divergences, paired_divergences, pairwise_divergences
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Divergence",

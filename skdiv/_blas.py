@@ -9,8 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from threading import Lock
+from typing import Any
 
 from threadpoolctl import ThreadpoolController
+
+_lock = Lock()
+_entered = 0
+_limit: Any = None
 
 
 @lru_cache(maxsize=1)
@@ -25,14 +31,42 @@ def blas_threads() -> int:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """A limit of one BLAS thread, set where it does not hold yet.
+    """A limit of one BLAS thread, which may be entered again and from several threads.
 
-    It holds for the process or for the thread, as BLAS was built. So the caller of the workers sets it, and lifts it
-    when they have ended; a worker sets it only if it does not see that of its caller. Limits that the threads of one
-    process set and lift each for itself would be lifted too early and set again too late.
+    In most builds of BLAS the limit holds for the process: the first to enter sets it and the last to leave lifts it.
+    In those on OpenMP it holds for the thread, and each that enters sets its own.
     """
-    if blas_threads() == 1:
-        yield
-    else:
-        with _controller().limit(limits=1):
+    _enter()
+    try:
+        if blas_threads() == 1:
             yield
+        else:
+            with _controller().limit(limits=1):
+                yield
+    finally:
+        _leave()
+
+
+def _enter() -> None:
+    global _entered, _limit
+    with _lock:
+        if _entered == 0:
+            _limit = _controller().limit(limits=1)
+        _entered += 1
+
+
+def _leave() -> None:
+    global _entered
+    with _lock:
+        _entered -= 1
+        if _entered == 0:
+            _release_control()
+            _limit.restore_original_limits()
+            _release_control()
+
+
+def _release_control() -> None:
+    """From threadpoolctl 3.7 on, only the thread that set a limit of OpenBLAS may change it, unless it lets go."""
+    for library in _controller().lib_controllers:
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)

@@ -53,13 +53,6 @@ class Distributions:
         background = None if self.background is None else self.background[rows]
         return Distributions(self.values[rows], background)
 
-    def astype(self, dtype: np.dtype[Any]) -> Distributions:
-        """The same rows in another precision; themselves if they have it."""
-        if self.dtype == dtype:
-            return self
-        background = None if self.background is None else self.background.astype(dtype)
-        return Distributions(self.values.astype(dtype), background)
-
     def dense(self) -> FloatArray:
         """The rows as an array; the array itself if it is one."""
         array: FloatArray = self.values.toarray() if sp.issparse(self.values) else self.values
@@ -78,9 +71,30 @@ def check_pseudocount(pseudocount: float) -> float:
 
 def as_distributions(X: MatrixLike, *, pseudocount: float = 0.0, name: str = "X") -> Distributions:
     """Check a user's array-like, sparse matrix or frame and normalise its rows."""
+    return normalise(as_weights(X, name), pseudocount=pseudocount, name=name)
+
+
+def as_distribution(vector: ArrayLike, name: str) -> FloatArray:
+    """One vector of non-negative weights as a normalised row of shape (1, n_bins)."""
+    array = np.asarray(vector)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"{name} must be a vector of at least one bin, but its shape is {array.shape}.")
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
+    weights = array.astype(np.float64)
+    bad = ~(np.isfinite(weights) & (weights >= 0))
+    if bad.any():
+        i = int(bad.argmax())
+        raise ValueError(f"{name}[{i}] = {weights[i]}, but the weight of a bin must be finite and not negative.")
+    if not weights.any():
+        raise ValueError(f"{name} sums to 0, so it is not a distribution.")
+    return normalise(weights[np.newaxis], name=name).dense()
+
+
+def as_weights(X: MatrixLike, name: str = "X") -> Matrix:
+    """A user's array-like, sparse matrix or frame as a float array or CSR matrix; its entries are not checked yet."""
     _refuse_non_real(X, name)
-    array = check_array(X, accept_sparse="csr", dtype=DTYPES, ensure_all_finite=False, input_name=name)
-    return normalise(array, pseudocount=pseudocount, name=name)
+    return check_array(X, accept_sparse="csr", dtype=DTYPES, ensure_all_finite=False, input_name=name)
 
 
 def normalise(X: Matrix, *, pseudocount: float = 0.0, name: str = "X") -> Distributions:
@@ -91,7 +105,7 @@ def normalise(X: Matrix, *, pseudocount: float = 0.0, name: str = "X") -> Distri
         _refuse_entries(X, name)
     weights = np.ascontiguousarray(X)  # else rows are summed in another order, and bits depend on the layout
     if pseudocount:
-        weights = weights + X.dtype.type(pseudocount)
+        weights = _sum_within_range(weights, pseudocount)
     with np.errstate(over="ignore"):
         totals = weights.sum(axis=1, dtype=np.float64, keepdims=True)
     if not np.isfinite(totals).all():  # a sum of entries near the largest float overflows, one of their ratios does not
@@ -100,7 +114,20 @@ def normalise(X: Matrix, *, pseudocount: float = 0.0, name: str = "X") -> Distri
         totals = weights.sum(axis=1, dtype=np.float64, keepdims=True)
     _refuse_empty_rows(totals, name)
     with np.errstate(under="ignore"):
-        return Distributions(np.divide(weights, totals).astype(X.dtype, copy=False))
+        values = np.divide(weights, totals).astype(X.dtype, copy=False)
+    if np.count_nonzero(values) < np.count_nonzero(weights):
+        row, column = np.argwhere((values == 0) & (weights > 0))[0]
+        _refuse_lost_entry(name, int(row), int(column), X[row, column], X.dtype)
+    return Distributions(values)
+
+
+def _sum_within_range(weights: FloatArray, pseudocount: float) -> FloatArray:
+    """In double precision, so that no pseudocount is lost or overflows that did not in the caller's hands."""
+    with np.errstate(over="ignore"):
+        total: FloatArray = weights.astype(np.float64, copy=False) + pseudocount
+    if not np.isfinite(total.max(initial=0)):
+        raise ValueError(f"pseudocount = {pseudocount} added to the entries of X is not finite; pass a smaller one.")
+    return total
 
 
 def _normalise_sparse(X: Matrix, pseudocount: float, name: str) -> Distributions:
@@ -114,27 +141,39 @@ def _normalise_sparse(X: Matrix, pseudocount: float, name: str) -> Distributions
     n_bins = rows.shape[1]
     lengths = np.diff(rows.indptr)
     data = rows.data.astype(np.float64, copy=False)
+    added = np.full(len(lengths), pseudocount)
     with np.errstate(over="ignore"):
-        totals = _row_sums(data, rows.indptr) + pseudocount * n_bins
+        totals = _over_rows(np.add, data, rows.indptr) + added * n_bins
     if not np.isfinite(totals).all():
-        scale = data.max()
-        data, pseudocount = data / scale, pseudocount / scale
-        totals = _row_sums(data, rows.indptr) + pseudocount * n_bins
-    _refuse_empty_rows(totals[:, None], name)
-    values = sp.csr_array(
-        ((data / np.repeat(totals, lengths)).astype(X.dtype), rows.indices, rows.indptr), shape=rows.shape
-    )
-    background = (pseudocount / totals[:, None]).astype(X.dtype) if pseudocount else None
-    return Distributions(values, background)
+        largest = np.maximum(_over_rows(np.maximum, data, rows.indptr), added)
+        scale = np.where(largest > 0, largest, 1)
+        data, added = data / np.repeat(scale, lengths), added / scale
+        totals = _over_rows(np.add, data, rows.indptr) + added * n_bins
+    _refuse_empty_rows(totals, name)
+    with np.errstate(under="ignore"):
+        normalised = (data / np.repeat(totals, lengths)).astype(X.dtype)
+        background = (added / totals)[:, np.newaxis].astype(X.dtype) if pseudocount else None
+    if not normalised.all():
+        lost = int(np.argmin(normalised))
+        row = int(np.searchsorted(rows.indptr, lost, side="right")) - 1
+        _refuse_lost_entry(name, row, int(rows.indices[lost]), rows.data[lost], X.dtype)
+    return Distributions(sp.csr_array((normalised, rows.indices, rows.indptr), shape=rows.shape), background)
 
 
-def _row_sums(data: FloatArray, indptr: NDArray[np.integer[Any]]) -> FloatArray:
-    """Sums of a CSR matrix's rows; reduceat has no notion of an empty row, so those stay out of its sight."""
+def _over_rows(reduction: np.ufunc, data: FloatArray, indptr: NDArray[np.integer[Any]]) -> FloatArray:
+    """A reduction of each row of a CSR matrix; reduceat has no notion of an empty row, so it gets the others."""
     filled = np.diff(indptr) > 0
-    sums = np.zeros(len(indptr) - 1)
+    results = np.zeros(len(indptr) - 1)
     if filled.any():
-        sums[filled] = np.add.reduceat(data, indptr[:-1][filled])
-    return sums
+        results[filled] = reduction.reduceat(data, indptr[:-1][filled])
+    return results
+
+
+def _refuse_lost_entry(name: str, row: int, column: int, value: float, dtype: np.dtype[Any]) -> NoReturn:
+    raise ValueError(
+        f"{name}[{row}, {column}] = {value} is so small beside the sum of its row that it would become 0 in {dtype} "
+        "once normalised. Set it to 0 yourself, or pass float64."
+    )
 
 
 def _refuse_non_real(X: MatrixLike, name: str) -> None:

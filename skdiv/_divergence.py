@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skdiv import _terms
-from skdiv._distributions import normalise
+from skdiv._distributions import as_distribution
 from skdiv._terms import FloatArray, Term
 
 Elementwise = Callable[[FloatArray], FloatArray]
@@ -129,8 +129,9 @@ class Divergence:
     def __post_init__(self) -> None:
         if (self.hilbertian and not self.metric) or (self.metric and not self.symmetric):
             raise ValueError(f"Divergence {self.name!r}: what is Hilbertian is a metric, and a metric is symmetric.")
+        self._check_term()
         with np.errstate(all="ignore"):
-            pole = np.asarray(self.term(np.array([0.5]), np.array([0.0])))
+            pole = self.term(np.array([0.5]), np.array([0.0]))
         object.__setattr__(self, "infinite_off_support", bool(np.isinf(pole).any()))
         p, q = np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.4, 0.1, 0.2, 0.3])
         forth, back = self.of_rows(p, q), self.of_rows(q, p)
@@ -161,18 +162,47 @@ class Divergence:
             If a vector is not a distribution, the lengths differ, or the divergence has no base.
         """
         scale = self.scale(base)
-        vectors = [np.asarray(vector, dtype=np.float64) for vector in (p, q)]
-        if vectors[0].ndim != 1 or vectors[0].shape != vectors[1].shape:
-            shapes = f"{vectors[0].shape} and {vectors[1].shape}"
-            raise ValueError(f"p and q must be vectors of one length, but their shapes are {shapes}.")
-        p_row, q_row = (
-            normalise(vector[np.newaxis], name=name).dense() for vector, name in zip(vectors, "pq", strict=True)
-        )
+        p_row, q_row = as_distribution(p, "p"), as_distribution(q, "q")
+        if p_row.shape != q_row.shape:
+            raise ValueError(
+                f"p and q must be of one length, but p has {p_row.shape[1]} bins and q has {q_row.shape[1]}."
+            )
         return float(self.of_rows(p_row, q_row)[0] / scale)
+
+    def _check_term(self) -> None:
+        """Refuse what is no term before it is used on data."""
+        p, q = np.array([[[0.5, 0.0]], [[0.5, 0.5]]]), np.array([[[0.25, 0.0], [0.75, 0.0], [0.0, 1.0]]])
+        advice = (
+            "term(p, q) must return what each bin adds to the sum, for arrays that broadcast, and must not sum itself"
+        )
+        try:
+            with np.errstate(all="ignore"):
+                values = np.asarray(self.term(p, q))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"Divergence {self.name!r}: {advice}; it fails on arrays: {error}") from error
+        if values.shape != (2, 3, 2):
+            raise ValueError(
+                f"Divergence {self.name!r}: {advice}; for shapes (2, 1, 2), (1, 3, 2) it gives {values.shape}."
+            )
+        if values[0, 0, 1] != 0:
+            raise ValueError(
+                f"Divergence {self.name!r}: term(0, 0) is {values[0, 0, 1]} and must be 0, for an empty bin adds "
+                "nothing; scipy.special.xlogy and rel_entr take 0 ln 0 as 0."
+            )
 
     def of_rows(self, p: FloatArray, q: FloatArray) -> FloatArray:
         """Values in nats along the last axis of normalised rows, term by term: accurate, if not fast."""
-        values = self.rows(p, q) if self.rows is not None else self.finish(self.term(p, q).sum(axis=-1))
+        with np.errstate(over="ignore"):
+            values = self.rows(p, q) if self.rows is not None else self.finish(self.term(p, q).sum(axis=-1))
+        return self.checked(values)
+
+    def checked(self, values: FloatArray) -> FloatArray:
+        """The values, capped; an error if a term of the user's has produced NaN."""
+        if np.isnan(values).any():
+            raise ValueError(
+                f"Divergence {self.name!r} gives NaN for some pair of distributions: its term must be defined for all "
+                "p and q from 0 to 1, and its sum must lie where finish is defined."
+            )
         return self.capped(values)
 
     def capped(self, values: FloatArray) -> FloatArray:
@@ -287,7 +317,8 @@ def renyi(alpha: float) -> Divergence:
     Parameters
     ----------
     alpha : float
-        The order, positive, finite and not 1. As it tends to 1 the divergence tends to ``"kl"``.
+        The order, positive, not 1 and below 1e150. As it tends to 1 the divergence tends to ``"kl"``. For large orders
+        the rounding of the rows weighs more, by √alpha, than in the bound that `pairwise_divergences` states.
 
     Returns
     -------
@@ -311,16 +342,18 @@ def renyi(alpha: float) -> Divergence:
     array([[0.2877]])
     """
     alpha = float(alpha)
-    if not 0 < alpha < math.inf or alpha == 1:
-        raise ValueError(f"alpha = {alpha} must be positive, finite and not 1; for the limit at 1 use metric='kl'.")
+    if not 0 < alpha < 1e150 or alpha == 1:
+        raise ValueError(
+            f"alpha = {alpha} must be positive, below 1e150 and not 1; for the limit at 1 use metric='kl'."
+        )
     product = ProductForm(
         factors=((partial(_power, exponent=alpha), partial(_power, exponent=1 - alpha)),),
         finish=partial(_log_over, divisor=alpha - 1),
         conditioning=1 / min(1, abs(alpha - 1)),
-        smallest=partial(_entry_that_squares, power=alpha - 1) if alpha > 1 else None,
+        smallest=partial(_entry_that_squares, power=max(alpha - 1, 1.0)),
     )
     return Divergence(
-        name=f"renyi({alpha:g})",
+        name=f"renyi({alpha:g})" if float(f"{alpha:g}") == alpha else f"renyi({alpha!r})",
         term=partial(_terms.alpha_divergence, alpha=alpha),
         symmetric=alpha == 0.5,
         finish=partial(_renyi_finish, alpha=alpha),
@@ -455,8 +488,11 @@ def resolve(metric: str | Divergence) -> Divergence:
         return metric
     record = _REGISTRY.get(metric) or _ALIASES.get(metric) if isinstance(metric, str) else None
     if record is None:
+        hint = (
+            " 'precomputed' is for DivergenceClustering." if isinstance(metric, str) and metric == "precomputed" else ""
+        )
         raise ValueError(
             f"Unknown metric {metric!r}. Use one of {sorted([*_REGISTRY, *_ALIASES])}, "
-            "renyi(alpha), or a Divergence of your own."
+            f"renyi(alpha), or a Divergence of your own, which wraps a function of p and q.{hint}"
         )
     return record

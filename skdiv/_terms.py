@@ -89,16 +89,16 @@ def alpha_divergence(p: FloatArray, q: FloatArray, alpha: float) -> FloatArray:
     With β = α − 1 and L = ln(p/q) it is (p expm1(β L) − β (p − q)) / (α β), which stays accurate as α tends to 1. It is
     the same with p and q exchanged and 1 − α, which is for α near 0.
     """
-    if alpha < 0.5:
-        p, q, alpha = q, p, 1 - alpha
     beta = alpha - 1
+    if alpha < 0.5:
+        p, q, alpha, beta = q, p, -beta, -alpha
     with _ignoring_limits():
         x = (p - q) / q
         log_ratio = np.where(np.abs(x) <= 0.5, np.log1p(x), np.log(p) - np.log(q))
         far = (p * np.expm1(beta * log_ratio) - beta * (p - q)) / (alpha * beta)
-        tail = 1 + (alpha - 5) * x / 6
+        tail = 1 + (beta - 4) * x / 6
         for k in (5, 4, 3):
-            tail = 1 + (alpha - k + 1) * x / k * tail
+            tail = 1 + (beta - k + 2) * x / k * tail
         near = q * x * x / 2 * tail
         term = np.where(np.abs(x) * max(1.0, alpha) < 1e-3, near, far)
     return np.where(p == 0, q / alpha, np.where((q == 0) & (alpha < 1), -p / beta, term))

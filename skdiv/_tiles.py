@@ -54,8 +54,8 @@ def rectangular_tiles(shape: tuple[int, int], size: tuple[int, int]) -> Iterator
 
 
 def run_tiles(
-    kernel: Kernel, P: Distributions, Q: Distributions, tiles: Iterable[Tile], size: tuple[int, int], store: Store[Tile], *,
-    n_jobs: int | None, blas_bound: bool,
+    kernel: Kernel, P: Distributions, Q: Distributions, tiles: Iterable[Tile], size: tuple[int, int],
+    store: Store[Tile], *, n_jobs: int | None, blas_bound: bool,
 ) -> None:  # fmt: skip
     """Compute each tile, of at most ``size`` rows and columns, and store its block; ``blas_bound`` as in `run`."""
     calls = ((tile, (kernel, P[tile.rows], Q[tile.columns], tile.same)) for tile in tiles)

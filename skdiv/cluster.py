@@ -26,7 +26,8 @@ from skdiv._linkage import (
 )
 from skdiv._sklearn import HasMethods, Interval, StrOptions, fit_context
 from skdiv._terms import FloatArray
-from skdiv.pairwise import SYMMETRIZATIONS, BlockKernel, as_same_bins, check_symmetrize
+from skdiv._version import __version__
+from skdiv.pairwise import SYMMETRIZATIONS, BlockKernel, check_symmetrize
 
 
 class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, BaseEstimator):
@@ -60,7 +61,8 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     n_jobs : int, optional
         Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it.
     memory : str or joblib.Memory, optional
-        Caches the tree, so that another number of clusters costs nothing.
+        Caches the tree, so that another number of clusters costs nothing; not under a divergence of your own, whose
+        term may change unseen.
 
     Attributes
     ----------
@@ -174,6 +176,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         if self.n_clusters is not None and self.n_clusters > n_samples:
             raise ValueError(f"n_clusters = {self.n_clusters} is more than the {n_samples} rows of X.")
         rows = None if self._is_precomputed else normalise(validated, pseudocount=self.pseudocount)
+        self._dtype = validated.dtype
         self._store_tree(self._tree(validated, rows), n_samples)
         self._store_clusters(rows)
         return self
@@ -189,12 +192,19 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         Returns
         -------
         ndarray of shape (n_new,)
-            Labels. With ``assign="member"`` those of the fitted distributions are ``labels_`` again.
+            Labels. With ``assign="member"`` those of the fitted distributions are ``labels_`` again, unless equal rows
+            were put into different clusters.
+
+        Raises
+        ------
+        ValueError
+            If a row is not a distribution, or is infinitely far from every cluster.
         """
         validated = self._validated(X, reset=False)
         labels = np.empty(validated.shape[0], dtype=np.intp)
         for batch, distances in self._to_clusters(validated):
             labels[batch] = distances.argmin(axis=1)
+            _refuse_unreachable(distances, batch.start)
         return labels
 
     def transform(self, X: MatrixLike) -> FloatArray:
@@ -212,8 +222,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             ``base`` is given.
         """
         validated = self._validated(X, reset=False)
-        dtype = np.result_type(validated.dtype, self._dtype)
-        out = np.empty((validated.shape[0], self.n_clusters_), dtype=dtype)
+        out = np.empty((validated.shape[0], self.n_clusters_), dtype=validated.dtype)
         for batch, distances in self._to_clusters(validated):
             out[batch] = distances
         return out
@@ -262,7 +271,8 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             X,
             reset=reset,
             accept_sparse=False if self._is_precomputed else "csr",
-            dtype=DTYPES,
+            # New rows in the precision of the fitted ones, else equal weights would not give equal distributions.
+            dtype=DTYPES if reset else self._dtype,
             ensure_all_finite=self._is_precomputed and not reset,
             ensure_non_negative=self._is_precomputed and not reset,
             ensure_min_samples=2 if reset else 1,
@@ -276,9 +286,18 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             return linkage_matrix(condensed_of_precomputed(X), self.linkage_)
         hilbertian = resolve(self.metric).hilbertian
         self.linkage_ = ("ward" if hilbertian else "average") if self.linkage == "auto" else self.linkage
-        build = check_memory(self.memory).cache(_tree_of_rows, ignore=["n_jobs"])
-        tree: FloatArray = build(rows, self._kernel(), self.linkage_, n_jobs=self.n_jobs)
+        kernel = self._kernel()
+        build = _tree_of_rows
+        if self._is_cacheable(kernel.divergence):
+            build = check_memory(self.memory).cache(_tree_of_rows, ignore=["n_jobs"])
+        tree: FloatArray = build(rows, kernel, self.linkage_, __version__, n_jobs=self.n_jobs)
         return tree
+
+    @staticmethod
+    def _is_cacheable(divergence: Divergence) -> bool:
+        """A cache knows a function by its name alone, so one of the user's may have changed unseen."""
+        functions = (getattr(function, "func", function) for function in (divergence.term, divergence.finish))
+        return all(function.__module__.startswith("skdiv.") for function in functions)
 
     def _store_tree(self, tree: FloatArray, n_samples: int) -> None:
         self.linkage_matrix_ = tree
@@ -297,34 +316,36 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         self._member_starts = np.searchsorted(self.labels_[order], np.arange(self.n_clusters_))
         self._member_order = order
         self._n_features_out = self.n_clusters_
-        self._dtype = np.dtype(np.float32) if rows is None else rows.dtype
-        for of_earlier_fit in {"cluster_centers_", "_targets"} & vars(self).keys():
+        self._assigns = "precomputed" if rows is None else self.assign
+        for of_earlier_fit in {"cluster_centers_", "_targets", "_target_kernel"} & vars(self).keys():
             delattr(self, of_earlier_fit)
         if rows is not None:
             self.cluster_centers_ = _means(rows, self.labels_, self.n_clusters_)
-            self._targets = rows[order] if self.assign == "member" else Distributions(self.cluster_centers_)
+            kernel = self._kernel()
+            if self.assign == "member":
+                self._target_kernel, self._targets = kernel, rows[order]
+            else:
+                self._target_kernel = BlockKernel(kernel.divergence, kernel.scale)
+                self._targets = Distributions(self.cluster_centers_)
 
     # --- Prediction ---
 
     def _to_clusters(self, X: Any) -> Iterator[tuple[slice, FloatArray]]:
         """Distances to the clusters, of as many rows at a time as scikit-learn's ``working_memory`` has room for."""
-        n_targets = self.n_leaves_ if self._is_precomputed else len(self._targets)
+        precomputed = self._assigns == "precomputed"
+        n_targets = self.n_leaves_ if precomputed else len(self._targets)
         size = max(1, int(get_config()["working_memory"] * 2**20) // (8 * n_targets))
-        rows = None if self._is_precomputed else normalise(X, pseudocount=self.pseudocount)
+        rows = None if precomputed else normalise(X, pseudocount=self.pseudocount)
         for batch in gen_batches(X.shape[0], size):
             yield batch, self._batch_to_clusters(X[batch][:, self._member_order] if rows is None else rows[batch])
 
     def _batch_to_clusters(self, batch: Any) -> FloatArray:
         distances: FloatArray
-        if self._is_precomputed:
+        if self._assigns == "precomputed":
             distances = batch
         else:
-            P, targets = as_same_bins(batch, self._targets)
-            kernel = self._kernel()
-            if self.assign == "centroid":
-                kernel = BlockKernel(kernel.divergence, kernel.scale)
-            distances = kernel.matrix(P, targets, n_jobs=self.n_jobs)
-        if self.assign == "centroid":
+            distances = self._target_kernel.matrix(batch, self._targets, n_jobs=self.n_jobs)
+        if self._assigns == "centroid":
             return distances
         nearest: FloatArray = np.minimum.reduceat(distances, self._member_starts, axis=1)
         return nearest
@@ -338,7 +359,22 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         return tags
 
 
-def _tree_of_rows(rows: Distributions, kernel: BlockKernel, linkage: str, n_jobs: int | None) -> FloatArray:
+def _refuse_unreachable(distances: FloatArray, start: int) -> None:
+    unreachable = np.flatnonzero(np.isinf(distances.min(axis=1)))
+    if unreachable.size:
+        raise ValueError(
+            f"X[{start + unreachable[0]}] is infinitely far from every cluster, so it belongs to none. "
+            "Pass a pseudocount, or choose a bounded metric such as 'js_distance'."
+        )
+
+
+def _tree_of_rows(
+    rows: Distributions,
+    kernel: BlockKernel,
+    linkage: str,
+    version: str,  # noqa: ARG001 (part of the key in a cache)
+    n_jobs: int | None,
+) -> FloatArray:
     condensed = kernel.condensed(rows, n_jobs=n_jobs)
     refuse_infinite(condensed, len(rows), kernel.divergence.name)
     return linkage_matrix(condensed, linkage)
@@ -348,8 +384,10 @@ def _means(rows: Distributions, labels: NDArray[np.intp], n_clusters: int) -> Fl
     """The mean distribution of each cluster."""
     sizes = np.bincount(labels, minlength=n_clusters)
     n = len(labels)
-    weights = (1 / sizes[labels]).astype(rows.dtype)
-    membership = sp.csr_array((weights, (labels, np.arange(n))), shape=(n_clusters, n))
-    means = membership @ rows.values
-    dense: FloatArray = means.toarray() if sp.issparse(means) else means
-    return dense if rows.background is None else dense + membership @ rows.background
+    membership = sp.csr_array((1 / sizes[labels], (labels, np.arange(n))), shape=(n_clusters, n))
+    product = membership @ rows.values
+    dense: FloatArray = product.toarray() if sp.issparse(product) else product
+    if rows.background is not None:
+        dense = dense + membership @ rows.background
+    means: FloatArray = dense / dense.sum(axis=1, keepdims=True)
+    return means.astype(rows.dtype, copy=False)

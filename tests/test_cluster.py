@@ -18,7 +18,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 
-from skdiv import DivergenceClustering, divergences, pairwise_divergences
+from skdiv import Divergence, DivergenceClustering, divergences, pairwise_divergences
+from skdiv._distributions import normalise
+from skdiv.cluster import _means
 
 X = random_distributions(60, 12, seed=3)
 NEW = random_distributions(31, 12, seed=4)
@@ -249,6 +251,40 @@ def test_memory_caches_the_tree(tmp_path):
         again = DivergenceClustering(5, memory=str(tmp_path), n_jobs=2).fit(X)
     np.testing.assert_array_equal(again.linkage_matrix_, first.linkage_matrix_)
     np.testing.assert_array_equal(again.labels_, DivergenceClustering(5).fit(X).labels_)
+
+
+def test_a_divergence_of_ones_own_is_never_taken_from_the_cache(tmp_path):
+    """joblib knows a function by its name, under which a notebook may define another."""
+    heights = []
+    for power in (1, 2):
+
+        def term(p, q, power=power):
+            return np.abs(p - q) ** power
+
+        own = Divergence(name="own", term=term, symmetric=True)
+        heights.append(DivergenceClustering(metric=own, memory=str(tmp_path)).fit(X).distances_)
+    assert not np.allclose(*heights)
+
+
+def test_prediction_is_by_the_parameters_of_the_fit():
+    for before, after in [("member", "centroid"), ("centroid", "member")]:
+        clustering = DivergenceClustering(3, assign=before).fit(X)
+        expected = clustering.predict(NEW)
+        np.testing.assert_array_equal(clustering.set_params(assign=after).predict(NEW), expected)
+
+
+def test_new_rows_take_the_precision_of_the_fitted():
+    counts = np.random.default_rng(0).integers(1, 1000, (40, 12))
+    for fitted, new in [(np.float32, np.float64), (np.float64, np.float32), (np.float32, np.int64)]:
+        clustering = DivergenceClustering(4).fit(counts.astype(fitted))
+        assert (clustering.transform(counts.astype(new)).min(axis=1) == 0).all()
+
+
+def test_centres_of_many_rows_in_single_precision():
+    rows = np.tile(np.array([[0.1, 0.2, 0.7]], dtype=np.float32), (200_000, 1))
+    centre = _means(normalise(rows), np.zeros(200_000, dtype=int), 1)
+    assert centre.dtype == np.float32
+    np.testing.assert_allclose(centre, rows[:1], rtol=2e-7)
 
 
 def test_fitting_again_forgets_the_first_fit():

@@ -119,10 +119,21 @@ def test_records_can_be_pickled(record):
     assert again([0.5, 0.5], [0.9, 0.1]) == record([0.5, 0.5], [0.9, 0.1])
 
 
-@pytest.mark.parametrize("alpha", [0, 1, -1, math.inf, math.nan])
-def test_renyi_refuses_orders_that_are_not_one(alpha):
-    with pytest.raises(ValueError, match="alpha = .* must be positive, finite and not 1"):
+@pytest.mark.parametrize("alpha", [0, 1, -1, math.inf, math.nan, 1e200])
+def test_renyi_refuses_orders_that_are_none(alpha):
+    with pytest.raises(ValueError, match="alpha = .* must be positive, below 1e150 and not 1"):
         renyi(alpha)
+
+
+def test_renyi_of_a_tiny_order():
+    """It tends to −α ln of the mass that q has on p's support."""
+    for alpha in (1e-3, 1e-9, 1e-12, 1e-17):
+        assert renyi(alpha)([1, 0], [0.5, 0.5]) == pytest.approx(math.log(2), rel=1e-14)
+        assert pairwise_divergences([[1, 0]], [[1, 1]], metric=renyi(alpha)) == pytest.approx(math.log(2), rel=1e-14)
+
+
+def test_the_name_of_a_renyi_divergence_tells_its_order():
+    assert [renyi(alpha).name for alpha in (2, 0.3, 1 + 1e-7)] == ["renyi(2)", "renyi(0.3)", "renyi(1.0000001)"]
 
 
 def test_renyi_of_order_one_half_is_symmetric_and_others_are_not():
@@ -145,13 +156,45 @@ def test_a_base_without_a_logarithm_is_an_error(name, X):
 @pytest.mark.parametrize(
     ("p", "q", "message"),
     [
-        ([1, 2], [1, 2, 3], "vectors of one length"),
-        ([[1, 2]], [[1, 2]], "vectors of one length"),
-        ([1, -2], [1, 2], r"Negative values in data passed to p: p\[0, 1\] = -2"),
-        ([1, 2], [0, 0], r"q\[0\] sums to 0"),
-        ([1, math.nan], [1, 2], "p contains NaN"),
+        ([1, 2], [1, 2, 3], "p has 2 bins and q has 3"),
+        ([[1, 2]], [[1, 2]], r"p must be a vector of at least one bin, but its shape is \(1, 2\)"),
+        ([], [], r"p must be a vector of at least one bin, but its shape is \(0,\)"),
+        ([1, -2], [1, 2], r"p\[1\] = -2\.0, but the weight of a bin must be finite and not negative"),
+        ([1, 2], [0, 0], "q sums to 0, so it is not a distribution"),
+        ([1, math.nan], [1, 2], r"p\[1\] = nan, but"),
     ],
 )
 def test_a_record_refuses_what_is_no_pair_of_distributions(p, q, message):
     with pytest.raises(ValueError, match=message):
         divergences()["kl"](p, q)
+
+
+@pytest.mark.parametrize("p", [[1 + 1j, 2], ["1", "2"], [None, 1]])
+def test_a_record_refuses_what_is_not_real(p):
+    with pytest.raises(TypeError, match="p must hold real numbers, but its dtype is"):
+        divergences()["kl"](p, [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("term", "message"),
+    [
+        (lambda p, q: np.abs(p - q).sum(axis=-1), r"must not sum itself; for shapes .* it gives \(2, 3\)"),
+        (lambda p, q: max(p, q), "for arrays that broadcast, .*; it fails on arrays"),
+        (lambda p, q: 1.0, r"it gives \(\)"),  # noqa: ARG005
+        (lambda p, q: p * np.log(p / q), r"term\(0, 0\) is nan and must be 0"),
+        (lambda p, q: p + q + 1, r"term\(0, 0\) is 1\.0 and must be 0"),
+    ],
+)
+def test_what_is_no_term_is_refused_with_advice(term, message):
+    with pytest.raises(ValueError, match=message):
+        Divergence(name="wrong", term=term, symmetric=False)
+
+
+def test_nan_from_a_term_is_an_error():
+    def term(p, q):
+        return np.where(p > 0.9, np.nan, np.abs(p - q))
+
+    wrong = Divergence(name="wrong", term=term, symmetric=False)
+    for function in (pairwise_divergences, lambda X, metric: paired_divergences(X, X, metric=metric)):
+        with pytest.raises(ValueError, match="Divergence 'wrong' gives NaN for some pair of distributions"):
+            function([[1, 0], [1, 1]], metric=wrong)

@@ -53,6 +53,12 @@ def test_sparse_rows_are_never_dense_as_a_whole():
     assert peak(lambda: pairwise_divergences(X, metric="kl")) < 10 * MIB
 
 
+def test_dense_beside_sparse_rows():
+    X, Y = random_distributions(300, 20_000), sp.csr_array(random_distributions(300, 20_000, zeros=0.99))
+    for metric in ("kl", "hellinger"):
+        assert peak(lambda: pairwise_divergences(X, Y, metric=metric)) < X.nbytes + 40 * MIB  # noqa: B023
+
+
 def test_fit_needs_twice_its_condensed_matrix():
     X = random_distributions(3000, 8)
     condensed = 8 * 3000 * 2999 // 2

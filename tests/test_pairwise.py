@@ -190,6 +190,40 @@ def test_weights_near_the_largest_float_do_not_overflow():
         np.testing.assert_allclose(pairwise_divergences(rows), expected, rtol=1e-15)
 
 
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_array])
+def test_equal_weights_of_different_dtypes_are_at_zero(kind, record):
+    counts = np.random.default_rng(0).integers(1, 1000, (9, 33))
+    single, double, integer = kind(counts.astype(np.float32)), kind(counts.astype(np.float64)), kind(counts)
+    for X, Y in [(single, double), (integer, single), (double, integer)]:
+        assert (pairwise_divergences(X, Y, metric=record).diagonal() == 0).all()
+        assert (paired_divergences(X, Y, metric=record) == 0).all()
+
+
+def test_a_row_beside_a_huge_one_keeps_its_mass():
+    X = np.array([[1e308, 1e308, 0], [1e-20, 1e-20, 2e-20]])
+    expected = pairwise_divergences([[1, 1, 0], [1, 1, 2]])
+    for rows in (X, sp.csr_array(X)):
+        np.testing.assert_allclose(pairwise_divergences(rows), expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_array])
+def test_a_tiny_pseudocount_is_not_lost_in_single_precision(kind):
+    X = kind(np.array([[0, 0], [1, 3]], dtype=np.float32))
+    assert pairwise_divergences(X, metric="js_distance", pseudocount=1e-50)[0, 0] == 0
+
+
+@pytest.mark.parametrize("metric", ["kl", "jeffreys", "hellinger", "js_distance"])
+def test_sparse_results_do_not_suffer_from_many_bins(metric):
+    """SciPy adds up a sparse product term after term, in the precision of its data."""
+    base = random_distributions(1, 500) + 1e-6
+    X = np.tile(base * (1 + 0.03 * np.random.default_rng(0).uniform(-1, 1, (2, 500))), 100)
+    expected = pairwise_divergences(X, metric=metric)
+    np.testing.assert_allclose(pairwise_divergences(sp.csr_array(X), metric=metric), expected, rtol=5e-10)
+    single = pairwise_divergences(sp.csr_array(X.astype(np.float32)), metric=metric)
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, expected, atol=2e-6)
+
+
 # --- Output ---
 
 

@@ -83,6 +83,45 @@ def test_shapes_that_do_not_fit():
         pairwise_divergences(np.empty((3, 0)))
 
 
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize(
+    ("rows", "dtype", "message"),
+    [
+        ([[1, 1], [3, 5e-324]], np.float64, r"X\[1, 1\] = 5e-324 .* become 0 in float64"),
+        ([[1e300, 1e-300]], np.float64, r"X\[0, 1\] = 1e-300 .* become 0 in float64"),
+        ([[1e30, 1e-20]], np.float32, r"X\[0, 1\] = .*e-2.* become 0 in float32 .* pass float64"),
+    ],
+)
+def test_an_entry_that_would_vanish_when_normalised(kind, rows, dtype, message):
+    """A bin dropped silently makes a finite divergence infinite."""
+    with pytest.raises(ValueError, match=message):
+        pairwise_divergences(kind(np.array(rows, dtype=dtype)), metric="kl")
+
+
+def test_frames_whose_columns_are_in_another_order():
+    X = pd.DataFrame({"a": [1.0], "b": [2.0]})
+    with pytest.raises(ValueError, match=r"Column 0 of X is 'a' and of Y 'b': .*Y\[X.columns\]"):
+        pairwise_divergences(X, X[["b", "a"]])
+    assert pairwise_divergences(X, X[["b", "a"]][X.columns])[0, 0] == 0
+
+
+def test_a_pseudocount_that_overflows():
+    with pytest.raises(ValueError, match=r"pseudocount = 1e\+308 added to the entries of X is not finite"):
+        pairwise_divergences([[1.7e308, 1], [1, 1]], pseudocount=1e308)
+
+
+@pytest.mark.parametrize("assign", ["member", "centroid"])
+def test_predict_refuses_a_row_infinitely_far_from_every_cluster(assign):
+    clustering = DivergenceClustering(2, metric="kl", assign=assign).fit(GOOD[[0, 2]])
+    new = [[1, 1, 1], [1, 0, 1]]
+    if assign == "member":
+        assert np.isinf(clustering.transform(new)[1]).all()
+        with pytest.raises(ValueError, match=r"X\[1\] is infinitely far from every cluster.*pseudocount"):
+            clustering.predict(new)
+    else:
+        assert clustering.predict(new).shape == (2,)
+
+
 @pytest.mark.parametrize("pseudocount", [-1, np.nan, np.inf])
 def test_a_pseudocount_that_is_none(pseudocount):
     with pytest.raises(ValueError, match="pseudocount"):

@@ -44,7 +44,7 @@ def block(divergence: Divergence, P: Distributions, Q: Distributions, *, same: b
         _refine(values, divergence, form, P, Q, same=same)
     if same and divergence.symmetric:
         np.copyto(values, values.T.copy(), where=np.tri(len(P), k=-1, dtype=bool))
-    return divergence.capped(values)
+    return divergence.checked(values) if form is None else divergence.capped(values)
 
 
 def paired(divergence: Divergence, P: Distributions, Q: Distributions) -> FloatArray:
@@ -117,17 +117,15 @@ def _mixture(form: MixtureForm, P: Distributions, Q: Distributions, *, same: boo
 
 
 def _negative_entropy(rows: Distributions) -> FloatArray:
-    return _sum(
-        _row_sums(_mapped(entropy_term, chunk)) for chunk in _bin_chunks(rows, max(_BIN_CHUNK, _CELL // len(rows)))
-    )
+    (chunks,) = _bin_chunks(rows)
+    return _sum(_row_sums(_mapped(entropy_term, chunk)) for chunk in chunks)
 
 
 # --- Products ---
 
 
 def _product(divergence: Divergence, form: ProductForm, P: Distributions, Q: Distributions) -> FloatArray:
-    n_bins = P.shape[1] if P.is_sparse or Q.is_sparse else max(_BIN_CHUNK, _CELL // max(len(P), len(Q)))
-    left, right = _bin_chunks(P, n_bins), _bin_chunks(Q, n_bins)
+    left, right = _bin_chunks(P, Q)
     with np.errstate(over="ignore", invalid="ignore"):  # rows below form.smallest, which _refine computes again
         totals = _sum(
             _times(_mapped(of_p, p), _mapped(of_q, q))
@@ -143,15 +141,21 @@ def _product(divergence: Divergence, form: ProductForm, P: Distributions, Q: Dis
             totals[_off_support(p, q)] = np.inf
             if divergence.symmetric:
                 totals[_off_support(q, p).T] = np.inf
-    return form.finish(totals)
+    return form.finish(totals).astype(P.dtype, copy=False)
 
 
-def _bin_chunks(rows: Distributions, n_bins: int) -> list[Any]:
-    """Views of dense rows, ``n_bins`` bins at a time; sparse rows in one piece."""
-    if rows.is_sparse:
-        return [rows.values]
-    array = rows.dense()
-    return [array[:, start : start + n_bins] for start in range(0, array.shape[1], n_bins)]
+def _bin_chunks(*blocks: Distributions) -> list[list[Any]]:
+    """Each block a few bins at a time, or in one piece if all are sparse.
+
+    Sparse ones become double, for SciPy sums a sparse product term after term in the precision of its data.
+    """
+    n_bins = blocks[0].shape[1]
+    step = max(_BIN_CHUNK, _CELL // max(map(len, blocks)))
+    if all(rows.is_sparse for rows in blocks):
+        step = n_bins
+    starts = range(0, n_bins, step)
+    arrays = [rows.values.astype(np.float64).tocsc() if rows.is_sparse else rows.dense() for rows in blocks]
+    return [[array[:, start : start + step] for start in starts] for array in arrays]
 
 
 def _sum(parts: Iterator[FloatArray]) -> FloatArray:
@@ -165,7 +169,7 @@ def _sum(parts: Iterator[FloatArray]) -> FloatArray:
 def _mapped(function: Elementwise, rows: Any) -> Any:
     if not sp.issparse(rows):
         return function(rows)
-    return sp.csr_array((function(rows.data), rows.indices, rows.indptr), shape=rows.shape)
+    return type(rows)((function(rows.data), rows.indices, rows.indptr), shape=rows.shape)
 
 
 def _times(left: Any, right: Any) -> FloatArray:
@@ -202,7 +206,7 @@ def _refine(
     *, same: bool,
 ) -> None:  # fmt: skip
     """Compute again, term by term, the entries whose digits the fast form has lost; on the diagonal D(p ‖ p) = 0."""
-    wanted = values < _refine_below(form, P.dtype, P.shape[1])
+    wanted = values < _refine_below(form, P, Q)
     if isinstance(form, ProductForm) and form.smallest is not None:
         wanted[:, _has_entry_below(form.smallest(Q.dtype), Q)] = True
     if same:
@@ -217,9 +221,16 @@ def _refine(
             values[i, j] = divergence.of_rows(P[i].dense(), Q[j].dense())
 
 
-def _refine_below(form: ProductForm | MixtureForm, dtype: np.dtype[Any], n_bins: int) -> float:
-    """Below this the error of a fast form shows: it is absolute, and grows with the entropies, so with ln(n_bins)."""
-    absolute = (1e-5 if dtype == np.float64 else 2e-3) * (1 + np.log(n_bins))
+def _refine_below(form: ProductForm | MixtureForm, P: Distributions, Q: Distributions) -> float:
+    """Below this the error of a fast form shows.
+
+    It is absolute, and grows with the entropies, so with ln(n_bins); and where SciPy sums a sparse product term after
+    term, with the number of terms.
+    """
+    absolute = (1e-5 if P.dtype == np.float64 else 2e-3) * (1 + np.log(P.shape[1]))
+    if isinstance(form, ProductForm):
+        most_terms = max(int(np.diff(rows.values.indptr).max()) if rows.is_sparse else 0 for rows in (P, Q))
+        absolute *= max(1, most_terms / 2_000)
     return float((absolute * form.conditioning) ** form.power)
 
 
