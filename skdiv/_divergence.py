@@ -7,51 +7,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from skdiv import _terms
 from skdiv._distributions import as_distribution
+from skdiv._forms import (
+    MixtureForm,
+    ProductForm,
+    entropy_term,
+    entry_that_squares,
+    identity,
+    log_or_zero,
+    log_over,
+    minus_one,
+    negated,
+    negated_log,
+    power_or_zero,
+    root,
+    root_of_complement,
+)
 from skdiv._terms import FloatArray, Term
-
-Elementwise = Callable[[FloatArray], FloatArray]
-
-
-def _identity(total: FloatArray) -> FloatArray:
-    return total
-
-
-@dataclass(frozen=True)
-class ProductForm:
-    """A divergence as ``finish(left_term(p).sum() + right_term(q).sum() + sum of left(p) · right(q))``.
-
-    ``factors`` lists the pairs (left, right). All functions act entry by entry and map 0 to 0, so they may run over the
-    stored entries of a sparse row alone; a pole at q = 0 is the business of `Divergence.infinite_off_support`.
-    ``power`` and ``conditioning``: the value is that power of a quantity whose rounding error is absolute, of the order
-    of the machine epsilon times ``conditioning``. ``smallest`` says from which entry of q on no factor overflows.
-    """
-
-    factors: tuple[tuple[Elementwise, Elementwise], ...]
-    left_term: Elementwise | None = None
-    right_term: Elementwise | None = None
-    finish: Callable[[FloatArray], FloatArray] = _identity
-    power: float = 1.0
-    conditioning: float = 1.0
-    smallest: Callable[[np.dtype[Any]], float] | None = None
-
-
-@dataclass(frozen=True)
-class MixtureForm:
-    """A divergence as ``finish(½ sum h(p) + ½ sum h(q) − ½ sum h(p + q) + ln 2)``, h(x) = x ln x.
-
-    ``power`` and ``conditioning`` as in `ProductForm`.
-    """
-
-    finish: Callable[[FloatArray], FloatArray] = _identity
-    power: float = 1.0
-    conditioning: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -114,7 +91,7 @@ class Divergence:
     name: str
     term: Term
     symmetric: bool
-    finish: Callable[[FloatArray], FloatArray] = _identity
+    finish: Callable[[FloatArray], FloatArray] = identity
     metric: bool = False
     hilbertian: bool = False
     bound: float = math.inf
@@ -223,67 +200,6 @@ class Divergence:
         return float(math.log(base) ** self.base_exponent)
 
 
-# --- Fast forms ------------------------------------------------------------------------------------------------------
-
-
-def log_or_zero(p: FloatArray) -> FloatArray:
-    """ln p, and 0 for p = 0: bins without mass are accounted for by their support, not by a logarithm."""
-    return np.log(_positive(p))
-
-
-def _positive(p: FloatArray) -> FloatArray:
-    """p, with 1 for 0. The logarithm or a negative power of zero costs several times that of any other number."""
-    return p if p.min(initial=1) > 0 else p + (p == 0)
-
-
-def _negated_log(p: FloatArray) -> FloatArray:
-    logs = log_or_zero(p)
-    return np.negative(logs, out=logs)
-
-
-def _negated(p: FloatArray) -> FloatArray:
-    return -p
-
-
-def entropy_term(p: FloatArray) -> FloatArray:
-    """p ln p, and 0 for p = 0."""
-    logs = log_or_zero(p)
-    return np.multiply(p, logs, out=logs)
-
-
-def _power(p: FloatArray, exponent: float) -> FloatArray:
-    """p to a power, and 0 for p = 0 whatever the power."""
-    with np.errstate(over="ignore", under="ignore"):
-        powers: FloatArray = np.power(_positive(p) if exponent < 0 else p, exponent)
-    if exponent < 0:
-        powers *= p > 0
-    return powers
-
-
-def _root(total: FloatArray) -> FloatArray:
-    """The root; rounding may have left a zero negative."""
-    return np.sqrt(np.maximum(total, 0))
-
-
-def _root_of_complement(affinity: FloatArray) -> FloatArray:
-    return _root(1 - affinity)
-
-
-def _minus_one(total: FloatArray) -> FloatArray:
-    return total - 1
-
-
-def _log_over(total: FloatArray, divisor: float) -> FloatArray:
-    with np.errstate(divide="ignore"):
-        return np.log(total) / divisor
-
-
-def _entry_that_squares(dtype: np.dtype[Any], power: float = 1.0) -> float:
-    """Entries q from here on keep q**−power finite, and what underflows beside it under one rounding error."""
-    limits = np.finfo(dtype)
-    return float(float(limits.tiny / limits.eps) ** (1 / power))
-
-
 # --- Divergences that are a logarithm of an affinity -----------------------------------------------------------------
 
 
@@ -347,10 +263,10 @@ def renyi(alpha: float) -> Divergence:
             f"alpha = {alpha} must be positive, below 1e150 and not 1; for the limit at 1 use metric='kl'."
         )
     product = ProductForm(
-        factors=((partial(_power, exponent=alpha), partial(_power, exponent=1 - alpha)),),
-        finish=partial(_log_over, divisor=alpha - 1),
+        factors=((partial(power_or_zero, exponent=alpha), partial(power_or_zero, exponent=1 - alpha)),),
+        finish=partial(log_over, divisor=alpha - 1),
         conditioning=1 / min(1, abs(alpha - 1)),
-        smallest=partial(_entry_that_squares, power=max(alpha - 1, 1.0)),
+        smallest=partial(entry_that_squares, power=max(alpha - 1, 1.0)),
     )
     return Divergence(
         name=f"renyi({alpha:g})" if float(f"{alpha:g}") == alpha else f"renyi({alpha!r})",
@@ -375,7 +291,7 @@ _RECORDS = (
         base_exponent=1.0,
         definition="sum p ln(p/q)",
         reference="Kullback & Leibler 1951",
-        fast=ProductForm(factors=((_identity, _negated_log),), left_term=entropy_term),
+        fast=ProductForm(factors=((identity, negated_log),), left_term=entropy_term),
     ),
     Divergence(
         name="jeffreys",
@@ -385,7 +301,7 @@ _RECORDS = (
         definition="KL(p‖q) + KL(q‖p)",
         reference="Jeffreys 1946",
         fast=ProductForm(
-            factors=((_identity, _negated_log), (log_or_zero, _negated)),
+            factors=((identity, negated_log), (log_or_zero, negated)),
             left_term=entropy_term,
             right_term=entropy_term,
         ),
@@ -404,7 +320,7 @@ _RECORDS = (
         name="js_distance",
         term=_terms.jensen_shannon,
         symmetric=True,
-        finish=_root,
+        finish=root,
         metric=True,
         hilbertian=True,
         bound=math.sqrt(math.log(2)),
@@ -412,19 +328,19 @@ _RECORDS = (
         definition="√(½ KL(p‖m) + ½ KL(q‖m)), m = (p + q)/2",
         reference="Endres & Schindelin 2003; Fuglede & Topsøe 2004",
         aliases=("jensenshannon",),
-        fast=MixtureForm(finish=_root, power=0.5),
+        fast=MixtureForm(finish=root, power=0.5),
     ),
     Divergence(
         name="hellinger",
         term=_terms.squared_hellinger,
         symmetric=True,
-        finish=_root,
+        finish=root,
         metric=True,
         hilbertian=True,
         bound=1.0,
         definition="√(1 − sum √(pq))",
         reference="Hellinger 1909",
-        fast=ProductForm(factors=((np.sqrt, np.sqrt),), finish=_root_of_complement, power=0.5),
+        fast=ProductForm(factors=((np.sqrt, np.sqrt),), finish=root_of_complement, power=0.5),
     ),
     Divergence(
         name="bhattacharyya",
@@ -435,7 +351,7 @@ _RECORDS = (
         definition="−ln sum √(pq)",
         reference="Bhattacharyya 1943",
         rows=_bhattacharyya_rows,
-        fast=ProductForm(factors=((np.sqrt, np.sqrt),), finish=partial(_log_over, divisor=-1)),
+        fast=ProductForm(factors=((np.sqrt, np.sqrt),), finish=partial(log_over, divisor=-1)),
     ),
     Divergence(
         name="total_variation",
@@ -453,7 +369,7 @@ _RECORDS = (
         definition="sum (p − q)² / q",
         reference="Pearson 1900",
         fast=ProductForm(
-            factors=((np.square, partial(_power, exponent=-1)),), finish=_minus_one, smallest=_entry_that_squares
+            factors=((np.square, partial(power_or_zero, exponent=-1)),), finish=minus_one, smallest=entry_that_squares
         ),
     ),
     replace(renyi(2), name="renyi"),

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from skdiv._distributions import Distributions, MatrixLike, as_distributions, as_weights, check_pseudocount, normalise
-from skdiv._divergence import Divergence, ProductForm, resolve
+from skdiv._divergence import Divergence, resolve
+from skdiv._forms import ProductForm
 from skdiv._kernels import numpy as kernel
 from skdiv._terms import FloatArray
 from skdiv._tiles import into_condensed, into_matrix, rectangular_tiles, run, run_tiles, square_tiles

@@ -10,7 +10,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from skdiv._distributions import Distributions
-from skdiv._divergence import Divergence, Elementwise, MixtureForm, ProductForm, entropy_term
+from skdiv._divergence import Divergence
+from skdiv._forms import Elementwise, MixtureForm, ProductForm, entropy_term
 from skdiv._terms import FloatArray
 
 _CELL = 65_536  # entries of an elementwise buffer: two of them, 1 MiB, stay in the L2 cache

@@ -1,0 +1,109 @@
+"""Fast forms of a divergence, for matrices, and the functions of a row that they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skdiv._terms import FloatArray
+
+Elementwise = Callable[[FloatArray], FloatArray]
+
+
+def identity(total: FloatArray) -> FloatArray:
+    return total
+
+
+@dataclass(frozen=True)
+class ProductForm:
+    """A divergence as ``finish(left_term(p).sum() + right_term(q).sum() + sum of left(p) · right(q))``.
+
+    ``factors`` lists the pairs (left, right). All functions act entry by entry and map 0 to 0, so they may run over the
+    stored entries of a sparse row alone; a pole at q = 0 is the business of `Divergence.infinite_off_support`.
+    ``power`` and ``conditioning``: the value is that power of a quantity whose rounding error is absolute, of the order
+    of the machine epsilon times ``conditioning``. ``smallest`` says from which entry of q on no factor overflows.
+    """
+
+    factors: tuple[tuple[Elementwise, Elementwise], ...]
+    left_term: Elementwise | None = None
+    right_term: Elementwise | None = None
+    finish: Callable[[FloatArray], FloatArray] = identity
+    power: float = 1.0
+    conditioning: float = 1.0
+    smallest: Callable[[np.dtype[Any]], float] | None = None
+
+
+@dataclass(frozen=True)
+class MixtureForm:
+    """A divergence as ``finish(½ sum h(p) + ½ sum h(q) − ½ sum h(p + q) + ln 2)``, h(x) = x ln x.
+
+    ``power`` and ``conditioning`` as in `ProductForm`.
+    """
+
+    finish: Callable[[FloatArray], FloatArray] = identity
+    power: float = 1.0
+    conditioning: float = 1.0
+
+
+# --- Functions of the entries of a row, from totals to values ---
+
+
+def log_or_zero(p: FloatArray) -> FloatArray:
+    """ln p, and 0 for p = 0: bins without mass are accounted for by their support, not by a logarithm."""
+    return np.log(_positive(p))
+
+
+def _positive(p: FloatArray) -> FloatArray:
+    """p, with 1 for 0. The logarithm or a negative power of zero costs several times that of any other number."""
+    return p if p.min(initial=1) > 0 else p + (p == 0)
+
+
+def negated_log(p: FloatArray) -> FloatArray:
+    logs = log_or_zero(p)
+    return np.negative(logs, out=logs)
+
+
+def negated(p: FloatArray) -> FloatArray:
+    return -p
+
+
+def entropy_term(p: FloatArray) -> FloatArray:
+    """p ln p, and 0 for p = 0."""
+    logs = log_or_zero(p)
+    return np.multiply(p, logs, out=logs)
+
+
+def power_or_zero(p: FloatArray, exponent: float) -> FloatArray:
+    """p to a power, and 0 for p = 0 whatever the power."""
+    with np.errstate(over="ignore", under="ignore"):
+        powers: FloatArray = np.power(_positive(p) if exponent < 0 else p, exponent)
+    if exponent < 0:
+        powers *= p > 0
+    return powers
+
+
+def root(total: FloatArray) -> FloatArray:
+    """The root; rounding may have left a zero negative."""
+    return np.sqrt(np.maximum(total, 0))
+
+
+def root_of_complement(affinity: FloatArray) -> FloatArray:
+    return root(1 - affinity)
+
+
+def minus_one(total: FloatArray) -> FloatArray:
+    return total - 1
+
+
+def log_over(total: FloatArray, divisor: float) -> FloatArray:
+    with np.errstate(divide="ignore"):
+        return np.log(total) / divisor
+
+
+def entry_that_squares(dtype: np.dtype[Any], power: float = 1.0) -> float:
+    """Entries q from here on keep q**−power finite, and what underflows beside it under one rounding error."""
+    limits = np.finfo(dtype)
+    return float(float(limits.tiny / limits.eps) ** (1 / power))
