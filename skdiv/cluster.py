@@ -297,7 +297,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     def _is_cacheable(divergence: Divergence) -> bool:
         """A cache knows a function by its name alone, so one of the user's may have changed unseen."""
         functions = (getattr(function, "func", function) for function in (divergence.term, divergence.finish))
-        return all(function.__module__.startswith("skdiv.") for function in functions)
+        return all(getattr(function, "__module__", "").startswith("skdiv.") for function in functions)
 
     def _store_tree(self, tree: FloatArray, n_samples: int) -> None:
         self.linkage_matrix_ = tree
