@@ -176,8 +176,15 @@ def _refuse_lost_entry(name: str, row: int, column: int, value: float, dtype: np
     )
 
 
+def refuse_masked(X: MatrixLike, name: str) -> None:
+    """A mask would be dropped silently."""
+    if isinstance(X, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, whose mask would be ignored; fill it first, as {name}.filled(0).")
+
+
 def _refuse_non_real(X: MatrixLike, name: str) -> None:
     """Complex numbers, and objects that only might be numbers, have no place in a distribution."""
+    refuse_masked(X, name)
     if hasattr(X, "columns"):  # a frame: its columns' own types are check_array's business
         return
     array: Matrix = X if sp.issparse(X) else np.asarray(X)

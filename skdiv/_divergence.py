@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -16,6 +15,7 @@ from skdiv._distributions import as_distribution
 from skdiv._forms import (
     MixtureForm,
     ProductForm,
+    With,
     entropy_term,
     entry_that_squares,
     identity,
@@ -31,7 +31,7 @@ from skdiv._forms import (
 from skdiv._terms import FloatArray, Term
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Divergence:
     """A divergence between distributions, with the facts the library relies on.
 
@@ -44,7 +44,8 @@ class Divergence:
         The name, as it appears in messages.
     term : callable
         ``term(p, q)``: what one bin adds to the sum. It gets arrays of probabilities that broadcast, and must return
-        0 where p = q = 0. For a result that is accurate between near duplicates it should be non-negative.
+        0 where p = q = 0, as `scipy.special.rel_entr` and ``xlogy`` do. For a result that is accurate between near
+        duplicates it should be non-negative.
     symmetric : bool
         Whether D(p ‖ q) = D(q ‖ p). Half of a self-matrix is then computed and mirrored.
     finish : callable, optional
@@ -102,6 +103,9 @@ class Divergence:
     rows: Callable[[FloatArray, FloatArray], FloatArray] | None = None
     fast: ProductForm | MixtureForm | None = None
     infinite_off_support: bool = field(init=False)
+
+    def __repr__(self) -> str:
+        return f"<Divergence {self.name!r}>"
 
     def __post_init__(self) -> None:
         if (self.hilbertian and not self.metric) or (self.metric and not self.symmetric):
@@ -243,7 +247,7 @@ def renyi(alpha: float) -> Divergence:
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If ``alpha`` is not such a number.
 
     References
@@ -257,26 +261,28 @@ def renyi(alpha: float) -> Divergence:
     >>> pairwise_divergences([[0.5, 0.5]], [[0.75, 0.25]], metric=renyi(2)).round(4)
     array([[0.2877]])
     """
+    if isinstance(alpha, bool) or not isinstance(alpha, (int, float, np.number)):
+        raise TypeError(f"alpha = {alpha!r} must be a number.")
     alpha = float(alpha)
     if not 0 < alpha < 1e150 or alpha == 1:
         raise ValueError(
             f"alpha = {alpha} must be positive, below 1e150 and not 1; for the limit at 1 use metric='kl'."
         )
     product = ProductForm(
-        factors=((partial(power_or_zero, exponent=alpha), partial(power_or_zero, exponent=1 - alpha)),),
-        finish=partial(log_over, divisor=alpha - 1),
+        factors=((With(power_or_zero, alpha), With(power_or_zero, 1 - alpha)),),
+        finish=With(log_over, alpha - 1),
         conditioning=1 / min(1, abs(alpha - 1)),
-        smallest=partial(entry_that_squares, power=max(alpha - 1, 1.0)),
+        smallest=With(entry_that_squares, max(alpha - 1, 1.0)),
     )
     return Divergence(
         name=f"renyi({alpha:g})" if float(f"{alpha:g}") == alpha else f"renyi({alpha!r})",
-        term=partial(_terms.alpha_divergence, alpha=alpha),
+        term=With(_terms.alpha_divergence, alpha),
         symmetric=alpha == 0.5,
-        finish=partial(_renyi_finish, alpha=alpha),
+        finish=With(_renyi_finish, alpha),
         base_exponent=1.0,
         definition=f"ln(sum p^α q^(1−α)) / (α − 1), α = {alpha:g}",
         reference="Rényi 1961; van Erven & Harremoës 2014",
-        rows=partial(_renyi_rows, alpha=alpha),
+        rows=With(_renyi_rows, alpha),
         fast=product,
     )
 
@@ -351,7 +357,7 @@ _RECORDS = (
         definition="−ln sum √(pq)",
         reference="Bhattacharyya 1943",
         rows=_bhattacharyya_rows,
-        fast=ProductForm(factors=((np.sqrt, np.sqrt),), finish=partial(log_over, divisor=-1)),
+        fast=ProductForm(factors=((np.sqrt, np.sqrt),), finish=With(log_over, -1)),
     ),
     Divergence(
         name="total_variation",
@@ -369,7 +375,7 @@ _RECORDS = (
         definition="sum (p − q)² / q",
         reference="Pearson 1900",
         fast=ProductForm(
-            factors=((np.square, partial(power_or_zero, exponent=-1)),), finish=minus_one, smallest=entry_that_squares
+            factors=((np.square, With(power_or_zero, -1)),), finish=minus_one, smallest=entry_that_squares
         ),
     ),
     replace(renyi(2), name="renyi"),
@@ -407,8 +413,11 @@ def resolve(metric: str | Divergence) -> Divergence:
         hint = (
             " 'precomputed' is for DivergenceClustering." if isinstance(metric, str) and metric == "precomputed" else ""
         )
+        shown = (
+            repr(metric) if isinstance(metric, (str, int, float, type(None))) else f"of type {type(metric).__name__}"
+        )
         raise ValueError(
-            f"Unknown metric {metric!r}. Use one of {sorted([*_REGISTRY, *_ALIASES])}, "
+            f"Unknown metric {shown}. Use one of {sorted([*_REGISTRY, *_ALIASES])}, "
             f"renyi(alpha), or a Divergence of your own, which wraps a function of p and q.{hint}"
         )
     return record

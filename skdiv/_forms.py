@@ -13,6 +13,17 @@ from skdiv._terms import FloatArray
 Elementwise = Callable[[FloatArray], FloatArray]
 
 
+@dataclass(frozen=True)
+class With:
+    """A function whose last argument is given; unlike a partial it equals another of the same."""
+
+    function: Callable[..., Any]
+    argument: float
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.function(*arguments, self.argument)
+
+
 def identity(total: FloatArray) -> FloatArray:
     return total
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
+from numbers import Integral
 from typing import Any, NamedTuple, TypeVar
 
 from joblib import effective_n_jobs
@@ -76,6 +77,8 @@ def run(
     ``blas_bound``: the calls are matrix products, which BLAS would spread over its threads; with one worker they are
     spread over as many threads here. Batches, not a generator from joblib, bound what waits: not every backend has one.
     """
+    if n_jobs is not None and not isinstance(n_jobs, Integral):
+        raise TypeError(f"n_jobs = {n_jobs!r} must be an integer or None.")
     size = min(_LARGEST_BATCH, max(1, _IN_FLIGHT // result_bytes))
     batch = list(islice(calls, size))
     workers = min(effective_n_jobs(n_jobs), len(batch))

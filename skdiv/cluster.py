@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Cluster
 from sklearn.utils import Tags, gen_batches
 from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
 
-from skdiv._distributions import DTYPES, Distributions, MatrixLike, normalise
+from skdiv._distributions import DTYPES, Distributions, MatrixLike, normalise, refuse_masked
 from skdiv._divergence import Divergence, divergences, resolve
 from skdiv._linkage import (
     LINKAGES,
@@ -28,6 +28,8 @@ from skdiv._sklearn import HasMethods, Interval, StrOptions, fit_context
 from skdiv._terms import FloatArray
 from skdiv._version import __version__
 from skdiv.pairwise import SYMMETRIZATIONS, BlockKernel, check_symmetrize
+
+_BATCH_BYTES = 64 * 2**20  # of distances from new rows to fitted ones
 
 
 class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, BaseEstimator):
@@ -57,7 +59,8 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     pseudocount : float, default=0.0
-        Added to every entry before the rows are normalised.
+        Added to every entry before the rows are normalised, in the units of X: 0.5 or 1 for counts, far less for
+        probabilities.
     n_jobs : int, optional
         Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it.
     memory : str or joblib.Memory, optional
@@ -91,6 +94,12 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     --------
     pairwise_divergences : The matrix it works on.
     sklearn.cluster.AgglomerativeClustering : For Euclidean data; the same trees on a precomputed matrix.
+
+    Notes
+    -----
+    `fit` needs twice the memory of the n (n - 1) / 2 distances, as float64. `transform` names its columns
+    ``divergenceclustering0`` and so on. For a grid search pass a scorer that compares labels, such as
+    ``sklearn.metrics.make_scorer(adjusted_rand_score)``.
 
     References
     ----------
@@ -252,8 +261,9 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         if self.linkage == "ward" and not divergence.hilbertian:
             legal = ", ".join(repr(name) for name, record in divergences().items() if record.hilbertian)
             raise ValueError(
-                f"linkage='ward' minimises a Euclidean variance, and metric {divergence.name!r} is not a Euclidean "
-                f"distance in any Hilbert space. Use metric {legal}, or linkage='average', 'complete' or 'single'."
+                f"linkage='ward' minimises a Euclidean variance, but metric {divergence.name!r} is not known to be a "
+                "Euclidean distance in a Hilbert space (its record says hilbertian=False). "
+                f"Use metric {legal}, or linkage='average', 'complete' or 'single'."
             )
 
     def _kernel(self) -> BlockKernel:
@@ -266,6 +276,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         """X as a float array or CSR matrix, checked against the fitted columns; `normalise` checks its entries."""
         if not reset:
             check_is_fitted(self)
+        refuse_masked(X, "X")
         return validate_data(
             self,
             X,
@@ -331,10 +342,11 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     # --- Prediction ---
 
     def _to_clusters(self, X: Any) -> Iterator[tuple[slice, FloatArray]]:
-        """Distances to the clusters, of as many rows at a time as scikit-learn's ``working_memory`` has room for."""
+        """Distances to the clusters, as many rows at a time as fit `_BATCH_BYTES` and scikit-learn's working memory."""
         precomputed = self._assigns == "precomputed"
         n_targets = self.n_leaves_ if precomputed else len(self._targets)
-        size = max(1, int(get_config()["working_memory"] * 2**20) // (8 * n_targets))
+        room = min(_BATCH_BYTES, int(get_config()["working_memory"] * 2**20))
+        size = max(1, room // (8 * n_targets))
         rows = None if precomputed else normalise(X, pseudocount=self.pseudocount)
         for batch in gen_batches(X.shape[0], size):
             yield batch, self._batch_to_clusters(X[batch][:, self._member_order] if rows is None else rows[batch])

@@ -101,6 +101,10 @@ def check_symmetrize(divergence: Divergence, symmetrize: str | None) -> Symmetri
 
 def as_pair(X: MatrixLike, Y: MatrixLike, pseudocount: float) -> tuple[Distributions, Distributions]:
     """Two collections over the same bins, in a common dtype from the start: equal weights give equal rows."""
+    if isinstance(Y, str):
+        raise TypeError(
+            f"Y = {Y!r} is not a collection of distributions; pass the name of a divergence as metric={Y!r}."
+        )
     _refuse_other_columns(X, Y)
     weights = as_weights(X, "X"), as_weights(Y, "Y")
     if weights[0].shape[1] != weights[1].shape[1]:
@@ -119,14 +123,15 @@ def as_pair(X: MatrixLike, Y: MatrixLike, pseudocount: float) -> tuple[Distribut
 def _refuse_other_columns(X: MatrixLike, Y: MatrixLike) -> None:
     """Columns are matched by their place, which for two frames must not be other than by their names."""
     names = [list(getattr(frame, "columns", ())) for frame in (X, Y)]
-    if not all(isinstance(name, str) for some in names for name in some):
+    unnamed = any(some == list(range(len(some))) for some in names)
+    if unnamed or len(names[0]) != len(names[1]) or names[0] == names[1]:
         return
-    if all(names) and len(names[0]) == len(names[1]) and names[0] != names[1]:
-        place = next(k for k, (x, y) in enumerate(zip(*names, strict=True)) if x != y)
-        raise ValueError(
-            f"Column {place} of X is {names[0][place]!r} and of Y {names[1][place]!r}: "
-            "the bins of both must be in one order, for instance Y[X.columns]."
-        )
+    place = next(k for k, (x, y) in enumerate(zip(*names, strict=True)) if x != y)
+    remedy = ", for instance Y[X.columns]" if set(names[0]) == set(names[1]) else ""
+    raise ValueError(
+        f"Column {place} of X is {names[0][place]!r} and of Y {names[1][place]!r}, "
+        f"but the bins of both must be the same and in one order{remedy}."
+    )
 
 
 def pairwise_divergences(
@@ -156,7 +161,8 @@ def pairwise_divergences(
         Base of the logarithm, 2 for bits; by default nats. A distance that is the square root of an information scales
         with the square root. An error for a divergence without a logarithm.
     pseudocount : float, default=0.0
-        Added to every entry of X and Y before the rows are normalised (1: Laplace, 0.5: Jeffreys).
+        Added to every entry of X and Y before the rows are normalised, so in their units: for counts 1 is Laplace's
+        and 0.5 Jeffreys', for probabilities it is far smaller.
     n_jobs : int, optional
         Number of joblib workers: None is 1 unless in a `joblib.parallel_config` context, -1 all processors. The result
         is the same to the bit for any number and backend.
@@ -185,8 +191,8 @@ def pairwise_divergences(
     Notes
     -----
     An entry D is exact to a relative 1e-9 + 2.2e-16 / √D (for a distance d: 1e-9 + 2.2e-16 / d); equal rows give 0.
-    float32 input is computed in single precision: right to some 1e-6 nats over hundreds of
-    bins, less with more of them or with a wider range of entries.
+    float32 input is computed in single precision: right to 2e-6 (1 + D) nats over
+    some hundred bins, if no entry is subnormal.
 
     References
     ----------
@@ -236,14 +242,14 @@ def condensed_divergences(
     base : float, optional
         Base of the logarithm; by default nats.
     pseudocount : float, default=0.0
-        Added to every entry before the rows are normalised.
+        Added to every entry before the rows are normalised, in the units of X.
     n_jobs : int, optional
         Number of joblib workers, as in `pairwise_divergences`.
 
     Returns
     -------
     ndarray of shape (n * (n - 1) // 2,)
-        D(X[i] ‖ X[j]) for i < j, in nats unless ``base`` is given.
+        D(X[i] ‖ X[j]) for i < j, in nats unless ``base`` is given; dtype and ``inf`` as in `pairwise_divergences`.
 
     Raises
     ------
@@ -293,7 +299,7 @@ def paired_divergences(
     base : float, optional
         Base of the logarithm; by default nats.
     pseudocount : float, default=0.0
-        Added to every entry before the rows are normalised.
+        Added to every entry before the rows are normalised, in the units of X.
     n_jobs : int, optional
         Number of joblib workers, as in `pairwise_divergences`.
 

@@ -167,7 +167,7 @@ def test_precomputed_prediction_takes_the_distances_to_the_fitted():
 
 
 def test_prediction_runs_in_chunks(monkeypatch):
-    """Never n_new × n_fitted: under a small working_memory the parts are small, and the result is the same."""
+    """Never n_new × n_fitted: a batch has a bound, which working_memory may lower, and the result is the same."""
     clustering = DivergenceClustering(4).fit(X)
     expected = clustering.transform(NEW)
     seen = []

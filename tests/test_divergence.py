@@ -115,7 +115,7 @@ def test_support_is_read_off_the_term():
 
 def test_records_can_be_pickled(record):
     again = pickle.loads(pickle.dumps(record))
-    assert (again.name, again.bound) == (record.name, record.bound)
+    assert again == record
     assert again([0.5, 0.5], [0.9, 0.1]) == record([0.5, 0.5], [0.9, 0.1])
 
 
@@ -130,6 +130,13 @@ def test_renyi_of_a_tiny_order():
     for alpha in (1e-3, 1e-9, 1e-12, 1e-17):
         assert renyi(alpha)([1, 0], [0.5, 0.5]) == pytest.approx(math.log(2), rel=1e-14)
         assert pairwise_divergences([[1, 0]], [[1, 1]], metric=renyi(alpha)) == pytest.approx(math.log(2), rel=1e-14)
+
+
+def test_renyi_divergences_of_one_order_are_equal():
+    assert renyi(0.5) == renyi(0.5) != renyi(0.4)
+    assert repr(renyi(0.5)) == "<Divergence 'renyi(0.5)'>"
+    with pytest.raises(TypeError, match="alpha = 'a' must be a number"):
+        renyi("a")
 
 
 def test_the_name_of_a_renyi_divergence_tells_its_order():

@@ -68,5 +68,6 @@ def test_fit_needs_twice_its_condensed_matrix():
 def test_prediction_never_holds_new_by_fitted():
     clustering = DivergenceClustering().fit(random_distributions(2000, 8))
     new = random_distributions(20_000, 8, seed=1)
+    assert peak(lambda: clustering.predict(new)) < 110 * MIB < 8 * 2000 * 20_000 / 2
     with config_context(working_memory=8):
-        assert peak(lambda: clustering.predict(new)) < 64 * MIB < 8 * 2000 * 20_000 / 4
+        assert peak(lambda: clustering.predict(new)) < 32 * MIB

@@ -65,6 +65,26 @@ def test_what_is_not_real_is_a_type_error(X, message):
             function(X)
 
 
+def test_a_mask_is_not_ignored():
+    masked = np.ma.masked_equal(GOOD, 2.0)
+    for function in (pairwise_divergences, DivergenceClustering().fit):
+        with pytest.raises(TypeError, match=r"X is a masked array, .* X\.filled\(0\)"):
+            function(masked)
+
+
+def test_a_metric_in_the_place_of_Y():
+    with pytest.raises(TypeError, match="Y = 'kl' is not a collection .* metric='kl'"):
+        pairwise_divergences(GOOD, "kl")
+    with pytest.raises(ValueError, match=r"Unknown metric of type ndarray\."):
+        condensed_divergences(GOOD, GOOD)
+
+
+@pytest.mark.parametrize("n_jobs", ["2", 1.5])
+def test_a_number_of_workers_that_is_none(n_jobs):
+    with pytest.raises(TypeError, match="n_jobs = .* must be an integer or None"):
+        pairwise_divergences(GOOD, n_jobs=n_jobs)
+
+
 def test_text_in_a_frame_is_refused():
     with pytest.raises(ValueError, match="could not convert string to float: 'b'"):
         pairwise_divergences(pd.DataFrame({"a": [1.0, 2.0], "name": ["b", "c"]}))
@@ -100,8 +120,14 @@ def test_an_entry_that_would_vanish_when_normalised(kind, rows, dtype, message):
 
 def test_frames_whose_columns_are_in_another_order():
     X = pd.DataFrame({"a": [1.0], "b": [2.0]})
-    with pytest.raises(ValueError, match=r"Column 0 of X is 'a' and of Y 'b': .*Y\[X.columns\]"):
+    with pytest.raises(ValueError, match=r"Column 0 of X is 'a' and of Y 'b', .*Y\[X.columns\]"):
         pairwise_divergences(X, X[["b", "a"]])
+    with pytest.raises(ValueError, match=r"Column 1 of X is 'b' and of Y 'c', .* in one order\.$"):
+        pairwise_divergences(X, X.rename(columns={"b": "c"}))
+    edges = pd.DataFrame([[1.0, 2.0]], columns=pd.interval_range(0, 2))
+    with pytest.raises(ValueError, match="Column 0 of X is Interval"):
+        paired_divergences(edges, edges[edges.columns[::-1]])
+    assert pairwise_divergences(X, pd.DataFrame([[1.0, 2.0]]))[0, 0] == 0
     assert pairwise_divergences(X, X[["b", "a"]][X.columns])[0, 0] == 0
 
 
@@ -146,7 +172,9 @@ def test_clustering_refuses_infinite_divergences_and_names_the_remedy(metric):
 
 @pytest.mark.parametrize("metric", ["kl", "jeffreys", "js_divergence", "bhattacharyya", "total_variation", "chi2"])
 def test_ward_on_a_divergence_that_is_not_hilbertian(metric):
-    with pytest.raises(ValueError, match=rf"'ward'.*metric '{metric}' is not a Euclidean.*'js_distance', 'hellinger'"):
+    with pytest.raises(
+        ValueError, match=rf"'ward'.*metric '{metric}' is not known to be a Euclidean.*'js_distance', 'hellinger'"
+    ):
         DivergenceClustering(metric=metric, linkage="ward", pseudocount=1).fit(GOOD)
 
 
