@@ -20,6 +20,7 @@ from sklearn.metrics import pairwise_distances
 from skdiv import condensed_divergences, pairwise_divergences
 
 REPETITIONS = 5
+PAUSE = 0.2  # seconds; for a tenth of one after a product, OpenBLAS' idle threads keep the processors busy
 X = np.random.default_rng(0).dirichlet(np.ones(256), 2000)
 LOG_X = np.log(X)
 BUFFER = np.empty(2**15)
@@ -60,6 +61,7 @@ def logarithms() -> None:
 
 
 def seconds(function: Callable[[], object]) -> float:
+    time.sleep(PAUSE)
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
@@ -85,7 +87,7 @@ def main() -> None:
     def row(what: str, beside: str, measured: tuple[float, float]) -> None:
         faster, took = measured
         verdict = f"{faster:.3g} × faster" if faster > 1 else f"{1 / faster:.2g} × the time"
-        print(f"| {what} | {beside} | {1000 * took:.3g} ms | {verdict} |", flush=True)
+        print(f"| {what} | {beside} | {1000 * took:.0f} ms | {verdict} |", flush=True)
 
     def kl() -> object:
         return pairwise_divergences(X, metric="kl")

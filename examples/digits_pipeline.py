@@ -3,6 +3,8 @@
 An image of a handwritten digit is a histogram of its ink over 8 × 8 bins. Clusters of such histograms under the
 Jensen-Shannon distance are compared with those of Euclidean Ward, which scikit-learn offers, by how well they agree
 with the digits that were written; and the pipeline labels images it has not seen. The images are split five times.
+Euclidean Ward finds the digits a little better: how much ink there is also tells digits apart, and a distribution does
+not know it. But it cannot label a new image.
 
     python examples/digits_pipeline.py
 """
@@ -18,7 +20,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from skdiv import DivergenceClustering
 
-# The first step drops the pixels that have no ink in any image.
+# The first step drops the pixels that are the same in all images, those of the margin without any ink.
 MODELS = {
     "Euclidean": make_pipeline(VarianceThreshold(), AgglomerativeClustering(10, linkage="ward")),
     "Jensen-Shannon": make_pipeline(VarianceThreshold(), DivergenceClustering(10, metric="js_distance")),

@@ -24,6 +24,12 @@ def test_the_table_of_divergences_is_the_registrys():
     assert tool["with_table"](README.replace("| `chi2` |", "| `chi` |")) == README
 
 
+def test_the_measured_table_is_there():
+    (rows,) = re.findall(r"<!-- benchmark -->\n(.+)\n<!-- /benchmark -->", README, flags=re.DOTALL)
+    assert "X @ L.T" in rows
+    assert rows.count("× faster") >= 4
+
+
 def test_the_picture_and_the_links_are_there():
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).is_file(), target
