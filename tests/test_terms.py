@@ -78,3 +78,12 @@ def test_log_affinity_does_not_overflow():
     expected = 50 * np.log(0.5) + 49 * np.log(1e12)
     assert _terms.log_affinity(p, q, 50.0)[0] == pytest.approx(expected, rel=1e-14)
     assert _terms.log_affinity(np.array([[1.0, 0]]), np.array([[0, 1.0]]), 0.5)[0] == -np.inf
+
+
+def test_the_series_are_as_good_as_double_precision():
+    """φ(x) = (1 + x) ln(1 + x) − x and ψ(x) = φ(x) + φ(−x), up to where the formulas take over."""
+    with mp.workdps(oracle.DIGITS):
+        for function, limit, signs in ((_terms._phi, 0.01, (1,)), (_terms._psi, 0.05, (1, -1))):
+            for x in (0.99 * limit, -0.99 * limit, 0.5 * limit, 1e-5):
+                truth = sum((1 + s * mpf(x)) * mpmath.log(1 + s * mpf(x)) - s * mpf(x) for s in signs)
+                assert oracle.relative_error(float(function(np.array(x))), truth) < 2e-15
