@@ -76,6 +76,7 @@ def as_distributions(X: MatrixLike, *, pseudocount: float = 0.0, name: str = "X"
 
 def as_distribution(vector: ArrayLike, name: str) -> FloatArray:
     """One vector of non-negative weights as a normalised row of shape (1, n_bins)."""
+    refuse_masked(vector, name)
     array = np.asarray(vector)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"{name} must be a vector of at least one bin, but its shape is {array.shape}.")
@@ -105,7 +106,7 @@ def normalise(X: Matrix, *, pseudocount: float = 0.0, name: str = "X") -> Distri
         _refuse_entries(X, name)
     weights = np.ascontiguousarray(X)  # else rows are summed in another order, and bits depend on the layout
     if pseudocount:
-        weights = _sum_within_range(weights, pseudocount)
+        weights = _sum_within_range(weights, pseudocount, name)
     with np.errstate(over="ignore"):
         totals = weights.sum(axis=1, dtype=np.float64, keepdims=True)
     if not np.isfinite(totals).all():  # a sum of entries near the largest float overflows, one of their ratios does not
@@ -121,12 +122,14 @@ def normalise(X: Matrix, *, pseudocount: float = 0.0, name: str = "X") -> Distri
     return Distributions(values)
 
 
-def _sum_within_range(weights: FloatArray, pseudocount: float) -> FloatArray:
+def _sum_within_range(weights: FloatArray, pseudocount: float, name: str) -> FloatArray:
     """In double precision, so that no pseudocount is lost or overflows that did not in the caller's hands."""
     with np.errstate(over="ignore"):
         total: FloatArray = weights.astype(np.float64, copy=False) + pseudocount
     if not np.isfinite(total.max(initial=0)):
-        raise ValueError(f"pseudocount = {pseudocount} added to the entries of X is not finite; pass a smaller one.")
+        raise ValueError(
+            f"pseudocount = {pseudocount} added to the entries of {name} is not finite; pass a smaller one."
+        )
     return total
 
 
@@ -157,6 +160,10 @@ def _normalise_sparse(X: Matrix, pseudocount: float, name: str) -> Distributions
         lost = int(np.argmin(normalised))
         row = int(np.searchsorted(rows.indptr, lost, side="right")) - 1
         _refuse_lost_entry(name, row, int(rows.indices[lost]), rows.data[lost], X.dtype)
+    if background is not None and (lengths[background[:, 0] == 0] < n_bins).any():
+        raise ValueError(
+            f"pseudocount = {pseudocount} is so small that it would become 0 in {X.dtype}; pass a larger one."
+        )
     return Distributions(sp.csr_array((normalised, rows.indices, rows.indptr), shape=rows.shape), background)
 
 

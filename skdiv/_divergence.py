@@ -268,6 +268,7 @@ def renyi(alpha: float) -> Divergence:
         raise ValueError(
             f"alpha = {alpha} must be positive, below 1e150 and not 1; for the limit at 1 use metric='kl'."
         )
+    order = f"{alpha:g}" if float(f"{alpha:g}") == alpha else repr(alpha)
     product = ProductForm(
         factors=((With(power_or_zero, alpha), With(power_or_zero, 1 - alpha)),),
         finish=With(log_over, alpha - 1),
@@ -275,12 +276,12 @@ def renyi(alpha: float) -> Divergence:
         smallest=With(entry_that_squares, max(alpha - 1, 1.0)),
     )
     return Divergence(
-        name=f"renyi({alpha:g})" if float(f"{alpha:g}") == alpha else f"renyi({alpha!r})",
+        name=f"renyi({order})",
         term=With(_terms.alpha_divergence, alpha),
         symmetric=alpha == 0.5,
         finish=With(_renyi_finish, alpha),
         base_exponent=1.0,
-        definition=f"ln(sum p^α q^(1−α)) / (α − 1), α = {alpha:g}",
+        definition=f"ln(sum p^α q^(1−α)) / (α − 1), α = {order}",
         reference="Rényi 1961; van Erven & Harremoës 2014",
         rows=With(_renyi_rows, alpha),
         fast=product,

@@ -307,7 +307,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     @staticmethod
     def _is_cacheable(divergence: Divergence) -> bool:
         """A cache knows a function by its name alone, so one of the user's may have changed unseen."""
-        functions = (getattr(function, "func", function) for function in (divergence.term, divergence.finish))
+        functions = [divergence.term, divergence.finish, *filter(None, [divergence.rows])]
         return all(getattr(function, "__module__", "").startswith("skdiv.") for function in functions)
 
     def _store_tree(self, tree: FloatArray, n_samples: int) -> None:

@@ -37,11 +37,13 @@ class BlockKernel:
         if self.symmetrize is not None and not self.divergence.symmetric:
             back = values if same else kernel.block(self.divergence, Q, P)
             values = _combined(values, back.T, self.symmetrize)
-        return values if self.scale == 1 else values / values.dtype.type(self.scale)
+        return self._scaled(values)
 
     def paired(self, P: Distributions, Q: Distributions) -> FloatArray:
         """D(P[i] ‖ Q[i]), without symmetrisation."""
-        values = kernel.paired(self.divergence, P, Q)
+        return self._scaled(kernel.paired(self.divergence, P, Q))
+
+    def _scaled(self, values: FloatArray) -> FloatArray:
         return values if self.scale == 1 else values / values.dtype.type(self.scale)
 
     def matrix(

@@ -210,6 +210,8 @@ def test_a_row_beside_a_huge_one_keeps_its_mass():
 def test_a_tiny_pseudocount_is_not_lost_in_single_precision(kind):
     X = kind(np.array([[0, 0], [1, 3]], dtype=np.float32))
     assert pairwise_divergences(X, metric="js_distance", pseudocount=1e-50)[0, 0] == 0
+    with pytest.raises(ValueError, match="would become 0 in float32"):
+        pairwise_divergences(kind(np.array([[0, 3]], dtype=np.float32)), metric="kl", pseudocount=1e-50)
 
 
 @pytest.mark.parametrize("metric", ["kl", "jeffreys", "hellinger", "js_distance"])

@@ -63,7 +63,7 @@ def test_any_joblib_backend_gives_the_same_bits(metric, backend):
 def test_a_dask_cluster_of_processes_gives_the_same_bits():
     expected = [results(metric) for metric in METRICS]
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         Client(cluster),
         parallel_config("dask"),
     ):

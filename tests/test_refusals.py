@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from skdiv import DivergenceClustering, condensed_divergences, paired_divergences, pairwise_divergences
+from skdiv import (
+    DivergenceClustering,
+    condensed_divergences,
+    divergences,
+    paired_divergences,
+    pairwise_divergences,
+)
 
 GOOD = np.array([[1.0, 2.0, 3.0], [3.0, 1.0, 0.0], [1.0, 1.0, 1.0], [0.5, 0.0, 0.5]])
 
@@ -70,6 +76,8 @@ def test_a_mask_is_not_ignored():
     for function in (pairwise_divergences, DivergenceClustering().fit):
         with pytest.raises(TypeError, match=r"X is a masked array, .* X\.filled\(0\)"):
             function(masked)
+    with pytest.raises(TypeError, match="p is a masked array"):
+        divergences()["kl"](masked[0], [1, 1, 1])
 
 
 def test_a_metric_in_the_place_of_Y():
@@ -134,6 +142,8 @@ def test_frames_whose_columns_are_in_another_order():
 def test_a_pseudocount_that_overflows():
     with pytest.raises(ValueError, match=r"pseudocount = 1e\+308 added to the entries of X is not finite"):
         pairwise_divergences([[1.7e308, 1], [1, 1]], pseudocount=1e308)
+    with pytest.raises(ValueError, match="added to the entries of Y is not finite"):
+        pairwise_divergences([[1, 1]], [[1.7e308, 1]], pseudocount=1e308)
 
 
 @pytest.mark.parametrize("assign", ["member", "centroid"])
