@@ -50,6 +50,8 @@ class Distributions:
         return self.shape[0]
 
     def __getitem__(self, rows: slice | NDArray[np.intp]) -> Distributions:
+        if isinstance(rows, slice) and rows == slice(0, len(self)):
+            return self
         background = None if self.background is None else self.background[rows]
         return Distributions(self.values[rows], background)
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from skdiv import _terms
 from skdiv._distributions import as_distribution
 from skdiv._forms import (
-    MixtureForm,
+    PairForm,
     ProductForm,
     With,
     entropy_term,
@@ -66,7 +66,7 @@ class Divergence:
     rows : callable, optional
         ``rows(p, q)``: the values in nats along the last axis, for a divergence whose sum of terms would overflow or
         cancel; by default ``finish(term(p, q).sum(axis=-1))``.
-    fast : ProductForm or MixtureForm, optional
+    fast : ProductForm or PairForm, optional
         A faster form for matrices. It is exact to a few 1e-15; smaller results are computed again from ``term``.
 
     Attributes
@@ -101,7 +101,7 @@ class Divergence:
     reference: str = ""
     aliases: tuple[str, ...] = ()
     rows: Callable[[FloatArray, FloatArray], FloatArray] | None = None
-    fast: ProductForm | MixtureForm | None = None
+    fast: ProductForm | PairForm | None = None
     infinite_off_support: bool = field(init=False)
 
     def __repr__(self) -> str:
@@ -321,7 +321,7 @@ _RECORDS = (
         base_exponent=1.0,
         definition="½ KL(p‖m) + ½ KL(q‖m), m = (p + q)/2",
         reference="Lin 1991",
-        fast=MixtureForm(),
+        fast=PairForm(pair="mixture", top=math.log(2)),
     ),
     Divergence(
         name="js_distance",
@@ -335,7 +335,7 @@ _RECORDS = (
         definition="√(½ KL(p‖m) + ½ KL(q‖m)), m = (p + q)/2",
         reference="Endres & Schindelin 2003; Fuglede & Topsøe 2004",
         aliases=("jensenshannon",),
-        fast=MixtureForm(finish=root, power=0.5),
+        fast=PairForm(pair="mixture", top=math.log(2), finish=root, power=0.5),
     ),
     Divergence(
         name="hellinger",
@@ -368,6 +368,7 @@ _RECORDS = (
         bound=1.0,
         definition="½ sum |p − q|",
         reference="Levin & Peres 2017",
+        fast=PairForm(pair="difference", top=1.0),
     ),
     Divergence(
         name="chi2",

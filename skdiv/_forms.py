@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -47,13 +47,20 @@ class ProductForm:
     smallest: Callable[[np.dtype[Any]], float] | None = None
 
 
-@dataclass(frozen=True)
-class MixtureForm:
-    """A divergence as ``finish(½ sum h(p) + ½ sum h(q) − ½ sum h(p + q) + ln 2)``, h(x) = x ln x.
+Pair = Literal["mixture", "difference"]  # (p + q) ln(p + q), and −abs(p − q)
 
-    ``power`` and ``conditioning`` as in `ProductForm`.
+
+@dataclass(frozen=True)
+class PairForm:
+    """A divergence as ``finish(top + ½ sum of g(p, 0) + g(0, q) − g(p, q))``, for a function g of two entries.
+
+    Terms of bins in which p or q is 0 vanish, so sparse rows need only the bins they share, and rows that share none
+    have the value ``top``. ``pair`` names g, which the kernels evaluate. ``power`` and ``conditioning`` as in
+    `ProductForm`.
     """
 
+    pair: Pair
+    top: float
     finish: Callable[[FloatArray], FloatArray] = identity
     power: float = 1.0
     conditioning: float = 1.0

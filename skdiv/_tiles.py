@@ -59,7 +59,12 @@ def run_tiles(
     store: Store[Tile], *, n_jobs: int | None, blas_bound: bool,
 ) -> None:  # fmt: skip
     """Compute each tile, of at most ``size`` rows and columns, and store its block; ``blas_bound`` as in `run`."""
-    calls = ((tile, (kernel, P[tile.rows], Q[tile.columns], tile.same)) for tile in tiles)
+
+    def arguments(tile: Tile) -> tuple[Any, ...]:
+        left = P[tile.rows]
+        return kernel, left, left if tile.same else Q[tile.columns], tile.same
+
+    calls = ((tile, arguments(tile)) for tile in tiles)
     run(_one_tile, calls, store, size[0] * size[1] * P.dtype.itemsize, n_jobs=n_jobs, blas_bound=blas_bound)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from skdiv._distributions import Distributions, MatrixLike, as_distributions, as_weights, check_pseudocount, normalise
 from skdiv._divergence import Divergence, resolve
 from skdiv._forms import ProductForm
-from skdiv._kernels import numpy as kernel
+from skdiv._kernels import KernelName, blocks, chosen, load
 from skdiv._terms import FloatArray
 from skdiv._tiles import into_condensed, into_matrix, rectangular_tiles, run, run_tiles, square_tiles
 
@@ -25,6 +25,7 @@ class BlockKernel:
     divergence: Divergence
     scale: float = 1.0
     symmetrize: Symmetrize | None = None
+    kernel: KernelName = field(default_factory=chosen)  # for each worker the same, whatever its own environment
 
     @property
     def symmetric(self) -> bool:
@@ -33,15 +34,16 @@ class BlockKernel:
 
     def __call__(self, P: Distributions, Q: Distributions, same: bool = False) -> FloatArray:
         """The block of D(P[i] ‖ Q[j]); ``same`` if P and Q are the same rows."""
-        values = kernel.block(self.divergence, P, Q, same=same)
+        kernel = load(self.kernel)
+        values = blocks.block(self.divergence, P, Q, kernel, same=same)
         if self.symmetrize is not None and not self.divergence.symmetric:
-            back = values if same else kernel.block(self.divergence, Q, P)
+            back = values if same else blocks.block(self.divergence, Q, P, kernel)
             values = _combined(values, back.T, self.symmetrize)
         return self._scaled(values)
 
     def paired(self, P: Distributions, Q: Distributions) -> FloatArray:
         """D(P[i] ‖ Q[i]), without symmetrisation."""
-        return self._scaled(kernel.paired(self.divergence, P, Q))
+        return self._scaled(blocks.paired(self.divergence, P, Q))
 
     def _scaled(self, values: FloatArray) -> FloatArray:
         return values if self.scale == 1 else values / values.dtype.type(self.scale)
@@ -56,7 +58,7 @@ class BlockKernel:
     ) -> FloatArray:
         """All D(P[i] ‖ Q[j]); without Q those of P with itself."""
         other = P if Q is None else Q
-        size = kernel.tile_rows(self.divergence, P), kernel.tile_rows(self.divergence, other)
+        size = blocks.tile_rows(self.divergence, P), blocks.tile_rows(self.divergence, other)
         if Q is None:
             tiles = square_tiles(len(P), size[0], upper=self.symmetric)
         else:
@@ -69,7 +71,7 @@ class BlockKernel:
 
     def condensed(self, P: Distributions, *, n_jobs: int | None = None) -> FloatArray:
         """The upper triangle of the matrix of P with itself, as a vector."""
-        n, rows = len(P), kernel.tile_rows(self.divergence, P)
+        n, rows = len(P), blocks.tile_rows(self.divergence, P)
         out = np.empty(n * (n - 1) // 2, dtype=P.dtype)
         tiles = square_tiles(n, rows, upper=True)
         store = into_condensed(out, n)

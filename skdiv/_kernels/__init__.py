@@ -1,0 +1,58 @@
+"""Numbers in, numbers out: no validation, no joblib. `blocks` makes blocks of a matrix, on one of two kernels."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, Literal, Protocol, cast
+
+from skdiv._forms import Pair
+from skdiv._terms import FloatArray
+
+KernelName = Literal["numpy", "numba"]
+VARIABLE = "SKDIV_KERNEL"
+
+
+class PairKernel(Protocol):
+    """What a kernel has to offer, for the function g of a `Pair` and all pairs of rows, in double precision.
+
+    The overlap of two rows: half the sum over bins of g(p, q) − g(p, 0) − g(0, q). With ``upper`` P and Q are the same
+    rows and only entries j > i are wanted.
+    """
+
+    def overlaps(self, pair: Pair, P: FloatArray, Q: FloatArray, *, upper: bool) -> FloatArray:
+        """Overlaps of dense rows."""
+
+    def sparse_overlaps(self, pair: Pair, P: Any, Q: Any, *, upper: bool) -> FloatArray:
+        """Overlaps of rows in CSR, from the bins that two rows share."""
+
+
+def load(name: KernelName) -> PairKernel:
+    """A kernel by its name; Numba is imported here, at the first use, and not by ``import skdiv``."""
+    return cast("PairKernel", import_module(f"skdiv._kernels.{name}"))
+
+
+def chosen() -> KernelName:
+    """The kernel in use: that of the environment variable SKDIV_KERNEL, else Numba's if that can be imported."""
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted == "numpy":
+        return "numpy"
+    if wanted not in ("", "numba"):
+        raise ValueError(f"{VARIABLE} = {wanted!r} must be 'numpy' or 'numba', or not be set.")
+    obstacle = _obstacle_to_numba()
+    if obstacle and wanted:
+        raise ImportError(
+            f"{VARIABLE} = 'numba', but it cannot be imported: {obstacle}. Try pip install 'skdiv[fast]'."
+        )
+    return "numpy" if obstacle else "numba"
+
+
+@lru_cache(maxsize=1)
+def _obstacle_to_numba() -> str:
+    """Why Numba cannot be used; it may be missing, or not know an installed NumPy that is newer than itself."""
+    try:
+        load("numba")
+    except ImportError as error:
+        return str(error)
+    return ""
