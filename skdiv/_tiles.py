@@ -1,16 +1,17 @@
 """How a matrix is cut into tiles, how the tiles are run, and how they are put together.
 
-A tile is a pure function of two blocks of rows and returns its block, which the parent puts in place. So the same code
-runs on threads, processes and clusters, where a write into a shared array would be lost. The cut depends on shapes and
-dtype alone, so the result is the same to the bit for any number of workers.
+A tile is a pure function of two blocks of rows. Its block is put in place by a thread of the process that asked for it,
+never by another process, whose write into a shared array would be lost: so the same code runs on threads, processes and
+clusters. The cut depends on shapes and dtype alone, so the result is the same to the bit for any number of workers.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from itertools import islice
+from contextlib import ExitStack, contextmanager
+from itertools import count, islice
 from numbers import Integral
 from typing import Any, NamedTuple, TypeVar
 
@@ -30,6 +31,7 @@ Store = Callable[[Key, FloatArray], None]
 
 _IN_FLIGHT = 64 * 2**20  # bytes of results that wait to be put in place
 _LARGEST_BATCH = 1024
+_WORTH_WORKERS = 25e6  # nanoseconds of work; joblib takes some ten milliseconds to start workers and to see them end
 
 
 class Tile(NamedTuple):
@@ -56,16 +58,17 @@ def rectangular_tiles(shape: tuple[int, int], size: tuple[int, int]) -> Iterator
 
 def run_tiles(
     kernel: Kernel, P: Distributions, Q: Distributions, tiles: Iterable[Tile], size: tuple[int, int],
-    store: Store[Tile], *, n_jobs: int | None, blas_bound: bool,
+    store: Store[Tile], *, n_jobs: int | None, nanoseconds: float, blas_bound: bool,
 ) -> None:  # fmt: skip
-    """Compute each tile, of at most ``size`` rows and columns, and store its block; ``blas_bound`` as in `run`."""
+    """Compute each tile, of at most ``size`` rows and columns, and store its block; the rest as in `run`."""
 
     def arguments(tile: Tile) -> tuple[Any, ...]:
         left = P[tile.rows]
         return kernel, left, left if tile.same else Q[tile.columns], tile.same
 
     calls = ((tile, arguments(tile)) for tile in tiles)
-    run(_one_tile, calls, store, size[0] * size[1] * P.dtype.itemsize, n_jobs=n_jobs, blas_bound=blas_bound)
+    result_bytes = size[0] * size[1] * P.dtype.itemsize
+    run(_one_tile, calls, store, result_bytes, n_jobs=n_jobs, nanoseconds=nanoseconds, blas_bound=blas_bound)
 
 
 def _one_tile(kernel: Kernel, P: Distributions, Q: Distributions, same: bool) -> FloatArray:
@@ -75,29 +78,34 @@ def _one_tile(kernel: Kernel, P: Distributions, Q: Distributions, same: bool) ->
 
 def run(
     function: Callable[..., FloatArray], calls: Iterator[Call[Key]], store: Store[Key], result_bytes: int, *,
-    n_jobs: int | None, blas_bound: bool = False,
+    n_jobs: int | None, nanoseconds: float, blas_bound: bool = False,
 ) -> None:  # fmt: skip
     """``store(key, function(*arguments))`` for each ``key, arguments`` of ``calls``; the keys' places do not overlap.
 
-    ``blas_bound``: the calls are matrix products, which BLAS would spread over its threads; with one worker they are
-    spread over as many threads here. Batches, not a generator from joblib, bound what waits: not every backend has one.
+    ``nanoseconds``: how long it takes, roughly, for little is not worth workers. ``blas_bound``: the calls are matrix
+    products, which BLAS would spread over its threads; without workers they are spread over as many threads here.
+    Batches bound what waits to be stored.
     """
     if n_jobs is not None and not isinstance(n_jobs, Integral):
         raise TypeError(f"n_jobs = {n_jobs!r} must be an integer or None.")
     size = min(_LARGEST_BATCH, max(1, _IN_FLIGHT // result_bytes))
     batch = list(islice(calls, size))
     workers = min(effective_n_jobs(n_jobs), len(batch))
+    if nanoseconds < _WORTH_WORKERS:
+        workers = 1
     threads = min(blas_threads(), len(batch)) if blas_bound else 1
     with one_blas_thread(), ExitStack() as stack:
         if workers > 1:
             parallel = stack.enter_context(Parallel(n_jobs=workers, prefer="threads"))
+            place = stack.enter_context(_reachable(store))
         elif threads > 1:
             pool = stack.enter_context(ThreadPoolExecutor(threads))
         while batch:
             if workers > 1:
-                results = parallel(delayed(function)(*arguments) for _, arguments in batch)
-                for (key, _), result in zip(batch, results, strict=True):
-                    store(key, result)
+                blocks = parallel(delayed(_stored_or_returned)(place, function, *call) for call in batch)
+                for (key, _), block in zip(batch, blocks, strict=True):
+                    if block is not None:
+                        store(key, block)
             elif threads > 1:
                 for _ in pool.map(lambda call: store(call[0], function(*call[1])), batch):
                     pass
@@ -105,6 +113,32 @@ def run(
                 for key, arguments in batch:
                     store(key, function(*arguments))
             batch = list(islice(calls, size))
+
+
+_stores: dict[tuple[int, int], Store[Any]] = {}
+_tickets = count()
+
+
+@contextmanager
+def _reachable(store: Store[Any]) -> Iterator[tuple[int, int]]:
+    """A place, good in this process alone, under which its threads find ``store``; a forked one has another id."""
+    place = os.getpid(), next(_tickets)
+    _stores[place] = store
+    try:
+        yield place
+    finally:
+        del _stores[place]
+
+
+def _stored_or_returned(
+    place: tuple[int, int], function: Callable[..., FloatArray], key: Any, arguments: tuple[Any, ...]
+) -> FloatArray | None:
+    """A thread of the caller's process stores its block, so that none waits; any other worker returns it."""
+    block = function(*arguments)
+    if place[0] != os.getpid():
+        return block
+    _stores[place](key, block)
+    return None
 
 
 def into_matrix(out: FloatArray, *, mirror: bool) -> Store[Tile]:
@@ -122,10 +156,9 @@ def into_condensed(out: FloatArray, n: int) -> Store[Tile]:
     """Put blocks of the upper triangle into a vector in the order of SciPy's ``pdist``."""
 
     def store(tile: Tile, values: FloatArray) -> None:
-        for offset, i in enumerate(range(tile.rows.start, tile.rows.stop)):
-            first = max(tile.columns.start, i + 1)
-            start = n * i - i * (i + 1) // 2 + first - i - 1
-            row = values[offset, first - tile.columns.start :]
-            out[start : start + len(row)] = row
+        for i, row in enumerate(values, start=tile.rows.start):
+            skipped = max(0, i + 1 - tile.columns.start)  # on and below the diagonal
+            start = n * i - i * (i + 1) // 2 + tile.columns.start + skipped - i - 1
+            out[start : start + len(row) - skipped] = row[skipped:]
 
     return store

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from skdiv._divergence import Divergence, resolve
 from skdiv._forms import ProductForm
 from skdiv._kernels import KernelName, blocks, chosen, load
 from skdiv._terms import FloatArray
-from skdiv._tiles import into_condensed, into_matrix, rectangular_tiles, run, run_tiles, square_tiles
+from skdiv._tiles import Store, Tile, into_condensed, into_matrix, rectangular_tiles, run, run_tiles, square_tiles
 
 Symmetrize = Literal["mean", "min", "max"]
 SYMMETRIZATIONS = ("mean", "min", "max")
@@ -66,7 +67,7 @@ class BlockKernel:
         if out is None:
             out = np.empty((len(P), len(other)), dtype=P.dtype)
         store = into_matrix(out, mirror=Q is None and self.symmetric)
-        run_tiles(self, P, other, tiles, size, store, n_jobs=n_jobs, blas_bound=self._blas_bound)
+        self._run(P, other, tiles, size, store, n_jobs, triangle=Q is None and self.symmetric)
         return out
 
     def condensed(self, P: Distributions, *, n_jobs: int | None = None) -> FloatArray:
@@ -75,12 +76,16 @@ class BlockKernel:
         out = np.empty(n * (n - 1) // 2, dtype=P.dtype)
         tiles = square_tiles(n, rows, upper=True)
         store = into_condensed(out, n)
-        run_tiles(self, P, P, tiles, (rows, rows), store, n_jobs=n_jobs, blas_bound=self._blas_bound)
+        self._run(P, P, tiles, (rows, rows), store, n_jobs, triangle=True)
         return out
 
-    @property
-    def _blas_bound(self) -> bool:
-        return isinstance(self.divergence.fast, ProductForm)
+    def _run(
+        self, P: Distributions, Q: Distributions, tiles: Iterable[Tile], size: tuple[int, int], store: Store[Tile],
+        n_jobs: int | None, *, triangle: bool,
+    ) -> None:  # fmt: skip
+        nanoseconds = blocks.nanoseconds(self.divergence, P, Q) / (2 if triangle else 1)
+        blas_bound = isinstance(self.divergence.fast, ProductForm)
+        run_tiles(self, P, Q, tiles, size, store, n_jobs=n_jobs, nanoseconds=nanoseconds, blas_bound=blas_bound)
 
 
 def _combined(forth: FloatArray, back: FloatArray, symmetrize: Symmetrize) -> FloatArray:
@@ -343,7 +348,8 @@ def paired_divergences(
     slices = (slice(start, min(start + size, len(P))) for start in range(0, len(P), size))
     calls = ((rows, (P[rows], Q[rows])) for rows in slices)
     out = np.empty(len(P), dtype=P.dtype)
-    run(block_kernel.paired, calls, out.__setitem__, size * P.dtype.itemsize, n_jobs=n_jobs)
+    nanoseconds = 30.0 * P.shape[0] * P.shape[1]
+    run(block_kernel.paired, calls, out.__setitem__, size * P.dtype.itemsize, n_jobs=n_jobs, nanoseconds=nanoseconds)
     return out
 
 

@@ -8,7 +8,7 @@ bring the error near the rounding of the sums that the logarithm enters.
 
 import mpmath
 
-TERMS = {"double": 17, "single": 8}
+TERMS = {"double": 16, "single": 8}
 
 
 def log2(f: mpmath.mpf) -> mpmath.mpf:

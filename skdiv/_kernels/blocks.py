@@ -19,7 +19,7 @@ _BIN_CHUNK = 512  # bins at a time, so that copies of rows stay small and in the
 _CELL = 65_536  # entries of a temporary array of terms
 _DENSE_BLOCK = 2**18  # entries of a block of sparse rows made dense
 _LANES = 16  # tiles are a multiple of the numbers in a register
-_PAIR_WORK = 2**22  # pairs times bins of a tile: a few milliseconds, beside which its overhead is small
+_PAIR_WORK = 2**24  # pairs times bins of a tile: some ten milliseconds, beside which its overhead is small
 _CROWDED = 8  # a pair of entries that meet in a sparse product costs as much as so many pairs of bins in a dense one
 
 
@@ -37,6 +37,16 @@ def tile_rows(divergence: Divergence, rows: Distributions) -> int:
     n_tiles = -(-n // most)
     even = -(-n // n_tiles)  # all of one size, so that the workers end together
     return -(-even // _LANES) * _LANES if most >= _LANES else even
+
+
+def nanoseconds(divergence: Divergence, P: Distributions, Q: Distributions) -> float:
+    """Roughly how long all pairs take, to tell whether workers are worth while; exact in nothing but its order."""
+    cells = float(len(P)) * len(Q) * P.shape[1]
+    if isinstance(divergence.fast, ProductForm):
+        return 0.05 * cells
+    if isinstance(divergence.fast, PairForm):
+        return min(cells, _CROWDED * _meetings(P, Q)) if P.is_sparse and Q.is_sparse else cells
+    return 30 * cells
 
 
 def block(
@@ -88,10 +98,18 @@ def _pairs(form: PairForm, P: Distributions, Q: Distributions, kernel: PairKerne
         left, right = (rows.values.astype(np.float64, copy=False) for rows in (P, Q))
         totals = form.top - kernel.sparse_overlaps(form.pair, left, right, upper=same)
     else:
-        totals = np.full((len(P), len(Q)), form.top)
-        for p, q in zip(_bin_chunks(P), _bin_chunks(Q), strict=True):
-            totals -= kernel.overlaps(form.pair, p, q, upper=same)
+        totals = form.top - _sum(
+            kernel.overlaps(form.pair, p, q, upper=same) for p, q in zip(_bin_chunks(P), _bin_chunks(Q), strict=True)
+        )
     return form.finish(totals).astype(P.dtype, copy=False)
+
+
+def _sum(parts: Iterator[FloatArray]) -> FloatArray:
+    """Their sum, in the memory of the first."""
+    total = next(parts)
+    for part in parts:
+        total += part
+    return total
 
 
 def _meetings(P: Distributions, Q: Distributions) -> int:
@@ -121,9 +139,7 @@ def _product(divergence: Divergence, form: ProductForm, P: Distributions, Q: Dis
         chunks = iter([(P.values.astype(np.float64), Q.values.astype(np.float64))])
     else:
         chunks = zip(_bin_chunks(P), _bin_chunks(Q), strict=True)
-    totals = _product_of_chunk(divergence, form, *next(chunks))
-    for p, q in chunks:
-        totals += _product_of_chunk(divergence, form, p, q)
+    totals = _sum(_product_of_chunk(divergence, form, p, q) for p, q in chunks)
     return form.finish(totals).astype(P.dtype, copy=False)
 
 
