@@ -1,6 +1,7 @@
 """Exact divergences between many probability distributions, and their clustering in scikit-learn."""
 
 from skdiv._divergence import Divergence, divergences, renyi
+from skdiv._show_versions import show_versions
 from skdiv._version import __version__ as __version__
 from skdiv.cluster import DivergenceClustering
 from skdiv.pairwise import condensed_divergences, paired_divergences, pairwise_divergences
@@ -13,4 +14,5 @@ __all__ = [
     "paired_divergences",
     "pairwise_divergences",
     "renyi",
+    "show_versions",
 ]

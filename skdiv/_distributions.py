@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, NoReturn, TypeAlias
 
@@ -28,6 +29,16 @@ class Distributions:
 
     values: Matrix
     background: FloatArray | None = None
+    _kept: dict[Any, FloatArray] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_kept": {}}
+
+    def once(self, function: Callable[[FloatArray], FloatArray]) -> FloatArray:
+        """``function(values)``, kept for the tiles that share this block of rows."""
+        if function not in self._kept:
+            self._kept[function] = function(self.values)
+        return self._kept[function]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -104,7 +115,8 @@ def normalise(X: Matrix, *, pseudocount: float = 0.0, name: str = "X") -> Distri
     """Divide each row of a float array or CSR matrix by its sum, after adding ``pseudocount`` to every entry."""
     if sp.issparse(X):
         return _normalise_sparse(X, pseudocount, name)
-    if not X.min(initial=0) >= 0 or not np.isfinite(X.max(initial=0)):
+    lowest = X.min()
+    if not lowest >= 0:
         _refuse_entries(X, name)
     weights = np.ascontiguousarray(X)  # else rows are summed in another order, and bits depend on the layout
     if pseudocount:
@@ -112,13 +124,15 @@ def normalise(X: Matrix, *, pseudocount: float = 0.0, name: str = "X") -> Distri
     with np.errstate(over="ignore"):
         totals = weights.sum(axis=1, dtype=np.float64, keepdims=True)
     if not np.isfinite(totals).all():  # a sum of entries near the largest float overflows, one of their ratios does not
+        _refuse_infinite_entries(X, name)
         largest = weights.max(axis=1, keepdims=True)
         weights = weights / np.where(largest > 0, largest, 1)
         totals = weights.sum(axis=1, dtype=np.float64, keepdims=True)
     _refuse_empty_rows(totals, name)
     with np.errstate(under="ignore"):
         values = np.divide(weights, totals).astype(X.dtype, copy=False)
-    if np.count_nonzero(values) < np.count_nonzero(weights):
+    may_be_lost = lowest / totals.max() < np.finfo(X.dtype).tiny
+    if may_be_lost and np.count_nonzero(values) < np.count_nonzero(weights):
         row, column = np.argwhere((values == 0) & (weights > 0))[0]
         _refuse_lost_entry(name, int(row), int(column), X[row, column], X.dtype)
     return Distributions(values)
@@ -128,7 +142,8 @@ def _sum_within_range(weights: FloatArray, pseudocount: float, name: str) -> Flo
     """In double precision, so that no pseudocount is lost or overflows that did not in the caller's hands."""
     with np.errstate(over="ignore"):
         total: FloatArray = weights.astype(np.float64, copy=False) + pseudocount
-    if not np.isfinite(total.max(initial=0)):
+    if not np.isfinite(total.max()):
+        _refuse_infinite_entries(weights, name)
         raise ValueError(
             f"pseudocount = {pseudocount} added to the entries of {name} is not finite; pass a smaller one."
         )
@@ -230,6 +245,11 @@ def _refuse_entries(X: Matrix, name: str) -> NoReturn:
         f"Negative values in data passed to {name}: {entry}. Rows must be non-negative weights, "
         "such as counts or probabilities; undo a centring or a logarithm first."
     )
+
+
+def _refuse_infinite_entries(X: FloatArray, name: str) -> None:
+    if not np.isfinite(X.max()):
+        _refuse_entries(X, name)
 
 
 def _refuse_empty_rows(totals: FloatArray, name: str) -> None:

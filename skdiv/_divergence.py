@@ -188,7 +188,7 @@ class Divergence:
 
     def capped(self, values: FloatArray) -> FloatArray:
         """The values, with those that rounding has put above the bound put back on it."""
-        if values.max(initial=0) <= self.bound:
+        if not math.isfinite(self.bound) or values.max(initial=0) <= self.bound:
             return values
         rounding = 64 * float(np.finfo(values.dtype).eps)
         return np.where((values > self.bound) & (values <= self.bound * (1 + rounding)), self.bound, values)

@@ -11,10 +11,12 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from itertools import count, islice
 from numbers import Integral
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
+import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -22,12 +24,23 @@ from skdiv._blas import blas_threads, one_blas_thread
 from skdiv._distributions import Distributions
 from skdiv._terms import FloatArray
 
-# kernel(P, Q, same) -> block
-Kernel = Callable[[Distributions, Distributions, bool], FloatArray]
+# kernel(P, Q, diagonal, out) -> block, in ``out`` if that is not None and the block can be made there
+Kernel = Callable[[Distributions, Distributions, int | None, FloatArray | None], FloatArray]
 
 Key = TypeVar("Key")
+Key_contra = TypeVar("Key_contra", contravariant=True)
 Call = tuple[Key, tuple[Any, ...]]
-Store = Callable[[Key, FloatArray], None]
+
+
+class Store(Protocol[Key_contra]):
+    """Where blocks are put."""
+
+    def target(self, key: Key_contra, /) -> FloatArray | None:
+        """The place itself, if the block can be written there."""
+
+    def __call__(self, key: Key_contra, values: FloatArray, /) -> None:
+        """Put a block in its place."""
+
 
 _IN_FLIGHT = 64 * 2**20  # bytes of results that wait to be put in place
 _LARGEST_BATCH = 1024
@@ -35,25 +48,20 @@ _WORTH_WORKERS = 25e6  # nanoseconds of work; joblib takes some ten milliseconds
 
 
 class Tile(NamedTuple):
-    """Rows and columns of a matrix; ``same`` on the diagonal of a self-matrix."""
+    """Rows and columns of a matrix; ``diagonal``: in a self-matrix the row i is the column i + diagonal of the tile."""
 
     rows: slice
     columns: slice
-    same: bool
+    diagonal: int | None = None
 
 
-def square_tiles(n: int, size: int, *, upper: bool) -> Iterator[Tile]:
-    """Tiles of the n × n matrix of rows with themselves; ``upper`` leaves out those below the diagonal."""
-    for i in range(0, n, size):
-        for j in range(i if upper else 0, n, size):
-            yield Tile(slice(i, min(i + size, n)), slice(j, min(j + size, n)), i == j)
-
-
-def rectangular_tiles(shape: tuple[int, int], size: tuple[int, int]) -> Iterator[Tile]:
-    """Tiles, of ``size`` rows and columns, of a matrix of the given shape."""
-    for i in range(0, shape[0], size[0]):
-        for j in range(0, shape[1], size[1]):
-            yield Tile(slice(i, min(i + size[0], shape[0])), slice(j, min(j + size[1], shape[1])), False)
+def tiles_of(shape: tuple[int, int], size: tuple[int, int], *, of_itself: bool, upper: bool = False) -> Iterator[Tile]:
+    """Tiles of ``size`` rows and columns; with ``upper`` they are square and those below the diagonal left out."""
+    for j in range(0, shape[1], size[1]):
+        for i in range(0, j + 1 if upper else shape[0], size[0]):
+            rows, columns = slice(i, min(i + size[0], shape[0])), slice(j, min(j + size[1], shape[1]))
+            on_diagonal = of_itself and i < columns.stop and j < rows.stop
+            yield Tile(rows, columns, i - j if on_diagonal else None)
 
 
 def run_tiles(
@@ -61,26 +69,35 @@ def run_tiles(
     store: Store[Tile], *, n_jobs: int | None, nanoseconds: float, blas_bound: bool,
 ) -> None:  # fmt: skip
     """Compute each tile, of at most ``size`` rows and columns, and store its block; the rest as in `run`."""
-
-    def arguments(tile: Tile) -> tuple[Any, ...]:
-        left = P[tile.rows]
-        return kernel, left, left if tile.same else Q[tile.columns], tile.same
-
-    calls = ((tile, arguments(tile)) for tile in tiles)
+    calls = _calls(kernel, P, Q, tiles)
     result_bytes = size[0] * size[1] * P.dtype.itemsize
     run(_one_tile, calls, store, result_bytes, n_jobs=n_jobs, nanoseconds=nanoseconds, blas_bound=blas_bound)
 
 
-def _one_tile(kernel: Kernel, P: Distributions, Q: Distributions, same: bool) -> FloatArray:
+def _calls(kernel: Kernel, P: Distributions, Q: Distributions, tiles: Iterable[Tile]) -> Iterator[Call[Tile]]:
+    """The blocks of rows that each tile takes; tiles one after another that share columns share their block."""
+    columns, right = None, Q
+    for tile in tiles:
+        left = P[tile.rows]
+        if P is Q and tile.columns == tile.rows:
+            columns, right = tile.columns, left
+        elif tile.columns != columns:
+            columns, right = tile.columns, Q[tile.columns]
+        yield tile, (kernel, left, right, tile.diagonal)
+
+
+def _one_tile(
+    kernel: Kernel, P: Distributions, Q: Distributions, diagonal: int | None, out: FloatArray | None
+) -> FloatArray:
     with one_blas_thread():
-        return kernel(P, Q, same)
+        return kernel(P, Q, diagonal, out)
 
 
 def run(
     function: Callable[..., FloatArray], calls: Iterator[Call[Key]], store: Store[Key], result_bytes: int, *,
     n_jobs: int | None, nanoseconds: float, blas_bound: bool = False,
 ) -> None:  # fmt: skip
-    """``store(key, function(*arguments))`` for each ``key, arguments`` of ``calls``; the keys' places do not overlap.
+    """``store(key, function(*arguments, out))`` for each ``key, arguments`` of ``calls``; their places do not overlap.
 
     ``nanoseconds``: how long it takes, roughly, for little is not worth workers. ``blas_bound``: the calls are matrix
     products, which BLAS would spread over its threads; without workers they are spread over as many threads here.
@@ -102,17 +119,22 @@ def run(
             pool = stack.enter_context(ThreadPoolExecutor(threads))
         while batch:
             if workers > 1:
-                blocks = parallel(delayed(_stored_or_returned)(place, function, *call) for call in batch)
+                blocks = parallel(delayed(_stored_or_returned)(place, function, call) for call in batch)
                 for (key, _), block in zip(batch, blocks, strict=True):
                     if block is not None:
                         store(key, block)
             elif threads > 1:
-                for _ in pool.map(lambda call: store(call[0], function(*call[1])), batch):
+                for _ in pool.map(lambda call: _compute(function, call, store), batch):
                     pass
             else:
-                for key, arguments in batch:
-                    store(key, function(*arguments))
+                for call in batch:
+                    _compute(function, call, store)
             batch = list(islice(calls, size))
+
+
+def _compute(function: Callable[..., FloatArray], call: Call[Key], store: Store[Key]) -> None:
+    key, arguments = call
+    store(key, function(*arguments, store.target(key)))
 
 
 _stores: dict[tuple[int, int], Store[Any]] = {}
@@ -131,34 +153,60 @@ def _reachable(store: Store[Any]) -> Iterator[tuple[int, int]]:
 
 
 def _stored_or_returned(
-    place: tuple[int, int], function: Callable[..., FloatArray], key: Any, arguments: tuple[Any, ...]
+    place: tuple[int, int], function: Callable[..., FloatArray], call: Call[Any]
 ) -> FloatArray | None:
     """A thread of the caller's process stores its block, so that none waits; any other worker returns it."""
-    block = function(*arguments)
     if place[0] != os.getpid():
-        return block
-    _stores[place](key, block)
+        return function(*call[1], None)
+    _compute(function, call, _stores[place])
     return None
 
 
-def into_matrix(out: FloatArray, *, mirror: bool) -> Store[Tile]:
-    """Put blocks in their place in a matrix; ``mirror`` writes each also below the diagonal."""
+@dataclass(frozen=True)
+class IntoMatrix:
+    """Puts blocks in their place in a matrix; ``mirror`` writes each also below the diagonal."""
 
-    def store(tile: Tile, values: FloatArray) -> None:
-        out[tile.rows, tile.columns] = values
-        if mirror and not tile.same:
-            out[tile.columns, tile.rows] = values.T
+    out: FloatArray
+    mirror: bool
 
-    return store
+    def target(self, tile: Tile) -> FloatArray:
+        view: FloatArray = self.out[tile.rows, tile.columns]
+        return view
+
+    def __call__(self, tile: Tile, values: FloatArray) -> None:
+        target = self.target(tile)
+        if not np.may_share_memory(values, target):
+            target[...] = values
+        if self.mirror and tile.diagonal is None:
+            self.out[tile.columns, tile.rows] = values.T
 
 
-def into_condensed(out: FloatArray, n: int) -> Store[Tile]:
-    """Put blocks of the upper triangle into a vector in the order of SciPy's ``pdist``."""
+@dataclass(frozen=True)
+class IntoCondensed:
+    """Puts blocks of the upper triangle into a vector in the order of SciPy's ``pdist``, of ``n`` rows."""
 
-    def store(tile: Tile, values: FloatArray) -> None:
+    out: FloatArray
+    n: int
+
+    def target(self, tile: Tile) -> None:  # noqa: ARG002
+        return None
+
+    def __call__(self, tile: Tile, values: FloatArray) -> None:
         for i, row in enumerate(values, start=tile.rows.start):
             skipped = max(0, i + 1 - tile.columns.start)  # on and below the diagonal
-            start = n * i - i * (i + 1) // 2 + tile.columns.start + skipped - i - 1
-            out[start : start + len(row) - skipped] = row[skipped:]
+            start = self.n * i - i * (i + 1) // 2 + tile.columns.start + skipped - i - 1
+            self.out[start : start + len(row) - skipped] = row[skipped:]
 
-    return store
+
+@dataclass(frozen=True)
+class IntoRows:
+    """Puts results for some rows in their place in a vector."""
+
+    out: FloatArray
+
+    def target(self, rows: slice) -> FloatArray:
+        view: FloatArray = self.out[rows]
+        return view
+
+    def __call__(self, rows: slice, values: FloatArray) -> None:
+        self.out[rows] = values

@@ -13,7 +13,16 @@ from skdiv._divergence import Divergence, resolve
 from skdiv._forms import ProductForm
 from skdiv._kernels import KernelName, blocks, chosen, load
 from skdiv._terms import FloatArray
-from skdiv._tiles import Store, Tile, into_condensed, into_matrix, rectangular_tiles, run, run_tiles, square_tiles
+from skdiv._tiles import (
+    IntoCondensed,
+    IntoMatrix,
+    IntoRows,
+    Store,
+    Tile,
+    run,
+    run_tiles,
+    tiles_of,
+)
 
 Symmetrize = Literal["mean", "min", "max"]
 SYMMETRIZATIONS = ("mean", "min", "max")
@@ -33,16 +42,18 @@ class BlockKernel:
         """Whether a matrix of rows with themselves is."""
         return self.divergence.symmetric or self.symmetrize is not None
 
-    def __call__(self, P: Distributions, Q: Distributions, same: bool = False) -> FloatArray:
-        """The block of D(P[i] ‖ Q[j]); ``same`` if P and Q are the same rows."""
+    def __call__(
+        self, P: Distributions, Q: Distributions, diagonal: int | None = None, out: FloatArray | None = None
+    ) -> FloatArray:
+        """The block of D(P[i] ‖ Q[j]), in ``out`` if it can be made there; ``diagonal``: P[i] is Q[i + diagonal]."""
         kernel = load(self.kernel)
-        values = blocks.block(self.divergence, P, Q, kernel, same=same)
+        values = blocks.block(self.divergence, P, Q, kernel, diagonal=diagonal, out=out)
         if self.symmetrize is not None and not self.divergence.symmetric:
-            back = values if same else blocks.block(self.divergence, Q, P, kernel)
+            back = values if diagonal == 0 else blocks.block(self.divergence, Q, P, kernel)
             values = _combined(values, back.T, self.symmetrize)
         return self._scaled(values)
 
-    def paired(self, P: Distributions, Q: Distributions) -> FloatArray:
+    def paired(self, P: Distributions, Q: Distributions, out: FloatArray | None = None) -> FloatArray:  # noqa: ARG002
         """D(P[i] ‖ Q[i]), without symmetrisation."""
         return self._scaled(blocks.paired(self.divergence, P, Q))
 
@@ -59,24 +70,20 @@ class BlockKernel:
     ) -> FloatArray:
         """All D(P[i] ‖ Q[j]); without Q those of P with itself."""
         other = P if Q is None else Q
-        size = blocks.tile_rows(self.divergence, P), blocks.tile_rows(self.divergence, other)
-        if Q is None:
-            tiles = square_tiles(len(P), size[0], upper=self.symmetric)
-        else:
-            tiles = rectangular_tiles((len(P), len(Q)), size)
+        upper = Q is None and self.symmetric
+        size = blocks.tile_shape(self.divergence, P, other, square=upper)
         if out is None:
             out = np.empty((len(P), len(other)), dtype=P.dtype)
-        store = into_matrix(out, mirror=Q is None and self.symmetric)
-        self._run(P, other, tiles, size, store, n_jobs, triangle=Q is None and self.symmetric)
+        tiles = tiles_of(out.shape, size, of_itself=Q is None, upper=upper)
+        self._run(P, other, tiles, size, IntoMatrix(out, mirror=upper), n_jobs, triangle=upper)
         return out
 
     def condensed(self, P: Distributions, *, n_jobs: int | None = None) -> FloatArray:
         """The upper triangle of the matrix of P with itself, as a vector."""
-        n, rows = len(P), blocks.tile_rows(self.divergence, P)
+        n, size = len(P), blocks.tile_shape(self.divergence, P, P, square=True)
         out = np.empty(n * (n - 1) // 2, dtype=P.dtype)
-        tiles = square_tiles(n, rows, upper=True)
-        store = into_condensed(out, n)
-        self._run(P, P, tiles, (rows, rows), store, n_jobs, triangle=True)
+        tiles = tiles_of((n, n), size, of_itself=True, upper=True)
+        self._run(P, P, tiles, size, IntoCondensed(out, n), n_jobs, triangle=True)
         return out
 
     def _run(
@@ -349,7 +356,7 @@ def paired_divergences(
     calls = ((rows, (P[rows], Q[rows])) for rows in slices)
     out = np.empty(len(P), dtype=P.dtype)
     nanoseconds = 30.0 * P.shape[0] * P.shape[1]
-    run(block_kernel.paired, calls, out.__setitem__, size * P.dtype.itemsize, n_jobs=n_jobs, nanoseconds=nanoseconds)
+    run(block_kernel.paired, calls, IntoRows(out), size * P.dtype.itemsize, n_jobs=n_jobs, nanoseconds=nanoseconds)
     return out
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -26,6 +28,14 @@ def planted(n_per_cluster: int, n_bins: int = 30, n_clusters: int = 3, *, seed: 
     centres /= centres.sum(axis=1, keepdims=True)
     labels = rng.permutation(np.repeat(np.arange(n_clusters), n_per_cluster))
     return np.array([rng.multinomial(500, centres[label]) for label in labels]).astype(float), labels
+
+
+@pytest.fixture(scope="module", params=["numpy", "numba"])
+def kernel(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The tests of a module once with each kernel."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKDIV_KERNEL", request.param)
+        yield request.param
 
 
 @pytest.fixture(params=RECORDS, ids=lambda record: record.name)

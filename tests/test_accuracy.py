@@ -8,6 +8,8 @@ from conftest import random_distributions
 
 from skdiv import divergences, paired_divergences, pairwise_divergences, renyi
 
+pytestmark = pytest.mark.usefixtures("kernel")
+
 EPS = 2.2e-16
 
 

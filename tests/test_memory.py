@@ -10,6 +10,8 @@ from sklearn import config_context
 
 from skdiv import DivergenceClustering, condensed_divergences, pairwise_divergences
 
+pytestmark = pytest.mark.usefixtures("kernel")
+
 MIB = 2**20
 
 

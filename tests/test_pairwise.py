@@ -12,6 +12,8 @@ from scipy.stats import entropy
 
 from skdiv import condensed_divergences, divergences, paired_divergences, pairwise_divergences
 
+pytestmark = pytest.mark.usefixtures("kernel")
+
 
 def kl_of_scipy(X, Y):
     return rel_entr(X[:, np.newaxis], Y[np.newaxis]).sum(axis=-1)

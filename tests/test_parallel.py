@@ -25,6 +25,14 @@ from skdiv import (
 )
 from skdiv._blas import one_blas_thread
 
+pytestmark = pytest.mark.usefixtures("kernel")
+
+
+@pytest.fixture(autouse=True)
+def _workers_even_for_little(monkeypatch):
+    monkeypatch.setattr("skdiv._tiles._WORTH_WORKERS", 0)
+
+
 METRICS = ["kl", "js_distance", "hellinger", "total_variation"]
 # Larger than a tile of each kind of kernel, and not a multiple of it.
 X = random_distributions(901, 24, zeros=0.1)
@@ -123,7 +131,7 @@ def test_concurrent_calls_give_the_same_bits():
 
 def test_tiles_run_under_one_blas_thread(monkeypatch):
     seen = set()
-    monkeypatch.setattr("skdiv._kernels.numpy._times", lambda p, q: seen.update(blas_threads()) or p @ q.T)
+    monkeypatch.setattr("skdiv._kernels.blocks._times", lambda p, q, _=None: seen.update(blas_threads()) or p @ q.T)
     with threadpool_limits(2, user_api="blas"):
         results("kl")
     assert seen == {1}
@@ -168,7 +176,7 @@ def test_interrupted_threads_are_not_left_behind(n_jobs):
 def test_interrupted_threads_under_blas_are_not_left_behind(monkeypatch):
     """The matrix products of one worker run on threads of their own."""
     before, limits = set(threading.enumerate()), blas_threads()
-    monkeypatch.setattr("skdiv._kernels.numpy._times", lambda *_: interrupting_term(X, X))
+    monkeypatch.setattr("skdiv._kernels.blocks._times", lambda *_: interrupting_term(X, X))
     with pytest.raises(KeyboardInterrupt):
         pairwise_divergences(X, metric="kl")
     assert_ends(lambda: bool(set(threading.enumerate()) - before))
@@ -191,8 +199,13 @@ def test_a_wrong_number_of_workers_is_refused():
 
 
 def test_small_work_starts_no_worker(monkeypatch):
+    monkeypatch.undo()
     monkeypatch.setattr("skdiv._tiles.Parallel", None)
-    assert pairwise_divergences(X[:50], n_jobs=2).shape == (50, 50)
+    pairwise_divergences(X, n_jobs=2)
+    pairwise_divergences(X, metric="kl", n_jobs=2)
+    pairwise_divergences(sp.csr_array(X), n_jobs=2)
+    with pytest.raises(TypeError):
+        pairwise_divergences(np.tile(X, 30), n_jobs=2)
 
 
 def test_every_divergence_is_the_same_on_processes():

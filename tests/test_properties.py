@@ -12,6 +12,8 @@ from hypothesis.extra.numpy import arrays
 
 from skdiv import condensed_divergences, divergences, paired_divergences, pairwise_divergences
 
+pytestmark = pytest.mark.usefixtures("kernel")
+
 weights = st.one_of(st.just(0.0), st.floats(1e-12, 1.0), st.floats(0.05, 1.0))
 common = settings(max_examples=60, deadline=None)
 

@@ -18,7 +18,7 @@ METHODS = [skdiv.DivergenceClustering.fit, skdiv.DivergenceClustering.predict, s
 PACKAGE = Path(skdiv.__file__).parent
 LAYERS = [
     "_version", "_terms", "_distributions", "_forms", "_divergence", "_blas", "_tiles", "_kernels", "pairwise",
-    "_sklearn", "_linkage", "cluster",
+    "_sklearn", "_linkage", "cluster", "_show_versions",
 ]  # fmt: skip
 
 

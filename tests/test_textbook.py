@@ -7,6 +7,8 @@ import pytest
 
 from skdiv import divergences, pairwise_divergences, renyi
 
+pytestmark = pytest.mark.usefixtures("kernel")
+
 # J. Brownlee, "How to Calculate the KL Divergence for Machine Learning", Machine Learning Mastery (2019).
 P, Q = [0.10, 0.40, 0.50], [0.80, 0.15, 0.05]
 

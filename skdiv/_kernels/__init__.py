@@ -40,7 +40,7 @@ def chosen() -> KernelName:
         return "numpy"
     if wanted not in ("", "numba"):
         raise ValueError(f"{VARIABLE} = {wanted!r} must be 'numpy' or 'numba', or not be set.")
-    obstacle = _obstacle_to_numba()
+    obstacle = obstacle_to_numba()
     if obstacle and wanted:
         raise ImportError(
             f"{VARIABLE} = 'numba', but it cannot be imported: {obstacle}. Try pip install 'skdiv[fast]'."
@@ -49,7 +49,7 @@ def chosen() -> KernelName:
 
 
 @lru_cache(maxsize=1)
-def _obstacle_to_numba() -> str:
+def obstacle_to_numba() -> str:
     """Why Numba cannot be used; it may be missing, or not know an installed NumPy that is newer than itself."""
     try:
         load("numba")

@@ -23,19 +23,22 @@ _PAIR_WORK = 2**24  # pairs times bins of a tile: some ten milliseconds, beside 
 _CROWDED = 8  # a pair of entries that meet in a sparse product costs as much as so many pairs of bins in a dense one
 
 
-def tile_rows(divergence: Divergence, rows: Distributions) -> int:
-    """How many rows a tile has: by the kind of divergence, the shape and the storage alone."""
-    n, n_bins = rows.shape
+def tile_shape(divergence: Divergence, P: Distributions, Q: Distributions, *, square: bool) -> tuple[int, int]:
+    """How many rows and columns a tile has: by the kind of divergence, the shapes and the storage alone."""
+    n_bins = P.shape[1]
     if isinstance(divergence.fast, ProductForm):
-        most = 1024
+        most = (1024, 1024) if square else (512, 2048)  # BLAS writes long rows faster
     elif isinstance(divergence.fast, PairForm):
-        most = 512 if rows.is_sparse else min(512, max(128, int((_PAIR_WORK / n_bins) ** 0.5)))
+        sparse = P.is_sparse and Q.is_sparse
+        most = (512 if sparse else min(512, max(128, int((_PAIR_WORK / n_bins) ** 0.5))),) * 2
     else:
-        most = 128
-        if sp.issparse(rows.values):
-            most = min(most, max(1, _DENSE_BLOCK // n_bins))
-    n_tiles = -(-n // most)
-    even = -(-n // n_tiles)  # all of one size, so that the workers end together
+        most = (max(1, min(128, _DENSE_BLOCK // n_bins)),) * 2
+    return _evenly(len(P), most[0]), _evenly(len(Q), most[1])
+
+
+def _evenly(n: int, most: int) -> int:
+    """All tiles of one size, so that the workers end together."""
+    even = -(-n // -(-n // most))
     return -(-even // _LANES) * _LANES if most >= _LANES else even
 
 
@@ -50,21 +53,23 @@ def nanoseconds(divergence: Divergence, P: Distributions, Q: Distributions) -> f
 
 
 def block(
-    divergence: Divergence, P: Distributions, Q: Distributions, kernel: PairKernel, *, same: bool = False
-) -> FloatArray:
-    """D(P[i] ‖ Q[j]) in nats. ``same``: P and Q are the same rows, and a symmetric result is so to the bit."""
+    divergence: Divergence, P: Distributions, Q: Distributions, kernel: PairKernel, *, diagonal: int | None = None,
+    out: FloatArray | None = None,
+) -> FloatArray:  # fmt: skip
+    """D(P[i] ‖ Q[j]) in nats, in ``out`` if it can be made there.
+
+    ``diagonal``: P[i] is Q[i + diagonal]. If it is 0 they are the same rows, and a symmetric result is so to the bit.
+    """
     form = divergence.fast
     if isinstance(form, ProductForm):
-        values = _product(divergence, form, P, Q)
+        values = _product(divergence, form, P, Q, diagonal, out)
     elif isinstance(form, PairForm):
-        values = _pairs(form, P, Q, kernel, same=same)
+        values = _pairs(divergence, form, P, Q, diagonal, kernel)
     else:
-        values = _from_terms(divergence, P, Q)
-    if form is not None:
-        _refine(values, divergence, form, P, Q, same=same)
-    if same and divergence.symmetric:
+        values = divergence.checked(_from_terms(divergence, P, Q))
+    if diagonal == 0 and divergence.symmetric:
         np.copyto(values, values.T.copy(), where=np.tri(len(P), k=-1, dtype=bool))
-    return divergence.checked(values) if form is None else divergence.capped(values)
+    return values
 
 
 def paired(divergence: Divergence, P: Distributions, Q: Distributions) -> FloatArray:
@@ -93,15 +98,20 @@ def _from_terms(divergence: Divergence, P: Distributions, Q: Distributions) -> F
     return values.reshape(len(P), len(Q))
 
 
-def _pairs(form: PairForm, P: Distributions, Q: Distributions, kernel: PairKernel, *, same: bool) -> FloatArray:
+def _pairs(
+    divergence: Divergence, form: PairForm, P: Distributions, Q: Distributions, diagonal: int | None,
+    kernel: PairKernel,
+) -> FloatArray:  # fmt: skip
+    upper = diagonal == 0
     if P.is_sparse and Q.is_sparse and _meetings(P, Q) * _CROWDED < len(P) * len(Q) * P.shape[1]:
         left, right = (rows.values.astype(np.float64, copy=False) for rows in (P, Q))
-        totals = form.top - kernel.sparse_overlaps(form.pair, left, right, upper=same)
+        overlaps = kernel.sparse_overlaps(form.pair, left, right, upper=upper)
     else:
-        totals = form.top - _sum(
-            kernel.overlaps(form.pair, p, q, upper=same) for p, q in zip(_bin_chunks(P), _bin_chunks(Q), strict=True)
-        )
-    return form.finish(totals).astype(P.dtype, copy=False)
+        chunks = zip(_bin_chunks(P), _bin_chunks(Q), strict=True)
+        overlaps = _sum(kernel.overlaps(form.pair, p, q, upper=upper) for p, q in chunks)
+    values = form.finish(form.top - overlaps).astype(P.dtype, copy=False)
+    _refine(values, divergence, P, Q, diagonal, below=_refine_below(form, P, Q))
+    return divergence.capped(values)
 
 
 def _sum(parts: Iterator[FloatArray]) -> FloatArray:
@@ -133,31 +143,60 @@ def _bin_chunks(rows: Distributions) -> Iterator[FloatArray]:
 # --- Products ---
 
 
-def _product(divergence: Divergence, form: ProductForm, P: Distributions, Q: Distributions) -> FloatArray:
-    """Sparse rows in double precision, for SciPy sums a sparse product term after term in that of its data."""
+def _product(
+    divergence: Divergence, form: ProductForm, P: Distributions, Q: Distributions, diagonal: int | None,
+    out: FloatArray | None,
+) -> FloatArray:  # fmt: skip
+    totals, of_left, of_right = _products(divergence, form, P, Q, out)
+    totals += of_left[:, np.newaxis]
+    if form.right_term is not None:
+        totals += of_right
+    values = divergence.capped(form.finish(totals)).astype(P.dtype, copy=False)
+    always = None if form.smallest is None else _has_entry_below(form.smallest(Q.dtype), Q)
+    _refine(values, divergence, P, Q, diagonal, below=_refine_below(form, P, Q), always=always)
+    return values
+
+
+def _products(
+    divergence: Divergence, form: ProductForm, P: Distributions, Q: Distributions, out: FloatArray | None
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Sums over bins: of the products, infinite where it is, in ``out``; of the left terms; of the right ones.
+
+    Sparse rows in double precision, for SciPy sums a sparse product term after term in that of its data.
+    """
     if P.is_sparse and Q.is_sparse:
         chunks = iter([(P.values.astype(np.float64), Q.values.astype(np.float64))])
     else:
         chunks = zip(_bin_chunks(P), _bin_chunks(Q), strict=True)
-    totals = _sum(_product_of_chunk(divergence, form, p, q) for p, q in chunks)
-    return form.finish(totals).astype(P.dtype, copy=False)
+    of_left, of_right = np.zeros(len(P)), np.zeros(len(Q))
+    totals = None
+    for p, q in chunks:
+        whole = Q if Q.shape[1] <= _BIN_CHUNK and not sp.issparse(Q.values) else None
+        rights = [whole.once(of_q) if whole else _mapped(of_q, q) for _, of_q in form.factors]
+        product = _product_of_chunk(form, p, rights, out if totals is None else None)
+        if totals is not None:
+            totals += product
+        else:  # many chunks are summed in double precision
+            totals = product if P.shape[1] <= _BIN_CHUNK else product.astype(np.float64, copy=False)
+        if form.left_term is not None:
+            of_left += _row_sums(_mapped(form.left_term, p))
+        if form.right_term is not None:
+            of_right += _row_sums(_mapped(form.right_term, q))
+        if divergence.infinite_off_support:
+            _set_infinite_off_support(totals, p, q)
+            if divergence.symmetric:
+                _set_infinite_off_support(totals.T, q, p)
+    assert totals is not None
+    return totals, of_left.astype(totals.dtype, copy=False), of_right.astype(totals.dtype, copy=False)
 
 
-def _product_of_chunk(divergence: Divergence, form: ProductForm, p: Any, q: Any) -> FloatArray:
+def _product_of_chunk(form: ProductForm, p: Any, rights: list[Any], out: FloatArray | None) -> FloatArray:
     with np.errstate(over="ignore", invalid="ignore"):  # rows below form.smallest, which _refine computes again
-        (of_p, of_q), *others = form.factors
-        totals = _times(_mapped(of_p, p), _mapped(of_q, q))
-        for of_p, of_q in others:
-            totals += _times(_mapped(of_p, p), _mapped(of_q, q))
-    if form.left_term is not None:
-        totals += _row_sums(_mapped(form.left_term, p))[:, np.newaxis]
-    if form.right_term is not None:
-        totals += _row_sums(_mapped(form.right_term, q))
-    if divergence.infinite_off_support:
-        _set_infinite_off_support(totals, p, q)
-        if divergence.symmetric:
-            _set_infinite_off_support(totals.T, q, p)
-    return totals
+        lefts = [_mapped(of_p, p) for of_p, _ in form.factors]
+        product = _times(lefts[0], rights[0], out)
+        for left, right in zip(lefts[1:], rights[1:], strict=True):
+            product += _times(left, right)
+    return product
 
 
 def _mapped(function: Elementwise, rows: Any) -> Any:
@@ -166,9 +205,11 @@ def _mapped(function: Elementwise, rows: Any) -> Any:
     return type(rows)((function(rows.data), rows.indices, rows.indptr), shape=rows.shape)
 
 
-def _times(left: Any, right: Any) -> FloatArray:
-    product = left @ right.T
-    return product.toarray() if sp.issparse(product) else product  # type: ignore[no-any-return]
+def _times(left: Any, right: Any, out: FloatArray | None = None) -> FloatArray:
+    if not sp.issparse(left):
+        return np.matmul(left, right.T, out=out)
+    product: FloatArray = (left @ right.T).toarray()
+    return product
 
 
 def _row_sums(rows: Any) -> FloatArray:
@@ -193,23 +234,29 @@ def _indicator(entries: FloatArray) -> FloatArray:
 
 
 def _refine(
-    values: FloatArray, divergence: Divergence, form: ProductForm | PairForm, P: Distributions, Q: Distributions,
-    *, same: bool,
+    values: FloatArray, divergence: Divergence, P: Distributions, Q: Distributions, diagonal: int | None, *,
+    below: float, always: NDArray[np.bool_] | None = None,
 ) -> None:  # fmt: skip
-    """Compute again, term by term, the entries whose digits the fast form has lost; on the diagonal D(p ‖ p) = 0."""
-    wanted = values < _refine_below(form, P, Q)
-    if isinstance(form, ProductForm) and form.smallest is not None:
-        wanted[:, _has_entry_below(form.smallest(Q.dtype), Q)] = True
-    if same:
-        np.fill_diagonal(values, 0)
-        np.fill_diagonal(wanted, False)
-        if divergence.symmetric:
-            wanted = np.triu(wanted)
-    if wanted.any():
+    """Compute again, term by term, the entries whose digits the fast form has lost; on the diagonal D(p ‖ p) = 0.
+
+    Those are all ``below`` some value, and ``always`` some columns.
+    """
+    if diagonal is not None:
+        i = np.arange(max(0, -diagonal), min(len(P), len(Q) - diagonal))
+        values[i, i + diagonal] = np.inf
+    if always is not None or values.min() < below:
+        wanted = values < below
+        if always is not None:
+            wanted[:, always] = True
+        if diagonal is not None:
+            wanted[i, i + diagonal] = False
+            if divergence.symmetric:
+                wanted = np.triu(wanted, diagonal)
         rows, columns = np.nonzero(wanted)
         for some in _few_rows(len(rows), P.shape[1]):
-            i, j = rows[some], columns[some]
-            values[i, j] = divergence.of_rows(P[i].dense(), Q[j].dense())
+            values[rows[some], columns[some]] = divergence.of_rows(P[rows[some]].dense(), Q[columns[some]].dense())
+    if diagonal is not None:
+        values[i, i + diagonal] = 0
 
 
 def _refine_below(form: ProductForm | PairForm, P: Distributions, Q: Distributions) -> float:
