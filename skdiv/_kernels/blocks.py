@@ -19,6 +19,7 @@ _BIN_CHUNK = 512  # bins at a time, so that copies of rows stay small and in the
 _CELL = 65_536  # entries of a temporary array of terms
 _DENSE_BLOCK = 2**18  # entries of a block of sparse rows made dense
 _LANES = 16  # tiles are a multiple of the numbers in a register
+_PAIR_ROWS = 496  # rows of at most 500 numbers are copied into a condensed matrix without letting go of Python's lock
 _PAIR_WORK = 2**24  # pairs times bins of a tile: some ten milliseconds, beside which its overhead is small
 _CROWDED = 8  # a pair of entries that meet in a sparse product costs as much as so many pairs of bins in a dense one
 
@@ -30,7 +31,7 @@ def tile_shape(divergence: Divergence, P: Distributions, Q: Distributions, *, sq
         most = (1024, 1024) if square else (512, 2048)  # BLAS writes long rows faster
     elif isinstance(divergence.fast, PairForm):
         sparse = P.is_sparse and Q.is_sparse
-        most = (512 if sparse else min(512, max(128, int((_PAIR_WORK / n_bins) ** 0.5))),) * 2
+        most = (_PAIR_ROWS if sparse else min(_PAIR_ROWS, max(64, int((_PAIR_WORK / n_bins) ** 0.5))),) * 2
     else:
         most = (max(1, min(128, _DENSE_BLOCK // n_bins)),) * 2
     return _evenly(len(P), most[0]), _evenly(len(Q), most[1])
@@ -46,7 +47,7 @@ def nanoseconds(divergence: Divergence, P: Distributions, Q: Distributions) -> f
     """Roughly how long all pairs take, to tell whether workers are worth while; exact in nothing but its order."""
     cells = float(len(P)) * len(Q) * P.shape[1]
     if isinstance(divergence.fast, ProductForm):
-        return 0.05 * cells
+        return 0.04 * cells
     if isinstance(divergence.fast, PairForm):
         return min(cells, _CROWDED * _meetings(P, Q)) if P.is_sparse and Q.is_sparse else cells
     return 30 * cells
@@ -109,7 +110,8 @@ def _pairs(
     else:
         chunks = zip(_bin_chunks(P), _bin_chunks(Q), strict=True)
         overlaps = _sum(kernel.overlaps(form.pair, p, q, upper=upper) for p, q in chunks)
-    values = form.finish(form.top - overlaps).astype(P.dtype, copy=False)
+    totals = np.subtract(form.top, overlaps, out=overlaps)
+    values = form.finish(totals).astype(P.dtype, copy=False)
     _refine(values, divergence, P, Q, diagonal, below=_refine_below(form, P, Q))
     return divergence.capped(values)
 

@@ -134,6 +134,14 @@ def _add_sums(
                 result[j] += some[j]
 
 
+@_compiled
+def _subtract_row_sums(left: FloatArray, right: FloatArray, factor: float, out: FloatArray) -> None:
+    for i in range(len(out)):
+        row, of_row = out[i], left[i]
+        for j in range(len(row)):
+            row[j] = (row[j] - (of_row + right[j])) * factor
+
+
 def _overlap_adder(mixture: bool) -> Callable[..., None]:
     """Of the two functions that follow, one; a branch within the loops would keep them from being vectorised."""
 
@@ -190,8 +198,7 @@ def overlaps(pair: Pair, P: FloatArray, Q: FloatArray, *, upper: bool) -> FloatA
         of_rows.append(row_sums)
     out = np.zeros((len(P), columns.shape[1]))
     _add_sums(mixture, np.ascontiguousarray(P), columns, logs, upper, out)
-    out -= np.add.outer(of_rows[0][: len(P)], of_rows[1])
-    out *= _LN2 / 2 if mixture else 0.5
+    _subtract_row_sums(*of_rows, _LN2 / 2 if mixture else 0.5, out)
     return out[:, : len(Q)]
 
 
