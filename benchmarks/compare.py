@@ -184,20 +184,23 @@ def shown(number: float) -> str:
     return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
 
 
-def comparison(title: str, cases: list[Case], contestants: list[Contestant], per: str) -> tuple[str, list]:
-    """A table of cases × contestants: the time of skdiv, and how many times as long each other takes."""
-    rows, measured = [], []
+def comparison(title: str, cases: list[Case], contestants: list[Contestant]) -> tuple[str, list[dict[str, float]]]:
+    """What skdiv takes, and how many times as long each other takes; and the nanoseconds a pair and bin of all."""
+    columns, measured = [], []
     for case in cases:
         times = turns(case.rows(), contestants)
         ours = times["skdiv"]
         pairs = case.n**2 if contestants[0].ordered else case.n * (case.n - 1) / 2
-        nanoseconds = {name: 1e9 * np.median(each) / (pairs * case.n_bins) for name, each in times.items()}
-        ratios = [shown(float(np.median(times[each.name] / ours))) for each in contestants[1:]]
-        rows.append([str(case), f"{1000 * np.median(ours):.3g}", shown(nanoseconds["skdiv"]), *ratios])
-        measured.append((case, nanoseconds))
-        print(title, *rows[-1], sep="; ", flush=True)
-    header = [title, "skdiv, ms", per, *(each.name for each in contestants[1:])]
-    return table(header, rows), measured
+        nanoseconds = {name: 1e9 * float(np.median(each)) / (pairs * case.n_bins) for name, each in times.items()}
+        ratios = [shown(float(np.median(times[each.name] / ours))) + " ×" for each in contestants[1:]]
+        columns.append([f"{1000 * np.median(ours):.3g} ms", f"{shown(nanoseconds['skdiv'])} ns", *ratios])
+        measured.append(nanoseconds)
+        print(title, case, *columns[-1], sep="; ", flush=True)
+    names = ["skdiv takes", "a pair and bin", *(each.name for each in contestants[1:])]
+    if len(cases) <= 2:
+        rows = [[name, *(column[k] for column in columns)] for k, name in enumerate(names)]
+        return table([title, *map(str, cases)], rows), measured
+    return table([title, *names], [[str(case), *column] for case, column in zip(cases, columns, strict=True)]), measured
 
 
 # --- Whole fits, in processes of their own, for their memory ---
@@ -265,8 +268,9 @@ def languages() -> str:
     for _ in range(20):
         times = {name: np.append(times[name], seconds(run)) for name, run in runs.items()}
     ours = times["skdiv"]
-    row = [f"{1000 * np.median(ours):.3g}", *(shown(float(np.median(times[name] / ours))) for name in list(runs)[1:])]
-    return table(["JS, CSR", "skdiv, one worker, ms", "skdiv, NumPy kernel", "fastjsd (dense)", "SciPy pdist (dense)"],
+    row = [shown(float(np.median(times[name] / ours))) + " ×" for name in list(runs)[1:]]
+    row = [f"{1000 * np.median(ours):.3g} ms", *row]
+    return table(["JS, CSR", "skdiv, one worker", "skdiv, NumPy kernel", "fastjsd (dense)", "SciPy pdist (dense)"],
                  [["55 languages, 26,427 bigrams, 4 % non-zero", *row]])  # fmt: skip
 
 
@@ -357,22 +361,21 @@ def main() -> None:
     if arguments.task:
         task(arguments.task)
         return
-    per = "ns a pair and bin"
     main_case = Case(2000, 256)
     if arguments.quick:
-        print(comparison("JS", [Case(500, 256)], JS, per)[0], accuracy(), sep="\n")
+        print(comparison("JS", [Case(500, 256)], JS)[0], accuracy(), sep="\n")
         return
-    js, of_js = comparison("JS", [main_case, Case(2000, 256, dtype=np.float32)], JS, per)
-    kl, of_kl = comparison("KL", [main_case, Case(2000, 256, dtype=np.float32)], KL, per)
-    sparse, of_sparse = comparison("JS", [Case(1000, 5000, 0.1), Case(2000, 10_000, 0.01)], JS, per)
+    js, of_js = comparison("JS", [main_case, Case(2000, 256, dtype=np.float32)], JS)
+    kl, of_kl = comparison("KL", [main_case, Case(2000, 256, dtype=np.float32)], KL)
+    sparse, of_sparse = comparison("JS", [Case(1000, 5000, 0.1), Case(2000, 10_000, 0.01)], JS)
     small = [US, *(each for each in JS if each.name in ("skdiv, one worker", "fastjsd", "NumKong", "SciPy pdist"))]
     grid, _ = comparison("JS", [Case(n, d) for n in (50, 400, 3000) for d in (2, 16, 256)]
-                         + [Case(20_000, 16), Case(3000, 1000), Case(100, 50_000)], small, per)  # fmt: skip
-    kl_grid, _ = comparison("KL", [Case(n, d) for n in (50, 400, 3000) for d in (16, 1000)], KL, per)
+                         + [Case(20_000, 16), Case(3000, 1000), Case(100, 50_000)], small)  # fmt: skip
+    kl_grid, _ = comparison("KL", [Case(n, d) for n in (50, 400, 3000) for d in (16, 1000)], KL)
     charted = [
-        ("JS, 2,000 × 256", of_js[0][1]),
-        ("KL, 2,000 × 256", of_kl[0][1]),
-        ("JS, 2,000 × 10,000, 1 % non-zero", of_sparse[1][1]),
+        ("JS, 2,000 × 256", of_js[0]),
+        ("KL, 2,000 × 256", of_kl[0]),
+        ("JS, 2,000 × 10,000, 1 % non-zero", of_sparse[1]),
     ]
     arguments.output.mkdir(exist_ok=True)
     chart(charted, arguments.output / "benchmarks.png")
@@ -384,9 +387,9 @@ def main() -> None:
 PAGE = """# Benchmarks
 
 All of this is `python benchmarks/compare.py`, one run, on {machine}. skdiv has two joblib workers, fastjsd and SimSIMD
-have two threads; NumKong and SciPy have no way to use more than one. A row gives the time of skdiv and *how many times
-as long* each contestant takes: medians over interleaved turns. Rows are random histograms. What makes the difference,
-and what did not, is in [the log](../benchmarks/LOG.md).
+have two threads; NumKong and SciPy have no way to use more than one. The tables give the time of skdiv and *how many
+times as long* each contestant takes: medians over interleaved turns. Rows are random histograms. What
+makes the difference, and what did not, is in [the log](../benchmarks/LOG.md).
 
 ![Time a pair and bin of each contestant](benchmarks.png)
 

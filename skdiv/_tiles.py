@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import count, islice
 from numbers import Integral
 from typing import Any, NamedTuple, Protocol, TypeVar
+from uuid import uuid4
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -108,9 +109,9 @@ def run(
     size = min(_LARGEST_BATCH, max(1, _IN_FLIGHT // result_bytes))
     batch = list(islice(calls, size))
     workers = min(effective_n_jobs(n_jobs), len(batch))
-    if nanoseconds < _WORTH_WORKERS:
-        workers = 1
     threads = min(blas_threads(), len(batch)) if blas_bound else 1
+    if nanoseconds / threads < _WORTH_WORKERS:
+        workers = 1
     with one_blas_thread(), ExitStack() as stack:
         if workers > 1:
             parallel = stack.enter_context(Parallel(n_jobs=workers, prefer="threads"))
@@ -137,14 +138,17 @@ def _compute(function: Callable[..., FloatArray], call: Call[Key], store: Store[
     store(key, function(*arguments, store.target(key)))
 
 
-_stores: dict[tuple[int, int], Store[Any]] = {}
+Place = tuple[str, int, int]  # this process, were it forked its number, and a ticket
+
+_PROCESS = uuid4().hex  # for on another machine a process may have the same number
+_stores: dict[Place, Store[Any]] = {}
 _tickets = count()
 
 
 @contextmanager
-def _reachable(store: Store[Any]) -> Iterator[tuple[int, int]]:
-    """A place, good in this process alone, under which its threads find ``store``; a forked one has another id."""
-    place = os.getpid(), next(_tickets)
+def _reachable(store: Store[Any]) -> Iterator[Place]:
+    """A place under which threads of this process, and no other, find ``store``."""
+    place = _PROCESS, os.getpid(), next(_tickets)
     _stores[place] = store
     try:
         yield place
@@ -152,11 +156,9 @@ def _reachable(store: Store[Any]) -> Iterator[tuple[int, int]]:
         del _stores[place]
 
 
-def _stored_or_returned(
-    place: tuple[int, int], function: Callable[..., FloatArray], call: Call[Any]
-) -> FloatArray | None:
+def _stored_or_returned(place: Place, function: Callable[..., FloatArray], call: Call[Any]) -> FloatArray | None:
     """A thread of the caller's process stores its block, so that none waits; any other worker returns it."""
-    if place[0] != os.getpid():
+    if place[:2] != (_PROCESS, os.getpid()):
         return function(*call[1], None)
     _compute(function, call, _stores[place])
     return None
@@ -204,9 +206,8 @@ class IntoRows:
 
     out: FloatArray
 
-    def target(self, rows: slice) -> FloatArray:
-        view: FloatArray = self.out[rows]
-        return view
+    def target(self, rows: slice) -> None:  # noqa: ARG002
+        return None
 
     def __call__(self, rows: slice, values: FloatArray) -> None:
         self.out[rows] = values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -16,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, check_memory, validate_dat
 
 from skdiv._distributions import DTYPES, Distributions, MatrixLike, normalise, refuse_masked
 from skdiv._divergence import Divergence, divergences, resolve
+from skdiv._kernels import chosen
 from skdiv._linkage import (
     LINKAGES,
     as_children,
@@ -356,7 +358,8 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         if self._assigns == "precomputed":
             distances = batch
         else:
-            distances = self._target_kernel.matrix(batch, self._targets, n_jobs=self.n_jobs)
+            here = replace(self._target_kernel, kernel=chosen())  # a model may have been fitted where Numba was at hand
+            distances = here.matrix(batch, self._targets, n_jobs=self.n_jobs)
         if self._assigns == "centroid":
             return distances
         nearest: FloatArray = np.minimum.reduceat(distances, self._member_starts, axis=1)

@@ -12,8 +12,8 @@ import scipy.sparse as sp
 from conftest import random_distributions
 from scipy.special import xlogy
 
+from skdiv import DivergenceClustering, condensed_divergences, divergences, pairwise_divergences, show_versions
 from skdiv import _kernels as kernels
-from skdiv import condensed_divergences, divergences, pairwise_divergences, show_versions
 from skdiv.pairwise import BlockKernel
 
 NAMES = ["numpy", "numba"]
@@ -169,6 +169,17 @@ def test_importing_skdiv_does_not_import_numba():
 def test_a_cache_that_cannot_be_written_does_no_harm():
     code = "import skdiv; print(skdiv.condensed_divergences([[1, 0], [0, 1]], metric='total_variation'))"
     assert run_python(code, SKDIV_KERNEL="numba", NUMBA_CACHE_DIR=f"{os.devnull}/nowhere") == "[1.]\n"
+
+
+def test_a_model_fitted_with_numba_predicts_without(monkeypatch):
+    X = random_distributions(30, 8)
+    monkeypatch.setenv("SKDIV_KERNEL", "numba")
+    model = pickle.dumps(DivergenceClustering(3).fit(X))
+    monkeypatch.delenv("SKDIV_KERNEL")
+    monkeypatch.setattr(kernels, "obstacle_to_numba", lambda: "No module named 'numba'")
+    monkeypatch.setitem(sys.modules, "skdiv._kernels.numba", None)
+    loaded = pickle.loads(model)
+    np.testing.assert_array_equal(loaded.predict(X), loaded.labels_)
 
 
 def test_workers_use_the_kernel_of_their_caller(monkeypatch):

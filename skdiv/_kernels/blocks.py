@@ -135,11 +135,7 @@ def _bin_chunks(rows: Distributions) -> Iterator[FloatArray]:
     values = rows.values.tocsc() if sp.issparse(rows.values) else rows.values
     for start in range(0, rows.shape[1], _BIN_CHUNK):
         chunk = values[:, start : start + _BIN_CHUNK]
-        yield (
-            chunk
-            if rows.background is None and not sp.issparse(chunk)
-            else Distributions(chunk, rows.background).dense()
-        )
+        yield Distributions(chunk, rows.background).dense()
 
 
 # --- Products ---
@@ -174,7 +170,7 @@ def _products(
     totals = None
     for p, q in chunks:
         whole = Q if Q.shape[1] <= _BIN_CHUNK and not sp.issparse(Q.values) else None
-        rights = [whole.once(of_q) if whole else _mapped(of_q, q) for _, of_q in form.factors]
+        rights = [whole.once(of_q) if whole is not None else _mapped(of_q, q) for _, of_q in form.factors]
         product = _product_of_chunk(form, p, rights, out if totals is None else None)
         if totals is not None:
             totals += product
