@@ -171,7 +171,8 @@ def _normalise_sparse(X: Matrix, pseudocount: float, name: str) -> Distributions
         totals = _over_rows(np.add, data, rows.indptr) + added * n_bins
     _refuse_empty_rows(totals, name)
     with np.errstate(under="ignore"):
-        normalised = (data / np.repeat(totals, lengths)).astype(X.dtype)
+        divisors = np.repeat(totals, lengths)
+        normalised = np.divide(data, divisors, out=divisors).astype(X.dtype, copy=False)
         background = (added / totals)[:, np.newaxis].astype(X.dtype) if pseudocount else None
     if not normalised.all():
         lost = int(np.argmin(normalised))

@@ -66,7 +66,7 @@ class PairForm:
     conditioning: float = 1.0
 
 
-# --- Functions of the entries of a row, from totals to values ---
+# --- Functions of the entries of a row, and from totals, which they may overwrite, to values ---
 
 
 def log_or_zero(p: FloatArray) -> FloatArray:
@@ -104,8 +104,11 @@ def power_or_zero(p: FloatArray, exponent: float) -> FloatArray:
 
 
 def root(total: FloatArray) -> FloatArray:
-    """The root; rounding may have left a zero negative."""
-    return np.sqrt(np.maximum(total, 0))
+    """The root, in place; rounding may have left a zero negative."""
+    values = np.asarray(total)
+    np.maximum(values, 0, out=values)
+    np.sqrt(values, out=values)
+    return values
 
 
 def root_of_complement(affinity: FloatArray) -> FloatArray:

@@ -67,7 +67,7 @@ def tiles_of(shape: tuple[int, int], size: tuple[int, int], *, of_itself: bool, 
 
 def run_tiles(
     kernel: Kernel, P: Distributions, Q: Distributions, tiles: Iterable[Tile], size: tuple[int, int],
-    store: Store[Tile], *, n_jobs: int | None, nanoseconds: float, blas_bound: bool,
+    store: Store[Tile], *, n_jobs: int | None, nanoseconds: Callable[[], float], blas_bound: bool,
 ) -> None:  # fmt: skip
     """Compute each tile, of at most ``size`` rows and columns, and store its block; the rest as in `run`."""
     calls = _calls(kernel, P, Q, tiles)
@@ -96,7 +96,7 @@ def _one_tile(
 
 def run(
     function: Callable[..., FloatArray], calls: Iterator[Call[Key]], store: Store[Key], result_bytes: int, *,
-    n_jobs: int | None, nanoseconds: float, blas_bound: bool = False,
+    n_jobs: int | None, nanoseconds: Callable[[], float], blas_bound: bool = False,
 ) -> None:  # fmt: skip
     """``store(key, function(*arguments, out))`` for each ``key, arguments`` of ``calls``; their places do not overlap.
 
@@ -110,7 +110,7 @@ def run(
     batch = list(islice(calls, size))
     workers = min(effective_n_jobs(n_jobs), len(batch))
     threads = min(blas_threads(), len(batch)) if blas_bound else 1
-    if nanoseconds / threads < _WORTH_WORKERS:
+    if workers > 1 and nanoseconds() / threads < _WORTH_WORKERS:
         workers = 1
     with one_blas_thread(), ExitStack() as stack:
         if workers > 1:

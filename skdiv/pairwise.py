@@ -90,7 +90,9 @@ class BlockKernel:
         self, P: Distributions, Q: Distributions, tiles: Iterable[Tile], size: tuple[int, int], store: Store[Tile],
         n_jobs: int | None, *, triangle: bool,
     ) -> None:  # fmt: skip
-        nanoseconds = blocks.nanoseconds(self.divergence, P, Q) / (2 if triangle else 1)
+        def nanoseconds() -> float:
+            return blocks.nanoseconds(self.divergence, P, Q) / (2 if triangle else 1)
+
         blas_bound = isinstance(self.divergence.fast, ProductForm)
         run_tiles(self, P, Q, tiles, size, store, n_jobs=n_jobs, nanoseconds=nanoseconds, blas_bound=blas_bound)
 
@@ -358,8 +360,10 @@ def paired_divergences(
     slices = (slice(start, min(start + size, len(P))) for start in range(0, len(P), size))
     calls = ((rows, (P[rows], Q[rows])) for rows in slices)
     out = np.empty(len(P), dtype=P.dtype)
-    nanoseconds = 30.0 * P.shape[0] * P.shape[1]
-    run(block_kernel.paired, calls, IntoRows(out), size * P.dtype.itemsize, n_jobs=n_jobs, nanoseconds=nanoseconds)
+    run(
+        block_kernel.paired, calls, IntoRows(out), size * P.dtype.itemsize, n_jobs=n_jobs,
+        nanoseconds=lambda: 30.0 * P.shape[0] * P.shape[1],
+    )  # fmt: skip
     return out
 
 

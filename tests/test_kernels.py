@@ -44,7 +44,7 @@ def test_overlaps_are_those_of_the_definition(name, pair, shape, zeros):
     expected = overlaps_by_definition(pair, P, Q)
     kernel = kernels.load(name)
     np.testing.assert_allclose(kernel.overlaps(pair, P, Q, upper=False), expected, rtol=0, atol=5e-14)
-    sparse = kernel.sparse_overlaps(pair, sp.csr_array(P), sp.csr_array(Q), upper=False)
+    sparse = kernel.sparse_overlaps(pair, sp.csc_array(P), sp.csc_array(Q), upper=False)
     np.testing.assert_allclose(sparse, expected, rtol=0, atol=5e-14)
 
 
@@ -53,7 +53,7 @@ def test_overlaps_are_those_of_the_definition(name, pair, shape, zeros):
 def test_above_the_diagonal_only_is_the_same(name, pair):
     P, kernel = random_distributions(37, 20, zeros=0.5), kernels.load(name)
     above = np.triu_indices(37, 1)
-    for overlaps, rows in ((kernel.overlaps, P), (kernel.sparse_overlaps, sp.csr_array(P))):
+    for overlaps, rows in ((kernel.overlaps, P), (kernel.sparse_overlaps, sp.csc_array(P))):
         half, whole = (overlaps(pair, rows, rows, upper=upper) for upper in (True, False))
         np.testing.assert_array_equal(half[above], whole[above])
 

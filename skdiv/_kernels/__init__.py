@@ -25,7 +25,7 @@ class PairKernel(Protocol):
         """Overlaps of dense rows."""
 
     def sparse_overlaps(self, pair: Pair, P: Any, Q: Any, *, upper: bool) -> FloatArray:
-        """Overlaps of rows in CSR, from the bins that two rows share."""
+        """Overlaps of rows in CSC, from the bins that two rows share."""
 
 
 def load(name: KernelName) -> PairKernel:

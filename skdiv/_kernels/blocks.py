@@ -15,7 +15,7 @@ from skdiv._forms import Elementwise, PairForm, ProductForm
 from skdiv._kernels import PairKernel
 from skdiv._terms import FloatArray
 
-_BIN_CHUNK = 512  # bins at a time, so that copies of rows stay small and in the cache
+_PAIR_BINS, _PRODUCT_BINS = 512, 1024  # bins at a time, so that copies of rows stay small and in the cache
 _CELL = 65_536  # entries of a temporary array of terms
 _DENSE_BLOCK = 2**18  # entries of a block of sparse rows made dense
 _LANES = 16  # tiles are a multiple of the numbers in a register
@@ -28,7 +28,8 @@ def tile_shape(divergence: Divergence, P: Distributions, Q: Distributions, *, sq
     """How many rows and columns a tile has: by the kind of divergence, the shapes and the storage alone."""
     n_bins = P.shape[1]
     if isinstance(divergence.fast, ProductForm):
-        most = (1024, 1024) if square else (512, 2048)  # BLAS writes long rows faster
+        some_tiles = max(128, -(-len(P) // 4))  # for the threads to share
+        most = (min(1024, some_tiles),) * 2 if square else (min(512, some_tiles), 2048)  # BLAS writes long rows faster
     elif isinstance(divergence.fast, PairForm):
         sparse = P.is_sparse and Q.is_sparse
         most = (_PAIR_ROWS if sparse else min(_PAIR_ROWS, max(64, int((_PAIR_WORK / n_bins) ** 0.5))),) * 2
@@ -49,7 +50,9 @@ def nanoseconds(divergence: Divergence, P: Distributions, Q: Distributions) -> f
     if isinstance(divergence.fast, ProductForm):
         return 0.04 * cells
     if isinstance(divergence.fast, PairForm):
-        return min(cells, _CROWDED * _meetings(P, Q)) if P.is_sparse and Q.is_sparse else cells
+        if not (P.is_sparse and Q.is_sparse):
+            return cells
+        return min(cells, _CROWDED * _meetings(_columns(P), _columns(Q)))
     return 30 * cells
 
 
@@ -104,11 +107,11 @@ def _pairs(
     kernel: PairKernel,
 ) -> FloatArray:  # fmt: skip
     upper = diagonal == 0
-    if P.is_sparse and Q.is_sparse and _meetings(P, Q) * _CROWDED < len(P) * len(Q) * P.shape[1]:
-        left, right = (rows.values.astype(np.float64, copy=False) for rows in (P, Q))
-        overlaps = kernel.sparse_overlaps(form.pair, left, right, upper=upper)
+    columns = [_columns(rows) for rows in ((P,) if upper else (P, Q))] if P.is_sparse and Q.is_sparse else []
+    if columns and _CROWDED * _meetings(columns[0], columns[-1]) < len(P) * len(Q) * P.shape[1]:
+        overlaps = kernel.sparse_overlaps(form.pair, columns[0], columns[-1], upper=upper)
     else:
-        chunks = zip(_bin_chunks(P), _bin_chunks(Q), strict=True)
+        chunks = zip(_bin_chunks(P, _PAIR_BINS), _bin_chunks(Q, _PAIR_BINS), strict=True)
         overlaps = _sum(kernel.overlaps(form.pair, p, q, upper=upper) for p, q in chunks)
     totals = np.subtract(form.top, overlaps, out=overlaps)
     values = form.finish(totals).astype(P.dtype, copy=False)
@@ -124,17 +127,20 @@ def _sum(parts: Iterator[FloatArray]) -> FloatArray:
     return total
 
 
-def _meetings(P: Distributions, Q: Distributions) -> int:
-    """How many pairs of entries share a bin, over all pairs of rows."""
-    left, right = (np.bincount(rows.values.indices, minlength=rows.shape[1]) for rows in (P, Q))
-    return int(left @ right)
+def _columns(rows: Distributions) -> Any:
+    return rows.values.astype(np.float64, copy=False).tocsc()
 
 
-def _bin_chunks(rows: Distributions) -> Iterator[FloatArray]:
+def _meetings(P: Any, Q: Any) -> int:
+    """How many pairs of entries share a bin, over all pairs of rows, which come in CSC."""
+    return int(np.diff(P.indptr).astype(np.int64) @ np.diff(Q.indptr))
+
+
+def _bin_chunks(rows: Distributions, width: int) -> Iterator[FloatArray]:
     """The rows as arrays, some bins at a time."""
     values = rows.values.tocsc() if sp.issparse(rows.values) else rows.values
-    for start in range(0, rows.shape[1], _BIN_CHUNK):
-        chunk = values[:, start : start + _BIN_CHUNK]
+    for start in range(0, rows.shape[1], width):
+        chunk = values[:, start : start + width]
         yield Distributions(chunk, rows.background).dense()
 
 
@@ -165,17 +171,17 @@ def _products(
     if P.is_sparse and Q.is_sparse:
         chunks = iter([(P.values.astype(np.float64), Q.values.astype(np.float64))])
     else:
-        chunks = zip(_bin_chunks(P), _bin_chunks(Q), strict=True)
+        chunks = zip(_bin_chunks(P, _PRODUCT_BINS), _bin_chunks(Q, _PRODUCT_BINS), strict=True)
     of_left, of_right = np.zeros(len(P)), np.zeros(len(Q))
     totals = None
     for p, q in chunks:
-        whole = Q if Q.shape[1] <= _BIN_CHUNK and not sp.issparse(Q.values) else None
+        whole = Q if Q.shape[1] <= _PRODUCT_BINS and not sp.issparse(Q.values) else None
         rights = [whole.once(of_q) if whole is not None else _mapped(of_q, q) for _, of_q in form.factors]
         product = _product_of_chunk(form, p, rights, out if totals is None else None)
         if totals is not None:
             totals += product
         else:  # many chunks are summed in double precision
-            totals = product if P.shape[1] <= _BIN_CHUNK else product.astype(np.float64, copy=False)
+            totals = product if P.shape[1] <= _PRODUCT_BINS else product.astype(np.float64, copy=False)
         if form.left_term is not None:
             of_left += _row_sums(_mapped(form.left_term, p))
         if form.right_term is not None:

@@ -153,11 +153,13 @@ def _overlap_adder(mixture: bool) -> Callable[..., None]:
 
         Rows come column by column (CSC), and each column of P meets the same of Q: all is read in the order of memory.
         """
-        p_terms, q_terms = np.empty_like(p_entries), np.empty_like(q_entries)
+        p_terms = np.empty_like(p_entries)
         for t in range(len(p_entries)):
             p_terms[t] = p_entries[t] * _log2(p_entries[t])
-        for t in range(len(q_entries)):
-            q_terms[t] = q_entries[t] * _log2(q_entries[t])
+        q_terms = p_terms if upper else np.empty_like(q_entries)
+        if not upper:
+            for t in range(len(q_entries)):
+                q_terms[t] = q_entries[t] * _log2(q_entries[t])
         values = np.empty(out.shape[1])
         for k in range(len(p_starts) - 1):
             stop = q_starts[k + 1]
@@ -204,8 +206,6 @@ def overlaps(pair: Pair, P: FloatArray, Q: FloatArray, *, upper: bool) -> FloatA
 
 def sparse_overlaps(pair: Pair, P: Any, Q: Any, *, upper: bool) -> FloatArray:
     out = np.zeros((P.shape[0], Q.shape[0]))
-    left = P.tocsc()
-    right = left if upper else Q.tocsc()
-    _ADD_OVERLAPS[pair](left.data, left.indices, left.indptr, right.data, right.indices, right.indptr, upper, out)
+    _ADD_OVERLAPS[pair](P.data, P.indices, P.indptr, Q.data, Q.indices, Q.indptr, upper, out)
     out *= _LN2 / 2 if pair == "mixture" else 0.5
     return out

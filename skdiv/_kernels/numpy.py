@@ -60,22 +60,21 @@ def _difference_sums(p: FloatArray, q: FloatArray, difference: FloatArray, _: Fl
 def sparse_overlaps(pair: Pair, P: Any, Q: Any, *, upper: bool) -> FloatArray:
     """Every entry of P beside each entry of Q in its column, some `_CELL` of these meetings at a time."""
     del upper  # a mirrored half would be saved on the diagonal tiles alone
-    columns = Q.tocsc()
     out = np.zeros((P.shape[0], Q.shape[0]))
-    rows = np.repeat(np.arange(P.shape[0]) * Q.shape[0], np.diff(P.indptr))
-    lengths = np.diff(columns.indptr)[P.indices]
+    column = np.repeat(np.arange(P.shape[1]), np.diff(P.indptr))
+    starts, lengths = Q.indptr[column], np.diff(Q.indptr)[column]
     ends = np.cumsum(lengths)
-    terms = [entropy_term(entries) for entries in (P.data, columns.data)] if pair == "mixture" else []
+    terms = [entropy_term(entries) for entries in (P.data, Q.data)] if pair == "mixture" else []
     start = 0
     while start < len(ends):
         before = int(ends[start - 1]) if start else 0
         stop = max(start + 1, int(np.searchsorted(ends, before + _CELL, side="right")))
         some = slice(start, stop)
         left = np.repeat(np.arange(start, stop), lengths[some])
-        first = columns.indptr[P.indices[some]] - (ends[some] - lengths[some] - before)
+        first = starts[some] - (ends[some] - lengths[some] - before)
         right = np.arange(len(left)) + np.repeat(first, lengths[some])
-        p, q = P.data[left], columns.data[right]
+        p, q = P.data[left], Q.data[right]
         values = (entropy_term(p + q) - terms[0][left] - terms[1][right]) / 2 if terms else np.minimum(p, q)
-        np.add.at(out.reshape(-1), rows[left] + columns.indices[right], values)
+        np.add.at(out.reshape(-1), P.indices[left].astype(np.intp) * Q.shape[0] + Q.indices[right], values)
         start = stop
     return out
