@@ -393,8 +393,8 @@ PAGE = """# Benchmarks
 All of this is `python benchmarks/compare.py`, one run, on {machine}.
 
 skdiv has two joblib workers, fastjsd and SimSIMD have two threads; NumKong and SciPy have no way to use more than one.
-The tables give the time of skdiv and *how many times as long* each contestant takes: medians over interleaved turns. Rows
-are random histograms. What makes the difference, and what did not, is in [the log](../benchmarks/LOG.md).
+The tables give the time of skdiv and *how many times as long* each contestant takes: medians over interleaved turns.
+Rows are random histograms. What makes the difference, and what did not, is in [the log](../benchmarks/LOG.md).
 
 ![Time a pair and bin of each contestant](benchmarks.png)
 
