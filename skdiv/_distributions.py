@@ -29,12 +29,12 @@ class Distributions:
 
     values: Matrix
     background: FloatArray | None = None
-    _kept: dict[Any, FloatArray] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _kept: dict[Any, Matrix] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_kept": {}}
 
-    def once(self, function: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    def once(self, function: Callable[[Matrix], Matrix]) -> Matrix:
         """``function(values)``, kept for the tiles that share this block of rows."""
         if function not in self._kept:
             self._kept[function] = function(self.values)
@@ -61,9 +61,12 @@ class Distributions:
         return self.shape[0]
 
     def __getitem__(self, rows: slice | NDArray[np.intp]) -> Distributions:
+        """Some of the rows; a slice, which has no step, shares their memory."""
         if isinstance(rows, slice) and rows == slice(0, len(self)):
             return self
         background = None if self.background is None else self.background[rows]
+        if isinstance(rows, slice) and sp.issparse(self.values):
+            return Distributions(_view_of_rows(self.values, rows), background)
         return Distributions(self.values[rows], background)
 
     def dense(self) -> FloatArray:
@@ -72,6 +75,16 @@ class Distributions:
         if self.background is not None:
             array += self.background
         return array
+
+
+def _view_of_rows(rows: Matrix, some: slice) -> Matrix:
+    """Some rows of a CSR matrix, in the memory of all; SciPy would copy them."""
+    start, stop, _ = some.indices(rows.shape[0])
+    starts = rows.indptr[start : stop + 1]
+    entries = slice(starts[0], starts[-1])
+    return sp.csr_array(
+        (rows.data[entries], rows.indices[entries], starts - starts[0]), shape=(stop - start, rows.shape[1])
+    )
 
 
 def check_pseudocount(pseudocount: float) -> float:

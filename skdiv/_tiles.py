@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count, islice
 from numbers import Integral
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -23,6 +23,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skdiv._blas import blas_threads, one_blas_thread
 from skdiv._distributions import Distributions
+from skdiv._memory import Workspace
 from skdiv._terms import FloatArray
 
 # kernel(P, Q, diagonal, out) -> block, in ``out`` if that is not None and the block can be made there
@@ -37,7 +38,7 @@ class Store(Protocol[Key_contra]):
     """Where blocks are put."""
 
     def target(self, key: Key_contra, /) -> FloatArray | None:
-        """The place itself, if the block can be written there."""
+        """Where a block can be made before it is put in its place, perhaps that place itself."""
 
     def __call__(self, key: Key_contra, values: FloatArray, /) -> None:
         """Put a block in its place."""
@@ -76,14 +77,21 @@ def run_tiles(
 
 
 def _calls(kernel: Kernel, P: Distributions, Q: Distributions, tiles: Iterable[Tile]) -> Iterator[Call[Tile]]:
-    """The blocks of rows that each tile takes; tiles one after another that share columns share their block."""
+    """The blocks of rows that each tile takes.
+
+    Tiles one after another that share columns share their block, and with it what it keeps (`Distributions.once`); of
+    sparse rows, which keep themselves column by column, all tiles do.
+    """
+    kept: dict[tuple[int, int, int], Distributions] = {}
+
+    def block(X: Distributions, rows: slice) -> Distributions:
+        return kept.setdefault((id(X), rows.start, rows.stop), X[rows]) if X.is_sparse else X[rows]
+
     columns, right = None, Q
     for tile in tiles:
-        left = P[tile.rows]
-        if P is Q and tile.columns == tile.rows:
-            columns, right = tile.columns, left
-        elif tile.columns != columns:
-            columns, right = tile.columns, Q[tile.columns]
+        if tile.columns != columns:
+            columns, right = tile.columns, block(Q, tile.columns)
+        left = right if P is Q and tile.rows == columns else block(P, tile.rows)
         yield tile, (kernel, left, right, tile.diagonal)
 
 
@@ -189,9 +197,12 @@ class IntoCondensed:
 
     out: FloatArray
     n: int
+    _workspace: Workspace = field(default_factory=Workspace, init=False)
 
-    def target(self, tile: Tile) -> None:  # noqa: ARG002
-        return None
+    def target(self, tile: Tile) -> FloatArray:
+        """Not the place itself but memory that a thread uses for one tile after another."""
+        shape = tile.rows.stop - tile.rows.start, tile.columns.stop - tile.columns.start
+        return self._workspace.array(shape, self.out.dtype)
 
     def __call__(self, tile: Tile, values: FloatArray) -> None:
         for i, row in enumerate(values, start=tile.rows.start):

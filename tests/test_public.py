@@ -17,8 +17,8 @@ PUBLIC = [(skdiv, name) for name in skdiv.__all__] + [(skdiv.datasets, name) for
 METHODS = [skdiv.DivergenceClustering.fit, skdiv.DivergenceClustering.predict, skdiv.DivergenceClustering.transform]
 PACKAGE = Path(skdiv.__file__).parent
 LAYERS = [
-    "_version", "_terms", "_distributions", "_forms", "_divergence", "_blas", "_tiles", "_kernels", "pairwise",
-    "_sklearn", "_linkage", "cluster", "_show_versions",
+    "_version", "_terms", "_memory", "_distributions", "_forms", "_divergence", "_blas", "_tiles", "_kernels",
+    "pairwise", "_sklearn", "_linkage", "cluster", "_show_versions",
 ]  # fmt: skip
 
 

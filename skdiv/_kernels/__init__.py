@@ -17,14 +17,14 @@ VARIABLE = "SKDIV_KERNEL"
 class PairKernel(Protocol):
     """What a kernel has to offer, for the function g of a `Pair` and all pairs of rows, in double precision.
 
-    The overlap of two rows: half the sum over bins of g(p, q) − g(p, 0) − g(0, q). With ``upper`` P and Q are the same
-    rows and only entries j > i are wanted.
+    The overlap of two rows: half the sum over bins of g(p, q) − g(p, 0) − g(0, q). ``out`` is C-contiguous, and filled.
+    With ``upper`` P and Q are the same rows and only entries j > i are wanted.
     """
 
-    def overlaps(self, pair: Pair, P: FloatArray, Q: FloatArray, *, upper: bool) -> FloatArray:
+    def overlaps(self, pair: Pair, P: FloatArray, Q: FloatArray, out: FloatArray, *, upper: bool) -> None:
         """Overlaps of dense rows."""
 
-    def sparse_overlaps(self, pair: Pair, P: Any, Q: Any, *, upper: bool) -> FloatArray:
+    def sparse_overlaps(self, pair: Pair, P: Any, Q: Any, out: FloatArray, *, upper: bool) -> None:
         """Overlaps of rows in CSC, from the bins that two rows share."""
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from skdiv._distributions import Distributions
 from skdiv._divergence import Divergence
-from skdiv._forms import Elementwise, PairForm, ProductForm
+from skdiv._forms import Elementwise, Pair, PairForm, ProductForm
 from skdiv._kernels import PairKernel
+from skdiv._memory import Workspace
 from skdiv._terms import FloatArray
 
 _PAIR_BINS, _PRODUCT_BINS = 512, 1024  # bins at a time, so that copies of rows stay small and in the cache
@@ -22,6 +23,7 @@ _LANES = 16  # tiles are a multiple of the numbers in a register
 _PAIR_ROWS = 496  # rows of at most 500 numbers are copied into a condensed matrix without letting go of Python's lock
 _PAIR_WORK = 2**24  # pairs times bins of a tile: some ten milliseconds, beside which its overhead is small
 _CROWDED = 8  # a pair of entries that meet in a sparse product costs as much as so many pairs of bins in a dense one
+_overlaps_of_thread, _part_of_thread = Workspace(), Workspace()
 
 
 def tile_shape(divergence: Divergence, P: Distributions, Q: Distributions, *, square: bool) -> tuple[int, int]:
@@ -38,6 +40,10 @@ def tile_shape(divergence: Divergence, P: Distributions, Q: Distributions, *, sq
     return _evenly(len(P), most[0]), _evenly(len(Q), most[1])
 
 
+def _per_bin(rows: Distributions) -> NDArray[np.int64]:
+    return np.bincount(rows.values.indices, minlength=rows.shape[1])
+
+
 def _evenly(n: int, most: int) -> int:
     """All tiles of one size, so that the workers end together."""
     even = -(-n // -(-n // most))
@@ -52,7 +58,7 @@ def nanoseconds(divergence: Divergence, P: Distributions, Q: Distributions) -> f
     if isinstance(divergence.fast, PairForm):
         if not (P.is_sparse and Q.is_sparse):
             return cells
-        return min(cells, _CROWDED * _meetings(_columns(P), _columns(Q)))
+        return min(cells, _CROWDED * int(_per_bin(P) @ _per_bin(Q)))
     return 30 * cells
 
 
@@ -68,7 +74,7 @@ def block(
     if isinstance(form, ProductForm):
         values = _product(divergence, form, P, Q, diagonal, out)
     elif isinstance(form, PairForm):
-        values = _pairs(divergence, form, P, Q, diagonal, kernel)
+        values = _pairs(divergence, form, P, Q, diagonal, kernel, out)
     else:
         values = divergence.checked(_from_terms(divergence, P, Q))
     if diagonal == 0 and divergence.symmetric:
@@ -104,31 +110,34 @@ def _from_terms(divergence: Divergence, P: Distributions, Q: Distributions) -> F
 
 def _pairs(
     divergence: Divergence, form: PairForm, P: Distributions, Q: Distributions, diagonal: int | None,
-    kernel: PairKernel,
+    kernel: PairKernel, out: FloatArray | None,
 ) -> FloatArray:  # fmt: skip
-    upper = diagonal == 0
-    columns = [_columns(rows) for rows in ((P,) if upper else (P, Q))] if P.is_sparse and Q.is_sparse else []
-    if columns and _CROWDED * _meetings(columns[0], columns[-1]) < len(P) * len(Q) * P.shape[1]:
-        overlaps = kernel.sparse_overlaps(form.pair, columns[0], columns[-1], upper=upper)
-    else:
-        chunks = zip(_bin_chunks(P, _PAIR_BINS), _bin_chunks(Q, _PAIR_BINS), strict=True)
-        overlaps = _sum(kernel.overlaps(form.pair, p, q, upper=upper) for p, q in chunks)
+    overlaps = _overlaps(form.pair, P, Q, kernel, upper=diagonal == 0)
     totals = np.subtract(form.top, overlaps, out=overlaps)
-    values = form.finish(totals).astype(P.dtype, copy=False)
+    values = np.empty(totals.shape, P.dtype) if out is None else out
+    values[...] = form.finish(totals)
     _refine(values, divergence, P, Q, diagonal, below=_refine_below(form, P, Q))
     return divergence.capped(values)
 
 
-def _sum(parts: Iterator[FloatArray]) -> FloatArray:
-    """Their sum, in the memory of the first."""
-    total = next(parts)
-    for part in parts:
-        total += part
-    return total
+def _overlaps(pair: Pair, P: Distributions, Q: Distributions, kernel: PairKernel, *, upper: bool) -> FloatArray:
+    """In memory that this thread uses again for its next tile."""
+    overlaps = _overlaps_of_thread.array((len(P), len(Q)))
+    if P.is_sparse and Q.is_sparse:
+        columns = P.once(_columns), Q.once(_columns)
+        if _CROWDED * _meetings(*columns) < len(P) * len(Q) * P.shape[1]:
+            kernel.sparse_overlaps(pair, *columns, overlaps, upper=upper)
+            return overlaps
+    for k, (p, q) in enumerate(zip(_bin_chunks(P, _PAIR_BINS), _bin_chunks(Q, _PAIR_BINS), strict=True)):
+        part = _part_of_thread.array((len(P), len(Q))) if k else overlaps
+        kernel.overlaps(pair, p, q, part, upper=upper)
+        if k:
+            overlaps += part
+    return overlaps
 
 
-def _columns(rows: Distributions) -> Any:
-    return rows.values.astype(np.float64, copy=False).tocsc()
+def _columns(rows: Any) -> Any:
+    return rows.astype(np.float64, copy=False).tocsc()
 
 
 def _meetings(P: Any, Q: Any) -> int:

@@ -130,7 +130,7 @@ def _add_sums(
                         s = p + q[j]
                         some[j] += s * _log2(s)
             result = out[i, start:]
-            for j in range(len(some)):
+            for j in range(len(result)):
                 result[j] += some[j]
 
 
@@ -188,7 +188,7 @@ _ADD_OVERLAPS: dict[Pair, Callable[..., None]] = {
 }
 
 
-def overlaps(pair: Pair, P: FloatArray, Q: FloatArray, *, upper: bool) -> FloatArray:
+def overlaps(pair: Pair, P: FloatArray, Q: FloatArray, out: FloatArray, *, upper: bool) -> None:
     mixture = pair == "mixture"
     of_rows = []
     for rows in (P, Q):
@@ -198,14 +198,12 @@ def overlaps(pair: Pair, P: FloatArray, Q: FloatArray, *, upper: bool) -> FloatA
         row_sums = np.zeros(columns.shape[1])
         _add_row_sums(mixture, columns, logs, row_sums)
         of_rows.append(row_sums)
-    out = np.zeros((len(P), columns.shape[1]))
+    out.fill(0)
     _add_sums(mixture, np.ascontiguousarray(P), columns, logs, upper, out)
     _subtract_row_sums(*of_rows, _LN2 / 2 if mixture else 0.5, out)
-    return out[:, : len(Q)]
 
 
-def sparse_overlaps(pair: Pair, P: Any, Q: Any, *, upper: bool) -> FloatArray:
-    out = np.zeros((P.shape[0], Q.shape[0]))
+def sparse_overlaps(pair: Pair, P: Any, Q: Any, out: FloatArray, *, upper: bool) -> None:
+    out.fill(0)
     _ADD_OVERLAPS[pair](P.data, P.indices, P.indptr, Q.data, Q.indices, Q.indptr, upper, out)
     out *= _LN2 / 2 if pair == "mixture" else 0.5
-    return out

@@ -13,25 +13,26 @@ from skdiv._terms import FloatArray
 _CELL = 131_072  # entries of a buffer, of which there are two: smaller ones have threads wait for Python's lock
 
 
-def overlaps(pair: Pair, P: FloatArray, Q: FloatArray, *, upper: bool) -> FloatArray:
+def overlaps(pair: Pair, P: FloatArray, Q: FloatArray, out: FloatArray, *, upper: bool) -> None:
     nothing = np.zeros((1, P.shape[1]), dtype=P.dtype)
-    out = _sums(pair, P, Q, upper=upper)
-    out -= _sums(pair, P, nothing) + _sums(pair, Q, nothing).T
+    of_rows = [np.empty((len(rows), 1)) for rows in (P, Q)]
+    for rows, sums in zip((P, Q), of_rows, strict=True):
+        _sums(pair, rows, nothing, sums)
+    _sums(pair, P, Q, out, upper=upper)
+    out -= of_rows[0] + of_rows[1].T
     out /= 2
-    return out
 
 
-def _sums(pair: Pair, P: FloatArray, Q: FloatArray, *, upper: bool = False) -> FloatArray:
+def _sums(pair: Pair, P: FloatArray, Q: FloatArray, out: FloatArray, *, upper: bool = False) -> None:
     """Sum over bins of g(p, q)."""
     of_cell = _mixture_sums if pair == "mixture" else _difference_sums
-    out = np.zeros((len(P), len(Q)))
     buffers = np.empty((2, max(_CELL, P.shape[1])), dtype=P.dtype)
-    for rows, columns in _cells(*out.shape, P.shape[1], upper=upper):
+    out.fill(0)  # what is not wanted too
+    for rows, columns in _cells(len(P), len(Q), P.shape[1], upper=upper):
         p, q = P[rows, np.newaxis], Q[np.newaxis, columns]
         shape = (p.shape[0], q.shape[1], P.shape[1])
         first, second = (buffer[: shape[0] * shape[1] * shape[2]].reshape(shape) for buffer in buffers)
         out[rows, columns] = of_cell(p, q, first, second)
-    return out
 
 
 def _cells(n_left: int, n_right: int, n_bins: int, *, upper: bool) -> Iterator[tuple[slice, slice]]:
@@ -57,10 +58,10 @@ def _difference_sums(p: FloatArray, q: FloatArray, difference: FloatArray, _: Fl
     return -totals
 
 
-def sparse_overlaps(pair: Pair, P: Any, Q: Any, *, upper: bool) -> FloatArray:
+def sparse_overlaps(pair: Pair, P: Any, Q: Any, out: FloatArray, *, upper: bool) -> None:
     """Every entry of P beside each entry of Q in its column, some `_CELL` of these meetings at a time."""
     del upper  # a mirrored half would be saved on the diagonal tiles alone
-    out = np.zeros((P.shape[0], Q.shape[0]))
+    out.fill(0)
     column = np.repeat(np.arange(P.shape[1]), np.diff(P.indptr))
     starts, lengths = Q.indptr[column], np.diff(Q.indptr)[column]
     ends = np.cumsum(lengths)
@@ -77,4 +78,3 @@ def sparse_overlaps(pair: Pair, P: Any, Q: Any, *, upper: bool) -> FloatArray:
         values = (entropy_term(p + q) - terms[0][left] - terms[1][right]) / 2 if terms else np.minimum(p, q)
         np.add.at(out.reshape(-1), P.indices[left].astype(np.intp) * Q.shape[0] + Q.indices[right], values)
         start = stop
-    return out
