@@ -78,7 +78,8 @@ def block(
     else:
         values = divergence.checked(_from_terms(divergence, P, Q))
     if diagonal == 0 and divergence.symmetric:
-        np.copyto(values, values.T.copy(), where=np.tri(len(P), k=-1, dtype=bool))
+        for i in range(1, len(P)):
+            values[i, :i] = values[:i, i]
     return values
 
 
