@@ -173,8 +173,9 @@ def test_importing_skdiv_does_not_import_numba():
 
 
 def test_a_cache_that_cannot_be_written_does_no_harm():
+    nowhere = "import numba.core.caching as caching; caching.CacheImpl._locator_classes = []; "
     code = "import skdiv; print(skdiv.condensed_divergences([[1, 0], [0, 1]], metric='total_variation'))"
-    assert run_python(code, SKDIV_KERNEL="numba", NUMBA_CACHE_DIR=f"{os.devnull}/nowhere") == "[1.]\n"
+    assert run_python(nowhere + code, SKDIV_KERNEL="numba") == "[1.]\n"
 
 
 def test_a_model_fitted_with_numba_predicts_without(monkeypatch):

@@ -250,3 +250,12 @@ def test_out_of_the_wrong_kind_is_refused(X):
     for out in (np.empty((23, 22)), np.empty((23, 23), dtype=np.float32), read_only, [[0.0]]):
         with pytest.raises(ValueError, match=r"out must be a writeable float64 array of shape \(23, 23\)"):
             pairwise_divergences(X, out=out)
+
+
+@pytest.mark.parametrize("metric", ["js_distance", "kl"])
+def test_sparse_rows_in_many_tiles_are_the_dense_ones(metric):
+    """More rows than a tile has, beside their like and beside others."""
+    X, Y = (random_distributions(n, 40, zeros=0.9, seed=n) for n in (1100, 700))
+    for other in (None, Y):
+        sparse = pairwise_divergences(sp.csr_array(X), other if other is None else sp.csr_array(other), metric)
+        np.testing.assert_allclose(sparse, pairwise_divergences(X, other, metric), rtol=1e-9, atol=1e-13)
