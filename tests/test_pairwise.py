@@ -254,8 +254,15 @@ def test_out_of_the_wrong_kind_is_refused(X):
 
 @pytest.mark.parametrize("metric", ["js_distance", "kl"])
 def test_sparse_rows_in_many_tiles_are_the_dense_ones(metric):
-    """More rows than a tile has, beside their like and beside others."""
-    X, Y = (random_distributions(n, 40, zeros=0.9, seed=n) for n in (1100, 700))
-    for other in (None, Y):
+    """More rows than a tile has, beside their like and beside others, of which there are as many or fewer."""
+    X, Y, Z = (random_distributions(n, 40, zeros=0.9, seed=seed) for n, seed in ((1100, 0), (700, 1), (1100, 2)))
+    for other in (None, Y, Z):
         sparse = pairwise_divergences(sp.csr_array(X), other if other is None else sp.csr_array(other), metric)
         np.testing.assert_allclose(sparse, pairwise_divergences(X, other, metric), rtol=1e-9, atol=1e-13)
+
+
+def test_two_collections_of_one_size_are_told_apart(record):
+    X, Y = random_distributions(20, 9), random_distributions(20, 9, seed=1)
+    matrix = pairwise_divergences(X, Y, record)
+    np.testing.assert_allclose(np.diagonal(matrix), paired_divergences(X, Y, record), rtol=1e-9)
+    np.testing.assert_allclose(matrix[:, 3], pairwise_divergences(X, Y[3:4], record)[:, 0], rtol=1e-9)

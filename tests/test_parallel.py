@@ -1,5 +1,6 @@
 """The same bits for any number of workers and any backend; nothing is left behind."""
 
+import pickle
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from skdiv import (
     pairwise_divergences,
 )
 from skdiv._blas import one_blas_thread
+from skdiv._distributions import as_distributions
 
 pytestmark = pytest.mark.usefixtures("kernel")
 
@@ -212,3 +214,10 @@ def test_every_divergence_is_the_same_on_processes():
     expected = [pairwise_divergences(X[:300] + 1e-9, metric=metric) for metric in divergences()]
     with parallel_config("loky", n_jobs=2):
         assert_same_bits([pairwise_divergences(X[:300] + 1e-9, metric=metric) for metric in divergences()], expected)
+
+
+def test_what_a_block_keeps_stays_in_its_process():
+    rows = as_distributions(random_distributions(20, 30))
+    size = len(pickle.dumps(rows))
+    rows.once(np.log)
+    assert len(pickle.dumps(rows)) == size
