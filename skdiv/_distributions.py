@@ -60,7 +60,7 @@ class Distributions:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows: slice | NDArray[np.intp]) -> Distributions:
+    def __getitem__(self, rows: slice | NDArray[np.integer[Any]]) -> Distributions:
         """Some of the rows; a slice, which has no step, shares their memory."""
         if isinstance(rows, slice) and rows == slice(0, len(self)):
             return self
@@ -93,6 +93,28 @@ def check_pseudocount(pseudocount: float) -> float:
     if not np.isfinite(value):
         raise ValueError(f"pseudocount = {pseudocount} must be finite.")
     return float(value)
+
+
+def check_sample_weight(sample_weight: ArrayLike | None, n: int) -> FloatArray | None:
+    """A positive mass for each of n rows."""
+    if sample_weight is None:
+        return None
+    masses = np.asarray(sample_weight)
+    if masses.shape != (n,):
+        raise ValueError(
+            f"sample_weight must hold a weight for each of the {n} rows of X, but its shape is {masses.shape}."
+        )
+    if masses.dtype.kind not in "fiub":
+        raise TypeError(f"sample_weight must hold real numbers, but its dtype is {masses.dtype}.")
+    masses = masses.astype(np.float64)
+    bad = ~(np.isfinite(masses) & (masses > 0))
+    if bad.any():
+        i = int(bad.argmax())
+        raise ValueError(
+            f"sample_weight[{i}] = {masses[i]}, but a weight must be finite and above zero; leave out rows that do not "
+            "count."
+        )
+    return masses
 
 
 def as_distributions(X: MatrixLike, *, pseudocount: float = 0.0, name: str = "X") -> Distributions:

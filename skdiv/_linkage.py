@@ -9,15 +9,64 @@ from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
-from skdiv._sklearn import cut_tree
+from skdiv._sklearn import cut_tree, single_linkage_label
 from skdiv._terms import FloatArray
 
-LINKAGES = ("average", "complete", "single", "ward")
 
+def linkage_matrix(condensed: FloatArray, linkage: str, masses: FloatArray | None = None) -> FloatArray:
+    """SciPy's Z, from a finite condensed distance matrix, of leaves that count as much as ``masses`` say.
 
-def linkage_matrix(condensed: FloatArray, linkage: str) -> FloatArray:
-    """SciPy's Z, from a finite condensed distance matrix."""
+    Single and complete linkage take no notice of them.
+    """
+    if masses is not None and linkage in ("average", "ward"):
+        return _linkage_of_masses(condensed, linkage, masses)
     tree: FloatArray = hierarchy.linkage(condensed, method=linkage)
+    return tree
+
+
+def _linkage_of_masses(condensed: FloatArray, linkage: str, masses: FloatArray) -> FloatArray:
+    """Average or ward linkage, which SciPy has for equal masses alone: a chain of nearest neighbours.
+
+    F. Murtagh, "A survey of recent advances in hierarchical clustering algorithms", Computer Journal 26 (1983); the
+    distances from a new cluster by G. N. Lance and W. T. Williams (1967). Ward's are those of SciPy with equal rows
+    in place of whole masses: √(2 v w / (v + w)) times that of the means; it works on their squares.
+    """
+    D, w = squareform(condensed.astype(np.float64)), masses.astype(np.float64)
+    ward = linkage == "ward"
+    if ward:
+        D *= D
+        D *= 2 * w[:, np.newaxis] * w / (w[:, np.newaxis] + w)
+    np.fill_diagonal(D, np.inf)
+    pairs: list[tuple[int, int]] = []
+    distances: list[float] = []
+    chain = [0]
+    while len(pairs) < len(D) - 1:
+        last, before = chain[-1], chain[-2] if len(chain) > 1 else None
+        nearest = int(D[last].argmin())
+        if before is None or D[last, nearest] < D[last, before]:
+            chain.append(nearest)
+            continue
+        i, j = before, last
+        pairs.append((i, j))
+        distances.append(float(D[i, j]))
+        shares = (w[i] + w, w[j] + w, -w * D[i, j], w[i] + w[j] + w) if ward else (w[i], w[j], 0, w[i] + w[j])
+        with np.errstate(invalid="ignore"):  # infinite is what is merged already
+            D[j] = (shares[0] * D[i] + shares[1] * D[j] + shares[2]) / shares[3]
+        w[j] += w[i]
+        D[i], D[:, i], D[j, j], D[j, i] = np.inf, np.inf, np.inf, np.inf
+        D[:, j] = D[j]
+        chain = chain[:-2] or [j]
+    order = np.argsort(distances, kind="stable")
+    heights = np.sqrt(np.maximum(distances, 0)) if ward else np.array(distances)
+    return tree_of_merges(np.array(pairs)[order], heights[order])
+
+
+def tree_of_merges(pairs: NDArray[np.integer[Any]], distances: FloatArray) -> FloatArray:
+    """SciPy's Z of merges, from first to last, each given as one member of either cluster."""
+    steps = np.arange(len(pairs), dtype=np.float64)  # in place of distances, which may fall
+    tree: FloatArray = single_linkage_label(np.column_stack([pairs, steps]).astype(np.float64))
+    tree[:, :2].sort(axis=1)
+    tree[:, 2] = distances
     return tree
 
 
@@ -27,15 +76,10 @@ def labels_of(tree: FloatArray, n_clusters: int) -> NDArray[np.intp]:
     return labels
 
 
-def refuse_infinite(condensed: FloatArray, n: int, metric: str) -> None:
-    """A tree has no place for an infinite distance."""
-    infinite = np.isinf(condensed)
-    if infinite.any():
-        i, j = condensed_position(int(infinite.argmax()), n)
-        raise ValueError(
-            f"metric {metric!r} is infinite between X[{i}] and X[{j}], whose supports differ, and no tree can be built "
-            "on infinite distances. Pass a pseudocount, or choose a bounded metric such as 'js_distance'."
-        )
+def n_clusters_below(tree: FloatArray, threshold: float) -> int:
+    """How many clusters are left when merging stops at the first distance of ``threshold`` or more."""
+    far = tree[:, 2] >= threshold
+    return len(tree) + 1 - int(far.argmax()) if far.any() else 1
 
 
 def condensed_position(index: int, n: int) -> tuple[int, int]:

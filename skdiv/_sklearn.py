@@ -2,6 +2,7 @@
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.cluster._agglomerative import _hc_cut as cut_tree
+from sklearn.cluster._hierarchical_fast import single_linkage_label
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-__all__ = ["HasMethods", "Interval", "StrOptions", "cut_tree", "fit_context"]
+__all__ = ["HasMethods", "Interval", "StrOptions", "cut_tree", "fit_context", "single_linkage_label"]

@@ -63,6 +63,18 @@ def jensen_shannon(p: FloatArray, q: FloatArray) -> FloatArray:
     return np.where(s == 0, 0, term)
 
 
+def weighted_jensen_shannon(p: FloatArray, q: FloatArray, share: FloatArray) -> FloatArray:
+    """share · p ln(p/m) + (1 − share) q ln(q/m), m = share · p + (1 − share) q, by φ of p and q relative to m."""
+    other = 1 - share
+    with _ignoring_limits():
+        m = share * p + other * q
+        x = (p - q) / m
+        # Where one is far larger than the other, rounding may put the smaller below nothing.
+        of_p, of_q = (np.where(y <= -1, 1, _phi(y)) for y in (other * x, -share * x))
+        term = m * (share * of_p + other * of_q)
+    return np.where(m == 0, 0, term)
+
+
 def squared_hellinger(p: FloatArray, q: FloatArray) -> FloatArray:
     """½ (√p − √q)², the difference of the roots taken as (p − q)/(√p + √q)."""
     with _ignoring_limits():

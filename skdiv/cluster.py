@@ -8,29 +8,33 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import scipy.sparse as sp
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils import Tags, gen_batches
 from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
 
-from skdiv._distributions import DTYPES, Distributions, MatrixLike, normalise, refuse_masked
-from skdiv._divergence import Divergence, divergences, resolve
-from skdiv._kernels import chosen
-from skdiv._linkage import (
-    LINKAGES,
-    as_children,
-    condensed_of_precomputed,
-    labels_of,
-    linkage_matrix,
-    refuse_infinite,
+from skdiv._distributions import (
+    DTYPES,
+    Distributions,
+    MatrixLike,
+    check_sample_weight,
+    normalise,
+    refuse_masked,
 )
+from skdiv._divergence import Divergence, resolve
+from skdiv._graph import check_connectivity
+from skdiv._information import information_curve
+from skdiv._kernels import chosen
+from skdiv._linkage import as_children, labels_of, n_clusters_below
 from skdiv._sklearn import HasMethods, Interval, StrOptions, fit_context
 from skdiv._terms import FloatArray
+from skdiv._trees import LINKAGES, check_linkage, tree_of_distances, tree_of_rows
 from skdiv._version import __version__
+from skdiv.centroids import CENTROIDS, centres
 from skdiv.pairwise import SYMMETRIZATIONS, BlockKernel, check_symmetrize
 
+_OF_SOME_FITS = {"cluster_centers_", "information_curve_", "_targets", "_target_kernel"}
 _BATCH_BYTES = 64 * 2**20  # of distances from new rows to fitted ones
 
 
@@ -48,16 +52,23 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     metric : str or Divergence, default="js_distance"
         A name from `divergences`, a record, or ``"precomputed"``: X is then a square matrix of distances, and `predict`
         takes those from new distributions to the fitted ones, of shape (n_new, n_fitted).
-    linkage : {"auto", "average", "complete", "single", "ward"}, default="auto"
+    linkage : {"auto", "average", "complete", "information", "single", "ward"}, default="auto"
         The distance between clusters. ``"auto"`` is ward where the divergence is Hilbertian, else average. For
-        ``"precomputed"`` it is average; with ward you vouch for a matrix of Euclidean distances.
+        ``"precomputed"`` it is average; with ward you vouch for a matrix of Euclidean distances. ``"information"``,
+        for ``"kl"`` and the ``"js_*"`` metrics, is the information about the bins that a merge loses: see the notes.
     distance_threshold : float, optional
         Clusters at this distance or farther apart are not merged; ``n_clusters`` must then be None.
+    connectivity : {array-like, sparse matrix} of shape (n_samples, n_samples) or callable, optional
+        A graph, or a function such as `sklearn.neighbors.kneighbors_graph` that makes one of X: only neighbours in it
+        merge, as regions on a map or days in a row, and only their divergences are computed. For average, complete and
+        single linkage; ``"auto"`` is then average.
     symmetrize : {"mean", "min", "max"}, default="mean"
         How the two directions of an asymmetric divergence become one distance.
     assign : {"member", "centroid"}, default="member"
         How `transform` and `predict` measure the distance to a cluster: as that to its nearest fitted member, or as the
-        divergence D(x ‖ centre) to its mean distribution, for which no fitted data is kept.
+        divergence D(x ‖ centre) to its centre, for which no fitted data is kept.
+    centroid : {"mean", "geometric", "js"}, default="mean"
+        What the centre of a cluster is: see `barycenter`.
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     pseudocount : float, default=0.0
@@ -80,13 +91,18 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     children_ : ndarray of shape (n_samples - 1, 2)
         The nodes merged at each step; node i ≥ n_samples is the result of step i - n_samples.
     distances_ : ndarray of shape (n_samples - 1,)
-        The distance at which each step merges.
+        The distance at which each step merges. It may fall with linkage ``"information"`` and under a connectivity;
+        clusters are then still those that are left after so many steps.
     linkage_matrix_ : ndarray of shape (n_samples - 1, 4)
         The tree as `scipy.cluster.hierarchy` has it, ready for its ``dendrogram``.
     linkage_ : str
         The linkage used: what ``"auto"`` stands for.
     cluster_centers_ : ndarray of shape (n_clusters, n_bins)
-        The mean distribution c of each cluster, which minimises sum KL(p_i ‖ c); absent for ``"precomputed"``.
+        The centre of each cluster: by default its weighted mean c, which minimises sum KL(p_i ‖ c). Absent for
+        ``"precomputed"``.
+    information_curve_ : tuple of ndarrays of shape (n_samples,)
+        Numbers of clusters, from 1 on, and the share of the information about the bins that so many clusters retain;
+        with linkage ``"information"`` alone.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -99,7 +115,13 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
 
     Notes
     -----
-    `fit` needs twice the memory of the n (n - 1) / 2 distances, as float64. `transform` names its columns
+    With linkage ``"information"`` merging clusters of masses v, w and means p, q into one of mean c costs
+    v KL(p ‖ c) + w KL(q ‖ c). The masses are the weights of the rows, as shares of their sum, so all merges together
+    lose the mutual information between rows and bins (nats, or by ``base``), and ``distances_`` tells what each loses.
+    No matrix is held: memory is that of the rows.
+
+    Otherwise `fit` needs twice the memory of the n (n - 1) / 2 distances, as float64, and with weights for average or
+    ward linkage four times. `transform` names its columns
     ``divergenceclustering0`` and so on. For a grid search pass a scorer that compares labels, such as
     ``sklearn.metrics.make_scorer(adjusted_rand_score)``.
 
@@ -109,6 +131,8 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     D. M. Endres and J. E. Schindelin, "A new metric for probability distributions", IEEE Transactions on Information
     Theory 49 (2003).
     A. Banerjee et al., "Clustering with Bregman Divergences", JMLR 6 (2005), for the mean as the centre.
+    N. Slonim and N. Tishby, "Agglomerative Information Bottleneck", NIPS 12 (1999), for linkage by information.
+    M. Telgarsky and S. Dasgupta, "Agglomerative Bregman Clustering", ICML (2012), for the same as Ward's criterion.
 
     Examples
     --------
@@ -127,7 +151,9 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         "linkage": [StrOptions({"auto", *LINKAGES})],
         "distance_threshold": [Interval(Real, 0, None, closed="left"), None],
         "symmetrize": [StrOptions(set(SYMMETRIZATIONS))],
+        "connectivity": ["array-like", "sparse matrix", callable, None],
         "assign": [StrOptions({"member", "centroid"})],
+        "centroid": [StrOptions(set(CENTROIDS))],
         "base": [Interval(Real, 1, None, closed="neither"), None],
         "pseudocount": [Interval(Real, 0, None, closed="left")],
         "n_jobs": [Integral, None],
@@ -141,8 +167,10 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         metric: str | Divergence = "js_distance",
         linkage: str = "auto",
         distance_threshold: float | None = None,
+        connectivity: Any = None,
         symmetrize: str = "mean",
         assign: str = "member",
+        centroid: str = "mean",
         base: float | None = None,
         pseudocount: float = 0.0,
         n_jobs: int | None = None,
@@ -153,14 +181,16 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         self.linkage = linkage
         self.distance_threshold = distance_threshold
         self.symmetrize = symmetrize
+        self.connectivity = connectivity
         self.assign = assign
+        self.centroid = centroid
         self.base = base
         self.pseudocount = pseudocount
         self.n_jobs = n_jobs
         self.memory = memory
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: MatrixLike, y: None = None) -> Self:  # noqa: ARG002
+    def fit(self, X: MatrixLike, y: None = None, sample_weight: ArrayLike | None = None) -> Self:  # noqa: ARG002
         """Build the tree of the distributions in X and cut it.
 
         Parameters
@@ -169,6 +199,9 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             Probabilities or counts; a square matrix of distances if ``metric="precomputed"``.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), optional
+            A positive mass for each row, which counts as so many equal rows; ``X.sum(axis=1)`` for counts. It enters
+            the centres, and linkage by information, average and ward.
 
         Returns
         -------
@@ -186,10 +219,11 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         n_samples = validated.shape[0]
         if self.n_clusters is not None and self.n_clusters > n_samples:
             raise ValueError(f"n_clusters = {self.n_clusters} is more than the {n_samples} rows of X.")
+        masses = check_sample_weight(sample_weight, n_samples)
         rows = None if self._is_precomputed else normalise(validated, pseudocount=self.pseudocount)
         self._dtype = validated.dtype
-        self._store_tree(self._tree(validated, rows), n_samples)
-        self._store_clusters(rows)
+        self._store_tree(self._tree(validated, rows, masses), n_samples)
+        self._store_clusters(rows, masses)
         return self
 
     def predict(self, X: MatrixLike) -> NDArray[np.intp]:
@@ -260,13 +294,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             return
         divergence = resolve(self.metric)
         divergence.scale(self.base)
-        if self.linkage == "ward" and not divergence.hilbertian:
-            legal = ", ".join(repr(name) for name, record in divergences().items() if record.hilbertian)
-            raise ValueError(
-                f"linkage='ward' minimises a Euclidean variance, but metric {divergence.name!r} is not known to be a "
-                "Euclidean distance in a Hilbert space (its record says hilbertian=False). "
-                f"Use metric {legal}, or linkage='average', 'complete' or 'single'."
-            )
+        check_linkage(self.linkage, divergence)
 
     def _kernel(self) -> BlockKernel:
         """The distance between two distributions."""
@@ -293,17 +321,20 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
 
     # --- Fitting ---
 
-    def _tree(self, X: Any, rows: Distributions | None) -> FloatArray:
+    def _tree(self, X: Any, rows: Distributions | None, masses: FloatArray | None) -> FloatArray:
+        divergence = None if rows is None else resolve(self.metric)
+        self.linkage_ = self.linkage
+        if self.linkage == "auto":
+            ward = divergence is not None and divergence.hilbertian and self.connectivity is None
+            self.linkage_ = "ward" if ward else "average"
+        graph = check_connectivity(self.connectivity, X, self.linkage_, masses)
         if rows is None:
-            self.linkage_ = "average" if self.linkage == "auto" else self.linkage
-            return linkage_matrix(condensed_of_precomputed(X), self.linkage_)
-        hilbertian = resolve(self.metric).hilbertian
-        self.linkage_ = ("ward" if hilbertian else "average") if self.linkage == "auto" else self.linkage
+            return tree_of_distances(X, masses, self.linkage_, graph)
         kernel = self._kernel()
-        build = _tree_of_rows
+        build = tree_of_rows
         if self._is_cacheable(kernel.divergence):
-            build = check_memory(self.memory).cache(_tree_of_rows, ignore=["n_jobs"])
-        tree: FloatArray = build(rows, kernel, self.linkage_, __version__, n_jobs=self.n_jobs)
+            build = check_memory(self.memory).cache(tree_of_rows, ignore=["n_jobs"])
+        tree: FloatArray = build(rows, masses, kernel, self.linkage_, graph, __version__, n_jobs=self.n_jobs)
         return tree
 
     @staticmethod
@@ -320,20 +351,22 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         if self.distance_threshold is None:
             self.n_clusters_ = int(self.n_clusters)  # type: ignore[arg-type]
         else:
-            self.n_clusters_ = int(np.count_nonzero(self.distances_ >= self.distance_threshold)) + 1
+            self.n_clusters_ = n_clusters_below(tree, self.distance_threshold)
         self.labels_ = labels_of(tree, self.n_clusters_)
 
-    def _store_clusters(self, rows: Distributions | None) -> None:
+    def _store_clusters(self, rows: Distributions | None, masses: FloatArray | None) -> None:
         """Keep what prediction needs: the members sorted by cluster, or the centres alone."""
         order = np.argsort(self.labels_, kind="stable")
         self._member_starts = np.searchsorted(self.labels_[order], np.arange(self.n_clusters_))
         self._member_order = order
         self._n_features_out = self.n_clusters_
         self._assigns = "precomputed" if rows is None else self.assign
-        for of_earlier_fit in {"cluster_centers_", "_targets", "_target_kernel"} & vars(self).keys():
+        for of_earlier_fit in _OF_SOME_FITS & vars(self).keys():
             delattr(self, of_earlier_fit)
+        if self.linkage_ == "information":
+            self.information_curve_ = information_curve(self.distances_)
         if rows is not None:
-            self.cluster_centers_ = _means(rows, self.labels_, self.n_clusters_)
+            self.cluster_centers_ = centres(rows, masses, self.labels_, self.n_clusters_, self.centroid)
             kernel = self._kernel()
             if self.assign == "member":
                 self._target_kernel, self._targets = kernel, rows[order]
@@ -381,28 +414,3 @@ def _refuse_unreachable(distances: FloatArray, start: int) -> None:
             f"X[{start + unreachable[0]}] is infinitely far from every cluster, so it belongs to none. "
             "Pass a pseudocount, or choose a bounded metric such as 'js_distance'."
         )
-
-
-def _tree_of_rows(
-    rows: Distributions,
-    kernel: BlockKernel,
-    linkage: str,
-    version: str,  # noqa: ARG001 (part of the key in a cache)
-    n_jobs: int | None,
-) -> FloatArray:
-    condensed = kernel.condensed(rows, n_jobs=n_jobs)
-    refuse_infinite(condensed, len(rows), kernel.divergence.name)
-    return linkage_matrix(condensed, linkage)
-
-
-def _means(rows: Distributions, labels: NDArray[np.intp], n_clusters: int) -> FloatArray:
-    """The mean distribution of each cluster."""
-    sizes = np.bincount(labels, minlength=n_clusters)
-    n = len(labels)
-    membership = sp.csr_array((1 / sizes[labels], (labels, np.arange(n))), shape=(n_clusters, n))
-    product = membership @ rows.values
-    dense: FloatArray = product.toarray() if sp.issparse(product) else product
-    if rows.background is not None:
-        dense = dense + membership @ rows.background
-    means: FloatArray = dense / dense.sum(axis=1, keepdims=True)
-    return means.astype(rows.dtype, copy=False)

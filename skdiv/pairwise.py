@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skdiv._distributions import Distributions, MatrixLike, as_distributions, as_weights, check_pseudocount, normalise
 from skdiv._divergence import Divergence, resolve
@@ -26,6 +27,8 @@ from skdiv._tiles import (
 
 Symmetrize = Literal["mean", "min", "max"]
 SYMMETRIZATIONS = ("mean", "min", "max")
+Places = NDArray[np.integer[Any]]
+_PAIRED_BLOCK = 2**18  # entries of the row blocks that one worker takes at a time
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,11 @@ class BlockKernel:
             values = _combined(values, back.T, self.symmetrize)
         return self._scaled(values)
 
-    def paired(self, P: Distributions, Q: Distributions, out: FloatArray | None = None) -> FloatArray:  # noqa: ARG002
-        """D(P[i] ‖ Q[i]), without symmetrisation."""
-        return self._scaled(blocks.paired(self.divergence, P, Q))
+    def _paired(self, P: Distributions, Q: Distributions, out: FloatArray | None = None) -> FloatArray:  # noqa: ARG002
+        values = blocks.paired(self.divergence, P, Q)
+        if self.symmetrize is not None and not self.divergence.symmetric:
+            values = _combined(values, blocks.paired(self.divergence, Q, P), self.symmetrize)
+        return self._scaled(values)
 
     def _scaled(self, values: FloatArray) -> FloatArray:
         return values if self.scale == 1 else values / values.dtype.type(self.scale)
@@ -84,6 +89,22 @@ class BlockKernel:
         out = np.empty(n * (n - 1) // 2, dtype=P.dtype)
         tiles = tiles_of((n, n), size, of_itself=True, upper=True)
         self._run(P, P, tiles, size, IntoCondensed(out, n), n_jobs, triangle=True)
+        return out
+
+    def paired(
+        self, P: Distributions, Q: Distributions, i: Places | None = None, j: Places | None = None, *,
+        n_jobs: int | None = None,
+    ) -> FloatArray:  # fmt: skip
+        """D(P[i[k]] ‖ Q[j[k]]), or without i and j D(P[k] ‖ Q[k])."""
+        n = len(P) if i is None else len(i)
+        size = max(1, min(n, _PAIRED_BLOCK // P.shape[1]))
+        slices = (slice(start, min(start + size, n)) for start in range(0, n, size))
+        calls = ((some, (P[some if i is None else i[some]], Q[some if j is None else j[some]])) for some in slices)
+        out = np.empty(n, dtype=P.dtype)
+        run(
+            self._paired, calls, IntoRows(out), size * P.dtype.itemsize, n_jobs=n_jobs,
+            nanoseconds=lambda: 30.0 * n * P.shape[1],
+        )  # fmt: skip
         return out
 
     def _run(
@@ -356,18 +377,7 @@ def paired_divergences(
     P, Q = as_pair(X, Y, check_pseudocount(pseudocount))
     if len(P) != len(Q):
         raise ValueError(f"X has {len(P)} rows and Y has {len(Q)}: paired divergences need one row of Y for each of X.")
-    size = max(1, min(len(P), _PAIRED_BLOCK // P.shape[1]))
-    slices = (slice(start, min(start + size, len(P))) for start in range(0, len(P), size))
-    calls = ((rows, (P[rows], Q[rows])) for rows in slices)
-    out = np.empty(len(P), dtype=P.dtype)
-    run(
-        block_kernel.paired, calls, IntoRows(out), size * P.dtype.itemsize, n_jobs=n_jobs,
-        nanoseconds=lambda: 30.0 * P.shape[0] * P.shape[1],
-    )  # fmt: skip
-    return out
-
-
-_PAIRED_BLOCK = 2**18  # entries of the row blocks that one worker takes at a time
+    return block_kernel.paired(P, Q, n_jobs=n_jobs)
 
 
 def _check_out(out: FloatArray, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:

@@ -20,7 +20,7 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 
 from skdiv import Divergence, DivergenceClustering, divergences, pairwise_divergences
 from skdiv._distributions import normalise
-from skdiv.cluster import _means
+from skdiv.centroids import centres
 
 X = random_distributions(60, 12, seed=3)
 NEW = random_distributions(31, 12, seed=4)
@@ -282,7 +282,7 @@ def test_new_rows_take_the_precision_of_the_fitted():
 
 def test_centres_of_many_rows_in_single_precision():
     rows = np.tile(np.array([[0.1, 0.2, 0.7]], dtype=np.float32), (200_000, 1))
-    centre = _means(normalise(rows), np.zeros(200_000, dtype=int), 1)
+    centre = centres(normalise(rows), None, np.zeros(200_000, dtype=int), 1, "mean")
     assert centre.dtype == np.float32
     np.testing.assert_allclose(centre, rows[:1], rtol=2e-7)
 

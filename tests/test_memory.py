@@ -9,6 +9,7 @@ from conftest import random_distributions
 from sklearn import config_context
 
 from skdiv import DivergenceClustering, condensed_divergences, pairwise_divergences
+from skdiv._memory import Workspace
 
 pytestmark = pytest.mark.usefixtures("kernel")
 
@@ -73,3 +74,11 @@ def test_prediction_never_holds_new_by_fitted():
     assert peak(lambda: clustering.predict(new)) < 110 * MIB < 8 * 2000 * 20_000 / 2
     with config_context(working_memory=8):
         assert peak(lambda: clustering.predict(new)) < 32 * MIB
+
+
+def test_a_workspace_is_used_again_and_is_of_the_type_asked_for():
+    workspace = Workspace()
+    first, second = workspace.array((3, 4)), workspace.array((2, 5))
+    assert second.shape == (2, 5)
+    assert np.may_share_memory(first, second)
+    assert workspace.array((2, 2), np.float32).dtype == np.float32

@@ -23,6 +23,16 @@ DEFINITIONS = {
         _terms.jensen_shannon,
         lambda p, q: (p * mpmath.log(2 * p / (p + q)) + q * mpmath.log(2 * q / (p + q))) / 2,
     ),
+    **{
+        f"weighted_jensen_shannon {share}": (
+            lambda p, q, share=share: _terms.weighted_jensen_shannon(p, q, share),
+            lambda p, q, share=share: (
+                share * p * mpmath.log(p / (share * p + (1 - share) * q))
+                + (1 - share) * q * mpmath.log(q / (share * p + (1 - share) * q))
+            ),
+        )
+        for share in (0.5, 0.25, 2.0**-20, 1 - 2.0**-10)
+    },
     "squared_hellinger": (_terms.squared_hellinger, lambda p, q: (mpmath.sqrt(p) - mpmath.sqrt(q)) ** 2 / 2),
     "total_variation": (_terms.total_variation, lambda p, q: abs(p - q) / 2),
     "chi2": (_terms.chi2, lambda p, q: (p - q) ** 2 / q),
@@ -62,6 +72,7 @@ def test_terms_where_one_side_is_empty():
     sided = {"kl": (np.inf, 0.25), "jeffreys": (np.inf, np.inf), "chi2": (np.inf, 0.25),
              "total_variation": (0.125, 0.125), "squared_hellinger": (0.125, 0.125),
              "jensen_shannon": (np.log(2) / 8, np.log(2) / 8),
+             "weighted_jensen_shannon 0.25": (np.log(4) / 16, 3 * np.log(4 / 3) / 16),
              "alpha 0.5": (0.5, 0.5), "alpha 2": (np.inf, 0.125), "alpha 0.01": (0.25 / 0.99, 25)}  # fmt: skip
     for name, (left, right) in sided.items():
         term, _ = DEFINITIONS[name]

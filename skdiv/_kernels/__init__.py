@@ -7,6 +7,9 @@ from functools import lru_cache
 from importlib import import_module
 from typing import Any, Literal, Protocol, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from skdiv._forms import Pair
 from skdiv._terms import FloatArray
 
@@ -26,6 +29,31 @@ class PairKernel(Protocol):
 
     def sparse_overlaps(self, pair: Pair, P: Any, Q: Any, out: FloatArray, *, upper: bool) -> None:
         """Overlaps of rows in CSC, from the bins that two rows share."""
+
+    def merging(self, rows: FloatArray) -> MergingRows:
+        """Dense rows, copied, that are added together one after another."""
+
+
+class MergingRows(Protocol):
+    """Rows that are added together, and the overlaps of each with others, for the mixture."""
+
+    @property
+    def n_bins(self) -> int:
+        """Length of a row."""
+
+    def __len__(self) -> int: ...
+
+    def overlaps(self, i: int, start: int) -> FloatArray:
+        """Those of row i with the rows from ``start`` on."""
+
+    def merge(self, i: int, j: int) -> None:
+        """Row j becomes the sum of both, and row i is no more: what it gives from now on means nothing."""
+
+    def keep(self, places: NDArray[np.intp]) -> None:
+        """Forget all other rows, and move these together."""
+
+    def dense(self, places: NDArray[np.intp] | list[int]) -> FloatArray:
+        """Some of the rows."""
 
 
 def load(name: KernelName) -> PairKernel:

@@ -113,7 +113,7 @@ def _pairs(
     divergence: Divergence, form: PairForm, P: Distributions, Q: Distributions, diagonal: int | None,
     kernel: PairKernel, out: FloatArray | None,
 ) -> FloatArray:  # fmt: skip
-    overlaps = _overlaps(form.pair, P, Q, kernel, upper=diagonal == 0)
+    overlaps = pair_overlaps(form.pair, P, Q, kernel, upper=diagonal == 0)
     totals = np.subtract(form.top, overlaps, out=overlaps)
     values = np.empty(totals.shape, P.dtype) if out is None else out
     values[...] = form.finish(totals)
@@ -121,8 +121,10 @@ def _pairs(
     return divergence.capped(values)
 
 
-def _overlaps(pair: Pair, P: Distributions, Q: Distributions, kernel: PairKernel, *, upper: bool) -> FloatArray:
-    """In memory that this thread uses again for its next tile."""
+def pair_overlaps(
+    pair: Pair, P: Distributions, Q: Distributions, kernel: PairKernel, *, upper: bool = False
+) -> FloatArray:
+    """Overlaps as a `PairKernel` defines them, in memory that this thread uses again for its next tile."""
     overlaps = _overlaps_of_thread.array((len(P), len(Q)))
     if P.is_sparse and Q.is_sparse:
         columns = P.once(_columns), Q.once(_columns)

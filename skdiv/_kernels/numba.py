@@ -203,6 +203,65 @@ def overlaps(pair: Pair, P: FloatArray, Q: FloatArray, out: FloatArray, *, upper
     _subtract_row_sums(*of_rows, _LN2 / 2 if mixture else 0.5, out)
 
 
+@_compiled
+def _sums_with(p: FloatArray, columns: FloatArray, logs: FloatArray, start: int, out: FloatArray) -> None:
+    """out[j] is the sum over bins of (p + q) log2(p + q), for the rows q from ``start`` on: `_add_sums` for one row."""
+    out[:] = 0
+    for k in range(len(p)):
+        q = columns[k, start:]
+        if p[k] == 0:
+            log_q = logs[k, start:]
+            for j in range(len(out)):
+                out[j] += q[j] * log_q[j]
+        else:
+            for j in range(len(out)):
+                s = p[k] + q[j]
+                out[j] += s * _log2(s)
+
+
+class MergingRows:
+    """Column by column, with the logarithms and the sums of each, so that one row costs one logarithm an entry."""
+
+    def __init__(self, rows: FloatArray) -> None:
+        self._columns = np.ascontiguousarray(rows.T)
+        self._weigh()
+
+    def _weigh(self) -> None:
+        self._logs, self._sums = np.empty_like(self._columns), np.zeros(len(self))
+        _add_row_sums(True, self._columns, self._logs, self._sums)
+
+    def __len__(self) -> int:
+        return int(self._columns.shape[1])
+
+    @property
+    def n_bins(self) -> int:
+        return int(self._columns.shape[0])
+
+    def overlaps(self, i: int, start: int) -> FloatArray:
+        out = np.empty(len(self) - start)
+        _sums_with(self._columns[:, i].copy(), self._columns, self._logs, start, out)
+        out -= self._sums[start:]
+        out -= self._sums[i]
+        out *= _LN2 / 2
+        return out
+
+    def merge(self, i: int, j: int) -> None:
+        self._columns[:, j] += self._columns[:, i]
+        column, log, total = self._columns[:, j : j + 1].copy(), np.empty((len(self._columns), 1)), np.zeros(1)
+        _add_row_sums(True, column, log, total)
+        self._logs[:, j], self._sums[j] = log[:, 0], total[0]
+
+    def keep(self, places: NDArray[np.intp]) -> None:
+        self._columns = np.ascontiguousarray(self._columns[:, places])
+        self._weigh()
+
+    def dense(self, places: NDArray[np.intp] | list[int]) -> FloatArray:
+        return self._columns[:, places].T
+
+
+merging = MergingRows
+
+
 def sparse_overlaps(pair: Pair, P: Any, Q: Any, out: FloatArray, *, upper: bool) -> None:
     out.fill(0)
     _ADD_OVERLAPS[pair](P.data, P.indices, P.indptr, Q.data, Q.indices, Q.indptr, upper, out)

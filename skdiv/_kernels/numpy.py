@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skdiv._forms import Pair, entropy_term
 from skdiv._terms import FloatArray
@@ -78,3 +79,44 @@ def sparse_overlaps(pair: Pair, P: Any, Q: Any, out: FloatArray, *, upper: bool)
         values = (entropy_term(p + q) - terms[0][left] - terms[1][right]) / 2 if terms else np.minimum(p, q)
         np.add.at(out.reshape(-1), P.indices[left].astype(np.intp) * Q.shape[0] + Q.indices[right], values)
         start = stop
+
+
+class MergingRows:
+    """With the sum of p ln p of each, so that one row costs one logarithm an entry."""
+
+    def __init__(self, rows: FloatArray) -> None:
+        self._rows = rows.copy()
+        self._sums = entropy_term(self._rows).sum(axis=1)
+        self._buffers = np.empty((2, max(_CELL, rows.shape[1])))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def n_bins(self) -> int:
+        return int(self._rows.shape[1])
+
+    def overlaps(self, i: int, start: int) -> FloatArray:
+        out = np.empty(len(self) - start)
+        step = max(1, _CELL // self._rows.shape[1])
+        for some in range(start, len(self), step):
+            q = self._rows[some : some + step]
+            first, second = (buffer[: q.size].reshape(q.shape) for buffer in self._buffers)
+            out[some - start : some - start + step] = _mixture_sums(self._rows[i], q, first, second)
+        out -= self._sums[start:]
+        out -= self._sums[i]
+        out /= 2
+        return out
+
+    def merge(self, i: int, j: int) -> None:
+        self._rows[j] += self._rows[i]
+        self._sums[j] = entropy_term(self._rows[j]).sum()
+
+    def keep(self, places: NDArray[np.intp]) -> None:
+        self._rows, self._sums = self._rows[places], self._sums[places]
+
+    def dense(self, places: NDArray[np.intp] | list[int]) -> FloatArray:
+        return self._rows[places]
+
+
+merging = MergingRows

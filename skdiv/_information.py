@@ -1,0 +1,202 @@
+"""Agglomeration by the information that a merge loses: the agglomerative information bottleneck.
+
+Clusters of masses v, w and sums of rows a, b (mass times mean distribution) lose, when merged into one,
+
+    v KL(a/v ‖ c) + w KL(b/w ‖ c) = v ln((v + w)/v) + w ln((v + w)/w) − sum of g(a, b) − g(a, 0) − g(0, b),
+
+c = (a + b)/(v + w), g(a, b) = (a + b) ln(a + b): twice the overlap that the kernels of Jensen-Shannon evaluate. It
+takes the sums alone, so no matrix is held. Merges can invert, so a chain of nearest neighbours would be wrong. This is
+the generic algorithm with a list of nearest neighbours: D. Müllner, "Modern hierarchical, agglomerative clustering
+algorithms", arXiv:1109.2378 (2011).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from skdiv._distributions import Distributions
+from skdiv._kernels import KernelName, MergingRows, blocks, load
+from skdiv._kernels.merging import SparseMergingRows
+from skdiv._linkage import tree_of_merges
+from skdiv._terms import FloatArray, weighted_jensen_shannon
+from skdiv._tiles import Tile, run, tiles_of
+
+_TILE = 496  # rows and columns
+_INACCURATE = 1e-5  # of the masses: where the digits of a cost would show rounding, so it is summed again for the tree
+_DOUBTFUL = 1e-10  # where rounding might exchange two merges, so all such costs are summed again
+_ROUNDING = 4 * float(np.finfo(np.float64).eps) ** 2  # as much as equal rows lose whose entries were rounded apart
+_CROWDED = 4  # an entry of sparse rows takes as long as so many of dense ones
+_CELL = 65_536  # entries of a temporary array of terms
+
+
+def information_tree(rows: Distributions, masses: FloatArray, kernel: KernelName, *, n_jobs: int | None) -> FloatArray:
+    """SciPy's Z of the rows, of given masses; each distance is the information lost in the merge, in nats."""
+    sums = _weighted(rows, masses)
+    nearest, costs = _nearest_later(sums, masses, kernel, n_jobs)
+    merging = SparseMergingRows(sums.values) if sums.is_sparse else load(kernel).merging(sums.dense())
+    clusters = _Agglomeration(merging, masses.astype(np.float64), nearest, costs)
+    merges = [clusters.merge() for _ in range(len(masses) - 1)]
+    return tree_of_merges(np.array([pair for *pair, _ in merges]), np.array([cost for *_, cost in merges]))
+
+
+def information_curve(distances: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
+    """Numbers of clusters, and the share of all that merges lose which so many clusters have not lost yet."""
+    n_clusters = np.arange(1, len(distances) + 2)
+    kept = np.append(0, np.cumsum(distances[::-1]))
+    retained = kept / kept[-1] if kept[-1] > 0 else np.ones(len(kept))  # equal rows have nothing to lose
+    return n_clusters, retained
+
+
+def _weighted(rows: Distributions, masses: FloatArray) -> Distributions:
+    """Each row times its mass; rows that are not sparse enough for that to be faster are made dense."""
+    if rows.is_sparse and _CROWDED * rows.values.nnz < rows.shape[0] * rows.shape[1]:
+        data = rows.values.data * np.repeat(masses, np.diff(rows.values.indptr))
+        return Distributions(sp.csr_array((data, rows.values.indices, rows.values.indptr), shape=rows.shape))
+    return Distributions(rows.dense() * masses[:, np.newaxis])
+
+
+def merge_cost(a: FloatArray, b: FloatArray, v: FloatArray, w: FloatArray) -> FloatArray:
+    """Information lost when row i of ``a`` is merged with row i of ``b``, from terms that are never negative."""
+    share = v / (v + w)
+    terms = weighted_jensen_shannon(a / v[..., np.newaxis], b / w[..., np.newaxis], np.asarray(share)[..., np.newaxis])
+    shared = terms.sum(axis=-1)
+    costs: FloatArray = (v + w) * np.where(shared > _ROUNDING, shared, 0)
+    return costs
+
+
+def _fast_costs(v: FloatArray, w: FloatArray, overlaps: FloatArray) -> FloatArray:
+    costs: FloatArray = v * np.log1p(w / v) + w * np.log1p(v / w) - 2 * overlaps
+    return costs
+
+
+# --- The cheapest partner of each in a later place, from tiles ---
+
+
+def _nearest_later(
+    sums: Distributions, masses: FloatArray, kernel: KernelName, n_jobs: int | None
+) -> tuple[NDArray[np.intp], FloatArray]:
+    """Its place, and the cost; the last has none."""
+    n, n_bins = sums.shape
+    found = np.full((-(-n // _TILE), 2, n), np.inf)
+
+    def calls() -> Iterator[tuple[Tile, tuple[object, ...]]]:
+        for tile in tiles_of((n, n), (_TILE, _TILE), of_itself=True, upper=True):
+            blocks_of_rows = sums[tile.rows], sums[tile.columns], masses[tile.rows], masses[tile.columns]
+            yield tile, (*blocks_of_rows, kernel, tile.diagonal is not None)
+
+    store = _IntoColumns(found)
+    run(_nearest_of_tile, calls(), store, 16 * _TILE, n_jobs=n_jobs, nanoseconds=lambda: n * n / 2 * n_bins)
+    column, row = found[:, 0].argmin(axis=0), np.arange(n)
+    costs, places = found[column, :, row].T
+    return np.where(np.isfinite(costs), places, 0).astype(np.intp) + column * _TILE, costs
+
+
+def _nearest_of_tile(
+    P: Distributions, Q: Distributions, of_p: FloatArray, of_q: FloatArray, kernel: KernelName, upper: bool,
+    out: FloatArray | None,  # noqa: ARG001
+) -> FloatArray:  # fmt: skip
+    """The lowest cost in each row of a tile, and its column; ``upper``: of the columns j > i."""
+    v, w = of_p[:, np.newaxis], of_q[np.newaxis]
+    costs = _fast_costs(v, w, blocks.pair_overlaps("mixture", P, Q, load(kernel), upper=upper))
+    if upper:
+        costs[np.tri(len(P), dtype=bool)] = np.inf
+    i, j = np.nonzero(costs < _DOUBTFUL * (v + w))
+    for start in range(0, len(i), step := max(1, _CELL // P.shape[1])):
+        some = slice(start, start + step)
+        rows, columns = i[some], j[some]
+        costs[rows, columns] = merge_cost(P[rows].dense(), Q[columns].dense(), of_p[rows], of_q[columns])
+    places = costs.argmin(axis=1)
+    return np.stack([costs[np.arange(len(P)), places], places])
+
+
+@dataclass(frozen=True)
+class _IntoColumns:
+    """Puts what is found in a tile in its place, by columns of tiles."""
+
+    out: FloatArray
+
+    def target(self, tile: Tile) -> None:  # noqa: ARG002
+        return None
+
+    def __call__(self, tile: Tile, values: FloatArray) -> None:
+        self.out[tile.columns.start // _TILE, :, tile.rows] = values
+
+
+# --- Merge after merge ---
+
+
+class _Agglomeration:
+    """Clusters that are merged one by one.
+
+    Of each cluster are known the cheapest partner in a later place, and its cost. Once that partner has changed the
+    cost is a lower bound, and is computed again when it is the lowest of all. A new cluster takes the later place.
+    """
+
+    def __init__(self, rows: MergingRows, masses: FloatArray, nearest: NDArray[np.intp], costs: FloatArray) -> None:
+        self.rows, self.masses, self.nearest, self.costs = rows, masses, nearest, costs
+        self.members = np.arange(len(masses))  # one of each cluster
+        self.alive, self.current = np.ones((2, len(masses)), dtype=bool)
+
+    def merge(self) -> tuple[int, int, float]:
+        """The next merge: a member of either cluster, and the cost."""
+        i = int(self.costs.argmin())
+        while not self.current[i]:
+            self._search(i, self._costs(i, i + 1))
+            i = int(self.costs.argmin())
+        j = int(self.nearest[i])
+        merge = int(self.members[i]), int(self.members[j]), self._accurate_cost(i, j)
+        self.rows.merge(i, j)
+        self.masses[j] += self.masses[i]
+        self.alive[i], self.costs[i] = False, np.inf
+        costs = self._costs(j, 0)
+        before, earlier = slice(j), costs[:j]
+        changed = (self.nearest[before] == i) | (self.nearest[before] == j)
+        self.current[before] &= ~changed
+        closer = np.flatnonzero((earlier < self.costs[before]) | (changed & (earlier == self.costs[before])))
+        closer = closer[self.alive[closer]]
+        self.nearest[closer], self.costs[closer], self.current[closer] = j, earlier[closer], True
+        self._search(j, costs[j + 1 :])
+        if 2 * np.count_nonzero(self.alive) < len(self.rows):
+            self._compact()
+        return merge
+
+    def _costs(self, i: int, start: int) -> FloatArray:
+        """Of merging cluster i with those from ``start`` on; infinite where there is none."""
+        v, w = self.masses[i], self.masses[start:]
+        costs = _fast_costs(v, w, self.rows.overlaps(i, start))
+        costs[~self.alive[start:]] = np.inf
+        if i >= start:
+            costs[i - start] = np.inf
+        doubtful = np.flatnonzero(costs < _DOUBTFUL * (v + w))
+        for some in np.array_split(doubtful, 1 + len(doubtful) * self.rows.n_bins // _CELL):
+            costs[some] = merge_cost(self.rows.dense([i]), self.rows.dense(start + some), v, w[some])
+        return costs
+
+    def _accurate_cost(self, i: int, j: int) -> float:
+        v, w = self.masses[[i]], self.masses[[j]]
+        if self.costs[i] > _INACCURATE * (v + w):
+            return float(self.costs[i])
+        return float(merge_cost(self.rows.dense([i]), self.rows.dense([j]), v, w)[0])
+
+    def _search(self, i: int, to_later: FloatArray) -> None:
+        """The last place has none after it."""
+        self.current[i] = True
+        if not len(to_later):
+            self.costs[i] = np.inf
+            return
+        k = int(to_later.argmin())
+        self.nearest[i], self.costs[i] = i + 1 + k, to_later[k]
+
+    def _compact(self) -> None:
+        """Move the clusters together, so that half of what is computed at the most is for places without any."""
+        kept = np.flatnonzero(self.alive)
+        place = np.cumsum(self.alive) - 1
+        self.rows.keep(kept)
+        self.nearest = place[self.nearest[kept]]
+        self.masses, self.costs, self.members = self.masses[kept], self.costs[kept], self.members[kept]
+        self.current, self.alive = self.current[kept], self.alive[kept]

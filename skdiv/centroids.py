@@ -1,0 +1,170 @@
+"""The distribution that is nearest to all of a collection."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+from skdiv._blas import one_blas_thread
+from skdiv._distributions import Distributions, MatrixLike, as_distributions, check_pseudocount, check_sample_weight
+from skdiv._terms import FloatArray
+
+CENTROIDS = ("mean", "geometric", "js")
+_ALSO = {"kl": "mean", "js_divergence": "js", "js_distance": "js", "jensenshannon": "js"}
+_CONVERGED = 1e-13  # total variation between two steps
+_MOST_STEPS = 10_000
+
+
+def barycenter(
+    X: MatrixLike, metric: str = "mean", *, sample_weight: ArrayLike | None = None, pseudocount: float = 0.0
+) -> FloatArray:
+    """The distribution c with the lowest weighted sum of divergences from the rows of X.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix, frame} of shape (n, n_bins)
+        Probabilities or counts; each row is divided by its sum.
+    metric : {"mean", "geometric", "js"} or str, default="mean"
+        What is minimised: for ``"mean"``, or ``"kl"``, the sum of KL(X[i] ‖ c), as any Bregman divergence does; for
+        ``"geometric"`` that of KL(c ‖ X[i]), by the normalised geometric mean; for ``"js"``, or ``"js_divergence"``
+        and ``"js_distance"``, that of JS(X[i], c), which is the square of the distance.
+    sample_weight : array-like of shape (n,), optional
+        A positive weight for each row; by default all are equal.
+    pseudocount : float, default=0.0
+        Added to every entry before the rows are normalised, in the units of X.
+
+    Returns
+    -------
+    ndarray of shape (n_bins,)
+        A distribution; float32 if X is, else float64.
+
+    Raises
+    ------
+    ValueError
+        If a row is not a distribution, a weight is not positive, the metric is not known, or for ``"geometric"`` no bin
+        has mass in every row.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the steps towards the centroid of ``"js"`` still move after ten thousand of them.
+
+    See Also
+    --------
+    DivergenceClustering : Its ``centroid`` makes the centres of clusters so.
+
+    References
+    ----------
+    A. Banerjee et al., "Clustering with Bregman Divergences", JMLR 6 (2005), for the mean.
+    R. Veldhuis, "The Centroid of the Symmetrical Kullback-Leibler Distance", IEEE Signal Processing Letters 9 (2002),
+    for the geometric mean.
+    F. Nielsen, "On a Generalization of the Jensen-Shannon Divergence and the Jensen-Shannon Centroid", Entropy 22
+    (2020), for the steps towards that of Jensen-Shannon.
+
+    Examples
+    --------
+    >>> from skdiv import barycenter
+    >>> X = [[0.9, 0.1], [0.2, 0.8]]
+    >>> barycenter(X)
+    array([0.55, 0.45])
+    >>> barycenter(X, "geometric").round(3), barycenter(X, "js").round(3)
+    (array([0.6, 0.4]), array([0.567, 0.433]))
+    >>> barycenter(X, sample_weight=[3, 1])
+    array([0.725, 0.275])
+    """
+    kind = _ALSO.get(metric, metric) if isinstance(metric, str) else None
+    if kind not in CENTROIDS:
+        raise ValueError(f"metric = {metric!r} must be one of {(*CENTROIDS, *_ALSO)}.")
+    rows = as_distributions(X, pseudocount=check_pseudocount(pseudocount))
+    masses = check_sample_weight(sample_weight, len(rows))
+    masses = np.ones(len(rows)) if masses is None else masses
+    centre: FloatArray = _CENTRE_OF[kind](rows, masses / masses.sum()).astype(rows.dtype, copy=False)
+    return centre
+
+
+def centres(
+    rows: Distributions, masses: FloatArray | None, labels: NDArray[np.intp], n_clusters: int, kind: str
+) -> FloatArray:
+    """The centre of each cluster."""
+    out = np.empty((n_clusters, rows.shape[1]), dtype=rows.dtype)
+    for label in range(n_clusters):
+        members = np.flatnonzero(labels == label)
+        of_members = np.ones(len(members)) if masses is None else masses[members]
+        try:
+            out[label] = _CENTRE_OF[kind](rows[members], of_members / of_members.sum())
+        except ValueError as error:
+            raise ValueError(f"Cluster {label}: {error}") from error
+    return out
+
+
+def _mean(rows: Distributions, shares: FloatArray) -> FloatArray:
+    total = _bin_sums(rows, shares, lambda p, _: p, np.zeros(rows.shape[1]))
+    mean: FloatArray = total / total.sum()
+    return mean
+
+
+def _geometric(rows: Distributions, shares: FloatArray) -> FloatArray:
+    with np.errstate(divide="ignore"):
+        logs = _bin_sums(rows, shares, lambda p, _: np.log(p), np.zeros(rows.shape[1]))
+    if rows.is_sparse:
+        logs[np.bincount(rows.values.indices, minlength=rows.shape[1]) < len(rows)] = -np.inf
+    if np.isneginf(logs).all():
+        raise ValueError(
+            "no bin has mass in every row, so a geometric mean is zero everywhere. Pass a pseudocount, or choose "
+            "'mean' or 'js'."
+        )
+    powers = np.exp(logs - logs.max())
+    centre: FloatArray = powers / powers.sum()
+    return centre
+
+
+def _jensen_shannon(rows: Distributions, shares: FloatArray) -> FloatArray:
+    """Nielsen's concave-convex procedure: ln c becomes, up to a constant, the mean of ln(p + c) over the rows."""
+    centre = _mean(rows, shares)
+    for _ in range(_MOST_STEPS):
+        new = centre * np.exp(_bin_sums(rows, shares, _log_gain, centre))
+        new /= new.sum()
+        moved = np.abs(new - centre).sum() / 2
+        centre = new
+        if moved < _CONVERGED:
+            return centre
+    warnings.warn(
+        f"The centroid of Jensen-Shannon still moves by {moved:.1g} (total variation) after {_MOST_STEPS} steps.",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
+    return centre
+
+
+def _log_gain(p: FloatArray, centre: FloatArray) -> FloatArray:
+    """ln(p + c) − ln c; nothing where no row has mass."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(centre > 0, np.log1p(p / centre), 0)
+
+
+def _bin_sums(
+    rows: Distributions,
+    shares: FloatArray,
+    function: Callable[[FloatArray, FloatArray], FloatArray],
+    centre: FloatArray,
+) -> FloatArray:
+    """For each bin the weighted sum over rows of ``function(p, centre)``, of sparse rows over their stored entries."""
+    if not rows.is_sparse:
+        with one_blas_thread():
+            return np.asarray(shares @ function(rows.dense().astype(np.float64), centre))
+    values = rows.values
+    weights = np.repeat(shares, np.diff(values.indptr))
+    terms = weights * function(values.data.astype(np.float64), centre[values.indices])
+    sums: FloatArray = np.bincount(values.indices, terms, minlength=rows.shape[1]).astype(np.float64)
+    return sums
+
+
+_CENTRE_OF: dict[str, Callable[[Distributions, FloatArray], FloatArray]] = {
+    "mean": _mean,
+    "geometric": _geometric,
+    "js": _jensen_shannon,
+}

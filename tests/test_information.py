@@ -1,0 +1,187 @@
+"""Linkage by information, against its definition evaluated for every pair at every merge."""
+
+import tracemalloc
+from itertools import combinations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from conftest import planted, random_distributions
+from scipy.special import rel_entr, xlogy
+from sklearn.metrics import adjusted_rand_score
+
+from skdiv import DivergenceClustering, pairwise_divergences
+from skdiv import _information as information
+
+pytestmark = pytest.mark.usefixtures("kernel")
+
+
+def cost(a, b, v, w):
+    c = (a + b) / (v + w)
+    return v * rel_entr(a / v, c).sum() + w * rel_entr(b / w, c).sum()
+
+
+def by_brute_force(P, masses):
+    """Merged nodes and costs; every pair is computed anew before each merge."""
+    clusters = {i: (mass * row, mass) for i, (row, mass) in enumerate(zip(P, masses / masses.sum(), strict=True))}
+    merges = []
+    while len(clusters) > 1:
+        costs = {
+            (i, j): cost(clusters[i][0], clusters[j][0], clusters[i][1], clusters[j][1])
+            for i, j in combinations(clusters, 2)
+        }
+        i, j = min(costs, key=costs.get)
+        merges.append((i, j, costs[i, j]))
+        (a, v), (b, w) = clusters.pop(i), clusters.pop(j)
+        clusters[len(P) + len(merges) - 1] = a + b, v + w
+    return np.array(merges)
+
+
+def mutual_information(P, masses):
+    shares = masses / masses.sum()
+    mean = shares @ P
+    return float(shares @ rel_entr(P, mean).sum(axis=1))
+
+
+def fitted(X, masses=None, **parameters):
+    return DivergenceClustering(1, linkage="information", **parameters).fit(X, sample_weight=masses)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_brute_force_on_many_small_collections(container, weighted, monkeypatch):
+    monkeypatch.setattr(information, "_CROWDED", 0)  # sparse rows stay sparse however many entries they have
+    rng = np.random.default_rng(0)
+    for seed in range(150):
+        n, n_bins = rng.integers(2, 12), rng.integers(2, 9)
+        # Without ties, between which the order is free: equal rows, and equal masses that share no bin.
+        P = np.unique(random_distributions(n, n_bins, zeros=0.4 * weighted * (seed % 2), seed=seed), axis=0)
+        masses = rng.uniform(0.01, 1, len(P)) if weighted else np.ones(len(P))
+        if len(P) == 1:
+            continue
+        clustering = fitted(container(P), masses if weighted else None)
+        expected = by_brute_force(P, masses)
+        np.testing.assert_array_equal(clustering.children_, expected[:, :2])
+        np.testing.assert_allclose(clustering.distances_, expected[:, 2], rtol=1e-8, atol=1e-15)
+
+
+@pytest.mark.parametrize("metric", ["kl", "js_divergence", "js_distance"])
+@pytest.mark.parametrize("base", [None, 2])
+def test_all_costs_together_are_the_mutual_information(metric, base):
+    P, masses = random_distributions(700, 20, zeros=0.3), np.random.default_rng(1).uniform(0.1, 9, 700)
+    clustering = fitted(P, masses, metric=metric, base=base)
+    unit = np.log(base) if base else 1
+    np.testing.assert_allclose(clustering.distances_.sum() * unit, mutual_information(P, masses), rtol=1e-9)
+    counts = np.round(1000 * P) + 1
+    joint = counts / counts.sum()
+    expected = xlogy(joint, joint / np.outer(joint.sum(axis=1), joint.sum(axis=0))).sum()
+    np.testing.assert_allclose(fitted(counts, counts.sum(axis=1)).distances_.sum(), expected, rtol=1e-9)
+
+
+def test_merges_can_invert_and_are_cut_in_their_order():
+    X = [[0.42, 0, 0.58], [0, 5 / 9, 4 / 9], [0.61, 0.39, 0]]
+    clustering = fitted(X)
+    np.testing.assert_allclose(3 * clustering.distances_, [0.6852, 0.5724], atol=5e-5)
+    assert clustering.set_params(n_clusters=2).fit(X).labels_.tolist() == [0, 0, 1]
+    # Merging stops before the first merge that costs as much, though a later one would cost less.
+    by_cost = clustering.set_params(n_clusters=None, distance_threshold=0.2).fit(X)
+    assert by_cost.n_clusters_ == 3
+    assert by_cost.set_params(distance_threshold=0.25).fit(X).n_clusters_ == 1
+
+
+def test_a_row_may_be_two_with_half_of_its_mass():
+    P, masses = random_distributions(40, 8, zeros=0.2), np.random.default_rng(2).uniform(0.1, 1, 40)
+    whole = fitted(P, masses)
+    halved = fitted(np.vstack([P, P[:15]]), np.append(masses * np.where(np.arange(40) < 15, 0.5, 1), masses[:15] / 2))
+    np.testing.assert_array_equal(halved.distances_[:15], 0)
+    np.testing.assert_allclose(halved.distances_[15:], whole.distances_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("linkage", ["average", "ward", "information"])
+def test_whole_masses_are_so_many_equal_rows(linkage):
+    P, times = random_distributions(30, 8), np.random.default_rng(3).integers(1, 5, 30)
+    clustering = DivergenceClustering(4, linkage=linkage)
+    of_masses = clustering.fit(P, sample_weight=times)
+    labels, heights, centres = of_masses.labels_, of_masses.distances_, of_masses.cluster_centers_
+    repeated = clustering.fit(np.repeat(P, times, axis=0))
+    assert adjusted_rand_score(np.repeat(labels, times), repeated.labels_) == 1
+    np.testing.assert_allclose(heights, repeated.distances_[-29:], rtol=1e-7)
+    order, other = (np.lexsort(rows.round(9).T) for rows in (centres, repeated.cluster_centers_))
+    np.testing.assert_allclose(centres[order], repeated.cluster_centers_[other], rtol=1e-9)
+
+
+def test_near_duplicates_cost_what_exact_arithmetic_says():
+    """Costs of 1e-20 nats are as accurate, relative to themselves, as large ones."""
+    base = random_distributions(1, 50)[0]
+    tilted = base * (1 + 1e-9 * np.cos(np.arange(50)))
+    tilted /= tilted.sum()
+    (cost_of_merge,) = fitted(np.array([base, tilted]), [1, 3]).distances_
+    # Its leading term: v w / (v + w)² · ½ sum (p − q)² / p, whose next is of relative order 1e-9.
+    expected = 3 / 16 * ((base - tilted) ** 2 / base).sum() / 2
+    np.testing.assert_allclose(cost_of_merge, expected, rtol=1e-6)
+
+
+def test_equal_rows_lose_nothing():
+    clustering = fitted(np.tile(random_distributions(1, 9), (80, 1)))
+    np.testing.assert_array_equal(clustering.distances_, 0)
+    n_clusters, retained = clustering.information_curve_
+    assert n_clusters.tolist() == list(range(1, 81))
+    np.testing.assert_array_equal(retained, 1)
+
+
+def test_the_curve_of_retained_information_is_that_of_the_clusters():
+    """What k clusters retain is the mutual information between clusters and bins."""
+    counts, _ = planted(20)
+    clustering = fitted(counts, counts.sum(axis=1))
+    n_clusters, retained = clustering.information_curve_
+    total = mutual_information(counts / counts.sum(axis=1, keepdims=True), counts.sum(axis=1))
+    for k in (1, 2, 3, 17, 60):
+        labels = clustering.set_params(n_clusters=k).fit(counts, sample_weight=counts.sum(axis=1)).labels_
+        merged = np.array([counts[labels == label].sum(axis=0) for label in range(k)])
+        masses = merged.sum(axis=1)
+        expected = mutual_information(merged / masses[:, np.newaxis], masses) / total
+        np.testing.assert_allclose(retained[n_clusters == k], expected, rtol=1e-9, atol=1e-12)
+    assert np.diff(retained).min() > 0
+
+
+@pytest.mark.parametrize("density", [1.0, 0.02])
+def test_many_rows_give_the_same_bits_for_any_number_of_workers(density):
+    rng = np.random.default_rng(4)
+    X = rng.gamma(1, size=(1200, 200)) * (rng.random((1200, 200)) < density) + 1e-3 * np.eye(1200, 200)
+    X[:, 0] += 0.1
+    rows = sp.csr_array(X) if density < 1 else X
+    one, two = (fitted(rows, n_jobs=n_jobs) for n_jobs in (1, 2))
+    np.testing.assert_array_equal(one.linkage_matrix_, two.linkage_matrix_)
+    if density < 1:
+        np.testing.assert_allclose(one.distances_.sum(), fitted(X).distances_.sum(), rtol=1e-9)
+        np.testing.assert_allclose(one.distances_[:1000], fitted(X).distances_[:1000], rtol=1e-9)
+
+
+def test_information_finds_what_is_planted_and_predicts_it():
+    counts, labels = planted(30)
+    for assign in ("member", "centroid"):
+        clustering = DivergenceClustering(3, metric="kl", linkage="information", assign=assign, pseudocount=0.5)
+        clustering.fit(counts, sample_weight=counts.sum(axis=1))
+        assert adjusted_rand_score(labels, clustering.labels_) == 1
+        new, truth = planted(10)
+        assert adjusted_rand_score(truth, clustering.predict(new)) == 1
+    np.testing.assert_allclose(
+        clustering.transform(counts), pairwise_divergences(counts + 0.5, clustering.cluster_centers_, "kl"), rtol=1e-9
+    )
+
+
+@pytest.mark.parametrize("metric", ["hellinger", "jeffreys", "chi2"])
+def test_other_divergences_are_no_information(metric):
+    with pytest.raises(ValueError, match=f"linkage='information' .* metric '{metric}'.*Use metric 'kl'"):
+        fitted(random_distributions(4, 3), metric=metric)
+
+
+def test_memory_is_that_of_the_rows():
+    """No matrix of all pairs: 3000 rows would take 34 MiB in condensed form."""
+    X = random_distributions(3000, 8)
+    fitted(X[:600])
+    tracemalloc.start()
+    fitted(X)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 24 * 2**20
