@@ -95,6 +95,18 @@ def check_pseudocount(pseudocount: float) -> float:
     return float(value)
 
 
+def refuse_fractions(X: Matrix, reason: str) -> None:
+    """Counts are whole numbers."""
+    data = X.data if sp.issparse(X) else X
+    broken = data != np.floor(data)
+    if broken.any():
+        if sp.issparse(X):
+            row, column = X.tocoo().row[broken][0], X.tocoo().col[broken][0]
+        else:
+            row, column = np.argwhere(broken)[0]
+        raise ValueError(f"X[{row}, {column}] = {X[row, column]} is not a whole number, but {reason}")
+
+
 def check_sample_weight(sample_weight: ArrayLike | None, n: int) -> FloatArray | None:
     """A positive mass for each of n rows."""
     if sample_weight is None:

@@ -74,6 +74,23 @@ def _fast_costs(v: FloatArray, w: FloatArray, overlaps: FloatArray) -> FloatArra
     return costs
 
 
+def pair_costs(
+    P: Distributions, Q: Distributions, of_p: FloatArray, of_q: FloatArray, kernel: KernelName, *, upper: bool,
+    accurate_below: float = _INACCURATE,
+) -> FloatArray:  # fmt: skip
+    """Of all pairs of sums, of given masses; infinite with ``upper`` where j ≤ i."""
+    v, w = of_p[:, np.newaxis], of_q[np.newaxis]
+    costs = _fast_costs(v, w, blocks.pair_overlaps("mixture", P, Q, load(kernel), upper=upper))
+    if upper:
+        costs[np.tri(len(P), dtype=bool)] = np.inf
+    i, j = np.nonzero(costs < accurate_below * (1 + np.log(P.shape[1])) * (v + w))
+    for start in range(0, len(i), step := max(1, _CELL // P.shape[1])):
+        some = slice(start, start + step)
+        rows, columns = i[some], j[some]
+        costs[rows, columns] = merge_cost(P[rows].dense(), Q[columns].dense(), of_p[rows], of_q[columns])
+    return costs
+
+
 # --- The cheapest partner of each in a later place, from tiles ---
 
 
@@ -101,15 +118,7 @@ def _nearest_of_tile(
     out: FloatArray | None,  # noqa: ARG001
 ) -> FloatArray:  # fmt: skip
     """The lowest cost in each row of a tile, and its column; ``upper``: of the columns j > i."""
-    v, w = of_p[:, np.newaxis], of_q[np.newaxis]
-    costs = _fast_costs(v, w, blocks.pair_overlaps("mixture", P, Q, load(kernel), upper=upper))
-    if upper:
-        costs[np.tri(len(P), dtype=bool)] = np.inf
-    i, j = np.nonzero(costs < _DOUBTFUL * (v + w))
-    for start in range(0, len(i), step := max(1, _CELL // P.shape[1])):
-        some = slice(start, start + step)
-        rows, columns = i[some], j[some]
-        costs[rows, columns] = merge_cost(P[rows].dense(), Q[columns].dense(), of_p[rows], of_q[columns])
+    costs = pair_costs(P, Q, of_p, of_q, kernel, upper=upper, accurate_below=_DOUBTFUL)
     places = costs.argmin(axis=1)
     return np.stack([costs[np.arange(len(P)), places], places])
 
@@ -179,7 +188,7 @@ class _Agglomeration:
 
     def _accurate_cost(self, i: int, j: int) -> float:
         v, w = self.masses[[i]], self.masses[[j]]
-        if self.costs[i] > _INACCURATE * (v + w):
+        if self.costs[i] > _INACCURATE * (1 + np.log(self.rows.n_bins)) * (v + w):
             return float(self.costs[i])
         return float(merge_cost(self.rows.dense([i]), self.rows.dense([j]), v, w)[0])
 

@@ -27,6 +27,7 @@ from skdiv._graph import check_connectivity
 from skdiv._information import information_curve
 from skdiv._kernels import chosen
 from skdiv._linkage import as_children, labels_of, n_clusters_below
+from skdiv._significance import Significance, significant_labels
 from skdiv._sklearn import HasMethods, Interval, StrOptions, fit_context
 from skdiv._terms import FloatArray
 from skdiv._trees import LINKAGES, check_linkage, tree_of_distances, tree_of_rows
@@ -34,7 +35,7 @@ from skdiv._version import __version__
 from skdiv.centroids import CENTROIDS, centres
 from skdiv.pairwise import SYMMETRIZATIONS, BlockKernel, check_symmetrize
 
-_OF_SOME_FITS = {"cluster_centers_", "information_curve_", "_targets", "_target_kernel"}
+_OF_SOME_FITS = {"cluster_centers_", "information_curve_", "node_pvalues_", "_targets", "_target_kernel"}
 _BATCH_BYTES = 64 * 2**20  # of distances from new rows to fitted ones
 
 
@@ -47,8 +48,9 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
 
     Parameters
     ----------
-    n_clusters : int or None, default=2
-        Number of clusters; None if ``distance_threshold`` is given.
+    n_clusters : int, Significance, "significant" or None, default=2
+        Number of clusters; a `Significance` splits as long as the rows, which must be counts, differ significantly, and
+        ``"significant"`` is one with its defaults. None if ``distance_threshold`` is given.
     metric : str or Divergence, default="js_distance"
         A name from `divergences`, a record, or ``"precomputed"``: X is then a square matrix of distances, and `predict`
         takes those from new distributions to the fitted ones, of shape (n_new, n_fitted).
@@ -100,6 +102,8 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     cluster_centers_ : ndarray of shape (n_clusters, n_bins)
         The centre of each cluster: by default its weighted mean c, which minimises sum KL(p_i ‖ c). Absent for
         ``"precomputed"``.
+    node_pvalues_ : ndarray of shape (n_samples - 1,)
+        The p-value of each merge that was tested for `Significance`, and NaN for the others.
     information_curve_ : tuple of ndarrays of shape (n_samples,)
         Numbers of clusters, from 1 on, and the share of the information about the bins that so many clusters retain;
         with linkage ``"information"`` alone.
@@ -146,7 +150,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
+        "n_clusters": [Interval(Integral, 1, None, closed="left"), Significance, StrOptions({"significant"}), None],
         "metric": [str, Divergence],
         "linkage": [StrOptions({"auto", *LINKAGES})],
         "distance_threshold": [Interval(Real, 0, None, closed="left"), None],
@@ -162,7 +166,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
 
     def __init__(
         self,
-        n_clusters: int | None = 2,
+        n_clusters: int | Significance | str | None = 2,
         *,
         metric: str | Divergence = "js_distance",
         linkage: str = "auto",
@@ -217,12 +221,24 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         self._check_combination()
         validated = self._validated(X, reset=True)
         n_samples = validated.shape[0]
-        if self.n_clusters is not None and self.n_clusters > n_samples:
+        if isinstance(self.n_clusters, Integral) and int(self.n_clusters) > n_samples:
             raise ValueError(f"n_clusters = {self.n_clusters} is more than the {n_samples} rows of X.")
+        rule = Significance() if self.n_clusters == "significant" else self.n_clusters
         masses = check_sample_weight(sample_weight, n_samples)
         rows = None if self._is_precomputed else normalise(validated, pseudocount=self.pseudocount)
         self._dtype = validated.dtype
-        self._store_tree(self._tree(validated, rows, masses), n_samples)
+        tree = self._tree(validated, rows, masses)
+        for of_earlier_fit in _OF_SOME_FITS & vars(self).keys():
+            delattr(self, of_earlier_fit)
+        self._store_tree(tree, n_samples)
+        if isinstance(rule, Significance):
+            self.labels_, self.node_pvalues_ = significant_labels(
+                validated, self.linkage_matrix_, rule, self._kernel(), self.linkage_, masses=masses,
+                pseudocount=self.pseudocount, n_jobs=self.n_jobs,
+            )  # fmt: skip
+        else:
+            self.labels_ = labels_of(self.linkage_matrix_, self._n_clusters())
+        self.n_clusters_ = int(self.labels_.max()) + 1
         self._store_clusters(rows, masses)
         return self
 
@@ -285,6 +301,16 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
                 "Exactly one of n_clusters and distance_threshold has to be set, and the other must be None; got "
                 f"n_clusters = {self.n_clusters} and distance_threshold = {self.distance_threshold}."
             )
+        if self.n_clusters == "significant" or isinstance(self.n_clusters, Significance):
+            for name, with_counts in (
+                ("metric", not self._is_precomputed),
+                ("connectivity", self.connectivity is None),
+            ):
+                if not with_counts:
+                    raise ValueError(
+                        f"n_clusters = {self.n_clusters!r} cannot be had with {name}={getattr(self, name)!r}: the test "
+                        "draws counts, and builds a tree of them as it was built of X."
+                    )
         if self._is_precomputed:
             for name, default in (("assign", "member"), ("base", None), ("pseudocount", 0)):
                 if getattr(self, name) != default:
@@ -348,11 +374,13 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         self.n_leaves_ = n_samples
         self.children_ = as_children(tree)
         self.distances_ = tree[:, 2]
+        if self.linkage_ == "information":
+            self.information_curve_ = information_curve(self.distances_)
+
+    def _n_clusters(self) -> int:
         if self.distance_threshold is None:
-            self.n_clusters_ = int(self.n_clusters)  # type: ignore[arg-type]
-        else:
-            self.n_clusters_ = n_clusters_below(tree, self.distance_threshold)
-        self.labels_ = labels_of(tree, self.n_clusters_)
+            return int(self.n_clusters)  # type: ignore[arg-type]
+        return n_clusters_below(self.linkage_matrix_, self.distance_threshold)
 
     def _store_clusters(self, rows: Distributions | None, masses: FloatArray | None) -> None:
         """Keep what prediction needs: the members sorted by cluster, or the centres alone."""
@@ -361,10 +389,6 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         self._member_order = order
         self._n_features_out = self.n_clusters_
         self._assigns = "precomputed" if rows is None else self.assign
-        for of_earlier_fit in _OF_SOME_FITS & vars(self).keys():
-            delattr(self, of_earlier_fit)
-        if self.linkage_ == "information":
-            self.information_curve_ = information_curve(self.distances_)
         if rows is not None:
             self.cluster_centers_ = centres(rows, masses, self.labels_, self.n_clusters_, self.centroid)
             kernel = self._kernel()

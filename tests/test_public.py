@@ -18,7 +18,8 @@ METHODS = [skdiv.DivergenceClustering.fit, skdiv.DivergenceClustering.predict, s
 PACKAGE = Path(skdiv.__file__).parent
 LAYERS = [
     "_version", "_terms", "_memory", "_distributions", "_forms", "_divergence", "_blas", "_tiles", "_kernels",
-    "pairwise", "_sklearn", "_linkage", "_information", "_graph", "_trees", "centroids", "cluster", "_show_versions",
+    "pairwise", "_sklearn", "_linkage", "_information", "_graph", "_trees", "_significance",
+    "homogeneity", "centroids", "cluster", "_show_versions",
 ]  # fmt: skip
 
 

@@ -1,0 +1,283 @@
+"""Tests of whether two rows of counts come from one distribution, for all pairs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import xlogy
+from scipy.stats import chi2, false_discovery_control
+from sklearn.utils import check_random_state, check_scalar
+
+from skdiv._distributions import Distributions, MatrixLike, as_weights, normalise, refuse_fractions
+from skdiv._information import pair_costs
+from skdiv._kernels import KernelName, chosen
+from skdiv._terms import FloatArray
+from skdiv._tiles import Tile, run, tiles_of
+
+_TILE = 256  # rows and columns
+_CELL = 2**18  # entries of the tables that are drawn, or of expected counts, at a time
+_FEW = 5.0  # expected counts below it leave the chi-squared approximation in doubt (Cochran 1954)
+_TIE = 1e-12  # relative: tables of one statistic, which rounding tells apart
+_MOST = 10**9  # observations that NumPy draws from
+
+Method = Literal["permutation", "chi2"]
+
+
+class HomogeneityResult(NamedTuple):
+    """Tests of all pairs of rows.
+
+    Attributes
+    ----------
+    statistic : ndarray of shape (n, n)
+        The G statistics; 0 on the diagonal.
+    pvalue : ndarray of shape (n, n)
+        Their p-values; 1 on the diagonal.
+    """
+
+    statistic: FloatArray
+    pvalue: FloatArray
+
+    def adjusted(self, method: Literal["bh", "by", "bonferroni"] = "bh") -> FloatArray:
+        """The p-values adjusted for the number of pairs.
+
+        Parameters
+        ----------
+        method : {"bh", "by", "bonferroni"}, default="bh"
+            Benjamini-Hochberg or Benjamini-Yekutieli, which control the false discovery rate, by
+            `scipy.stats.false_discovery_control`, or Bonferroni, which controls the probability of any false one.
+
+        Returns
+        -------
+        ndarray of shape (n, n)
+            Adjusted p-values; 1 on the diagonal.
+        """
+        if method not in ("bh", "by", "bonferroni"):
+            raise ValueError(f"method = {method!r} must be 'bh', 'by' or 'bonferroni'.")
+        above = np.triu_indices(len(self.pvalue), 1)
+        each = self.pvalue[above]
+        adjusted = np.ones_like(self.pvalue)
+        if method == "bonferroni":
+            adjusted[above] = np.minimum(each * len(each), 1)
+        elif len(each):
+            adjusted[above] = false_discovery_control(each, method=method)
+        return np.minimum(adjusted, adjusted.T)
+
+
+def pairwise_homogeneity(
+    X: MatrixLike,
+    *,
+    method: Method = "permutation",
+    n_resamples: int = 999,
+    n_jobs: int | None = None,
+    random_state: Any = None,
+) -> HomogeneityResult:
+    """Test for every two rows of counts whether they come from one distribution.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix, frame} of shape (n, n_bins)
+        Counts: whole numbers.
+    method : {"permutation", "chi2"}, default="permutation"
+        How a p-value is found. ``"permutation"`` exchanges the observations of both rows, which is exact whatever the
+        counts; ``"chi2"`` takes the limit for large counts, and warns where they are not large.
+    n_resamples : int, default=999
+        Number of exchanges for each pair; the lowest p-value is 1 / (n_resamples + 1).
+    n_jobs : int, optional
+        Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the exchanges.
+
+    Returns
+    -------
+    HomogeneityResult
+        Square arrays ``statistic`` and ``pvalue``, and a method ``adjusted`` for the number of pairs.
+
+    Raises
+    ------
+    ValueError
+        If an entry is negative, not finite or not a whole number, a row sums to zero, or an argument is not valid.
+    TypeError
+        If X holds complex numbers or objects.
+
+    Warns
+    -----
+    UserWarning
+        For ``"chi2"``, if an expected count is below 5 for some pair.
+
+    See Also
+    --------
+    Significance : How many clusters counts can justify.
+    scipy.stats.chi2_contingency : For one table; the same statistic with ``lambda_="log-likelihood"``.
+
+    Notes
+    -----
+    The statistic of rows with N and M observations is G = 2 (N KL(p ‖ c) + M KL(q ‖ c)), c the distribution of both
+    together: 2 (N + M) times their Jensen-Shannon divergence with weights N and M. In the limit of large counts it has
+    the chi-squared distribution, of one degree of freedom less than there are bins with mass.
+
+    References
+    ----------
+    R. R. Sokal and F. J. Rohlf, "Biometry" (Freeman 1981), for the G test.
+    I. Grosse et al., "Analysis of symbolic sequences using the Jensen-Shannon divergence", Physical Review E 65 (2002).
+
+    Examples
+    --------
+    >>> from skdiv import pairwise_homogeneity
+    >>> X = [[30, 20, 10], [28, 23, 9], [12, 18, 30]]
+    >>> result = pairwise_homogeneity(X, random_state=0)
+    >>> result.statistic.round(2)
+    array([[ 0.  ,  0.33, 18.54],
+           [ 0.33,  0.  , 19.12],
+           [18.54, 19.12,  0.  ]])
+    >>> result.adjusted("bonferroni").round(3)
+    array([[1.   , 1.   , 0.003],
+           [1.   , 1.   , 0.003],
+           [0.003, 0.003, 1.   ]])
+    """
+    if method not in ("permutation", "chi2"):
+        raise ValueError(f"method = {method!r} must be 'permutation' or 'chi2'.")
+    check_scalar(n_resamples, "n_resamples", Integral, min_val=1)
+    counts = _as_counts(X)
+    n, n_bins = counts.shape
+    test: _Test = _chi2_pvalues
+    if method == "permutation":
+        test = _Permutation(int(n_resamples), int(check_random_state(random_state).randint(np.iinfo(np.int32).max)))
+    store = _IntoLayers(np.zeros((2, n, n)), np.zeros((n, n), dtype=bool))
+    tiles = tiles_of((n, n), (_TILE, _TILE), of_itself=True, upper=True)
+    calls = ((tile, (test, counts[tile.rows], counts[tile.columns], tile, chosen())) for tile in tiles)
+    work = 3.0 * n * n * n_bins * (1 if method == "chi2" else n_resamples)
+    run(_tests_of_tile, calls, store, 24 * _TILE**2, n_jobs=n_jobs, nanoseconds=lambda: work)
+    if store.few.any():
+        warnings.warn(
+            f"For {np.count_nonzero(store.few)} of {n * (n - 1) // 2} pairs an expected count is below {_FEW:g}, where "
+            "the chi-squared approximation of their p-values is poor, and often too low. Use method='permutation'.",
+            stacklevel=2,
+        )
+    statistic, pvalue = store.layers
+    np.fill_diagonal(pvalue, 1)
+    return HomogeneityResult(statistic, pvalue)
+
+
+def _as_counts(X: MatrixLike) -> Distributions:
+    """Whole numbers in double precision; `normalise` refuses what is no weight."""
+    weights = as_weights(X)
+    normalise(weights)
+    refuse_fractions(
+        weights,
+        "a test needs counts: probabilities do not tell how many observations stand behind them. Pass the counts.",
+    )
+    return Distributions(weights.astype(np.float64))
+
+
+# What finds p-values: (p, N, rows q, their M, statistics, place of the first pair) -> p-values, where counts are few
+_Test = Callable[[FloatArray, FloatArray, FloatArray, tuple[int, int]], tuple[FloatArray, NDArray[np.bool_]]]
+
+
+def _tests_of_tile(
+    test: _Test,
+    P: Distributions,
+    Q: Distributions,
+    tile: Tile,
+    kernel: KernelName,
+    out: FloatArray | None,  # noqa: ARG001
+) -> FloatArray:
+    """Statistics, p-values and whether counts are few; above the diagonal alone."""
+    upper = tile.diagonal is not None
+    of_p, of_q = (np.asarray(rows.values.sum(axis=1)) for rows in (P, Q))
+    layers = np.zeros((3, len(P), len(Q)))
+    layers[0] = 2 * pair_costs(P, Q, of_p, of_q, kernel, upper=upper)
+    step = max(1, _CELL // P.shape[1])
+    for i in range(len(P)):
+        p = P[i : i + 1].dense()
+        for start in range(i + 1 if upper else 0, len(Q), step):
+            some = slice(start, min(start + step, len(Q)))
+            q = Q[some].dense()
+            place = tile.rows.start + i, tile.columns.start + start
+            layers[1:, i, some] = test(p, q, layers[0, i, some], place)
+    return layers
+
+
+def _chi2_pvalues(
+    p: FloatArray,
+    q: FloatArray,
+    statistics: FloatArray,
+    place: tuple[int, int],  # noqa: ARG001
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """With rows of one bin alone, which cannot differ, at 1."""
+    pooled = p + q
+    n_bins = np.count_nonzero(pooled, axis=1)
+    smaller = np.minimum(p.sum(), q.sum(axis=1))
+    expected = np.where(pooled > 0, pooled, np.inf).min(axis=1) * smaller / pooled.sum(axis=1)
+    pvalues = np.where(n_bins > 1, chi2.sf(statistics, np.maximum(n_bins - 1, 1)), 1)
+    return pvalues, (expected < _FEW) & (n_bins > 1)
+
+
+@dataclass(frozen=True)
+class _Permutation:
+    """P-values by exchanging observations: tables with both totals of the one observed, each pair from its own seed."""
+
+    n_resamples: int
+    entropy: int
+
+    def __call__(
+        self,
+        p: FloatArray,
+        q: FloatArray,
+        statistics: FloatArray,  # noqa: ARG002
+        place: tuple[int, int],
+    ) -> tuple[FloatArray, NDArray[np.bool_]]:
+        first = p[0].astype(np.int64)
+        pvalues = np.array(
+            [self._pvalue(first, row.astype(np.int64), (place[0], place[1] + k)) for k, row in enumerate(q)]
+        )
+        return pvalues, np.zeros(len(q), dtype=bool)
+
+    def _pvalue(self, p: NDArray[np.int64], q: NDArray[np.int64], pair: tuple[int, int]) -> float:
+        met = p + q > 0
+        p, pooled = p[met], (p + q)[met]
+        if pooled.sum() >= _MOST:
+            raise ValueError(
+                f"X[{pair[0]}] and X[{pair[1]}] have {pooled.sum()} observations, and permutation takes fewer "
+                f"than {_MOST}. Pass method='chi2', which is right for so many."
+            )
+        observed = float(_varying(p, pooled))
+        rng = np.random.default_rng(np.random.SeedSequence(self.entropy, spawn_key=pair))
+        reached, step = 0, max(1, _CELL // len(pooled))
+        for start in range(0, self.n_resamples, step):
+            size = min(step, self.n_resamples - start)
+            drawn = rng.multivariate_hypergeometric(pooled, int(p.sum()), size=size)
+            reached += int(np.count_nonzero(_varying(drawn, pooled) >= observed - _TIE * abs(observed)))
+        return (1 + reached) / (1 + self.n_resamples)
+
+
+def _varying(p: NDArray[np.int64], pooled: NDArray[np.int64]) -> FloatArray:
+    """The part of G / 2 that the totals do not fix."""
+    q = pooled - p
+    sums: FloatArray = (xlogy(p, p) + xlogy(q, q)).sum(axis=-1)
+    return sums
+
+
+@dataclass(frozen=True)
+class _IntoLayers:
+    """Puts the tests of a tile in their place, and mirrors them."""
+
+    layers: FloatArray
+    few: NDArray[np.bool_]
+
+    def target(self, tile: Tile) -> None:  # noqa: ARG002
+        return None
+
+    def __call__(self, tile: Tile, values: FloatArray) -> None:
+        if tile.diagonal is not None:
+            values = np.triu(values, 1)
+            values[:2] += values[:2].transpose(0, 2, 1)
+        else:
+            self.layers[:, tile.columns, tile.rows] = values[:2].transpose(0, 2, 1)
+        self.layers[:, tile.rows, tile.columns] = values[:2]
+        self.few[tile.rows, tile.columns] = values[2] > 0
