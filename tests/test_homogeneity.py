@@ -1,0 +1,120 @@
+"""Tests of pairs of rows, against SciPy's test of one table and against exact enumeration."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from conftest import random_distributions
+from scipy.stats import chi2_contingency, false_discovery_control, hypergeom, kstest
+
+from skdiv import pairwise_divergences, pairwise_homogeneity
+
+pytestmark = pytest.mark.usefixtures("kernel")
+
+
+def counts(n, n_bins, mean=30, seed=0):
+    return np.random.default_rng(seed).poisson(mean, (n, n_bins))
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("n", [2, 30, 300])
+def test_chi2_is_scipys_test_of_each_pair(container, n):
+    X = counts(n, 6)
+    result = pairwise_homogeneity(container(X), method="chi2")
+    assert result.statistic.shape == result.pvalue.shape == (n, n)
+    for i, j in np.random.default_rng(1).integers(0, n, (60, 2)):
+        if i != j:
+            expected = chi2_contingency(X[[i, j]], correction=False, lambda_="log-likelihood")
+            np.testing.assert_allclose(result.statistic[i, j], expected.statistic, rtol=1e-9)
+            np.testing.assert_allclose(result.pvalue[i, j], expected.pvalue, rtol=1e-8)
+    for values, diagonal in zip(result, (0, 1), strict=True):
+        np.testing.assert_array_equal(values, values.T)
+        np.testing.assert_array_equal(np.diagonal(values), diagonal)
+
+
+def test_the_statistic_is_the_divergence_of_rows_of_one_size():
+    X = np.round(1000 * random_distributions(20, 9)).astype(int)
+    X[:, 0] += 2000 - X.sum(axis=1)
+    expected = 2 * 4000 * pairwise_divergences(X, metric="js_divergence")
+    statistic = pairwise_homogeneity(X, n_resamples=1, random_state=0).statistic
+    np.testing.assert_allclose(statistic, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_permutation_is_fishers_exact_distribution():
+    """Two bins: the first count is hypergeometric, and so is every p-value."""
+    X = np.array([[12, 5], [6, 11]])
+    total, in_first, n = 34, 18, 17
+    possible = np.arange(1, 18)
+
+    def statistic(first):
+        return chi2_contingency([[first, n - first], [18 - first, n - 18 + first]], correction=False,
+                                lambda_="log-likelihood").statistic  # fmt: skip
+
+    observed = statistic(12)
+    exact = sum(hypergeom.pmf(k, total, in_first, n) for k in possible if statistic(k) >= observed - 1e-9)
+    pvalue = pairwise_homogeneity(X, n_resamples=20_000, random_state=0).pvalue[0, 1]
+    assert abs(pvalue - exact) < 4 * np.sqrt(exact * (1 - exact) / 20_000) + 1e-4
+
+
+def test_permutation_is_uniform_where_chi2_is_not():
+    """Thirty observations in fifty skewed bins."""
+    rng = np.random.default_rng(0)
+    X = rng.multinomial(30, rng.dirichlet(np.full(50, 0.5)), size=250)
+    pairs = np.arange(0, 250, 2), np.arange(1, 250, 2)
+    with pytest.warns(UserWarning, match=r"For \d+ of 31125 pairs an expected count is below 5"):
+        by_chi2 = pairwise_homogeneity(X, method="chi2").pvalue[pairs]
+    by_permutation = np.array(
+        [
+            pairwise_homogeneity(X[[i, j]], n_resamples=199, random_state=i).pvalue[0, 1]
+            for i, j in zip(*pairs, strict=True)
+        ]
+    )
+    assert (by_permutation <= 0.05).mean() < 0.11
+    assert kstest(by_permutation, "uniform").pvalue > 0.01
+    assert kstest(by_chi2, "uniform").pvalue < 1e-3
+
+
+def test_the_same_bits_for_any_number_of_workers_and_storage():
+    X = counts(300, 5)
+    results = [
+        pairwise_homogeneity(rows, n_resamples=9, random_state=0, n_jobs=n_jobs)
+        for rows, n_jobs in ((X, 1), (X, 2), (sp.csr_array(X), 2))
+    ]
+    for result in results[1:]:
+        np.testing.assert_array_equal(result.pvalue, results[0].pvalue)
+    np.testing.assert_array_equal(results[0].statistic, results[1].statistic)
+
+
+def test_adjusted_pvalues():
+    result = pairwise_homogeneity(counts(12, 5), method="chi2")
+    above = np.triu_indices(12, 1)
+    for method in ("bh", "by"):
+        adjusted = result.adjusted(method)
+        np.testing.assert_array_equal(adjusted[above], false_discovery_control(result.pvalue[above], method=method))
+        np.testing.assert_array_equal(adjusted, adjusted.T)
+        np.testing.assert_array_equal(np.diagonal(adjusted), 1)
+    np.testing.assert_allclose(result.adjusted("bonferroni")[above], np.minimum(66 * result.pvalue[above], 1))
+    with pytest.raises(ValueError, match="method = 'holm' must be"):
+        result.adjusted("holm")
+
+
+def test_rows_that_cannot_differ():
+    for method in ("chi2", "permutation"):
+        result = pairwise_homogeneity([[3, 0], [900, 0]], method=method)
+        np.testing.assert_array_equal(result.pvalue, 1)
+        np.testing.assert_array_equal(result.statistic, 0)
+    assert pairwise_homogeneity([[3, 4]]).pvalue.tolist() == [[1]]
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match=r"X\[0, 1\] = 0.25 is not a whole number, but a test needs counts"):
+        pairwise_homogeneity([[3, 0.25], [1, 2]])
+    with pytest.raises(ValueError, match="method = 'fisher' must be"):
+        pairwise_homogeneity(counts(3, 4), method="fisher")
+    with pytest.raises(ValueError, match="n_resamples == 0"):
+        pairwise_homogeneity(counts(3, 4), n_resamples=0)
+    with pytest.raises(ValueError, match=r"X\[0\] and X\[1\] have 1600000000 observations"):
+        pairwise_homogeneity([[4 * 10**8, 4 * 10**8]] * 2)
+    with pytest.raises(ValueError, match=r"X\[1\] sums to 0"):
+        pairwise_homogeneity([[1, 2], [0, 0]])
+    with pytest.raises(ValueError, match="Negative values"):
+        pairwise_homogeneity([[1, -2], [0, 1]])

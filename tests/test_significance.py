@@ -1,0 +1,162 @@
+"""Significance of nodes: exact under the hypothesis, and of what is planted."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from conftest import planted
+from joblib import parallel_config
+from scipy.cluster import hierarchy
+from scipy.stats import binomtest, kstest
+from sklearn.base import clone
+from sklearn.metrics import adjusted_rand_score, make_scorer
+from sklearn.model_selection import GridSearchCV
+
+from skdiv import DivergenceClustering, Significance
+from skdiv import _significance as significance
+
+
+def clustered(X, *, alpha=0.05, n_resamples=99, seed=0, **parameters):
+    rule = Significance(alpha=alpha, n_resamples=n_resamples, random_state=seed)
+    return DivergenceClustering(rule, **parameters).fit(X)
+
+
+def homogeneous(n, total=40, n_bins=12, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(total, rng.dirichlet(np.ones(n_bins)), size=n)
+
+
+@pytest.mark.parametrize("linkage", ["ward", "average", "information"])
+def test_pvalues_under_the_hypothesis_are_uniform(linkage, monkeypatch):
+    monkeypatch.setattr(significance, "_test", all_drawn)
+    pvalues = [
+        clustered(homogeneous(5, seed=seed), n_resamples=49, seed=seed, linkage=linkage).node_pvalues_[-1]
+        for seed in range(200)
+    ]
+    assert kstest(np.array(pvalues) - 0.01, "uniform").pvalue > 0.01  # p-values are multiples of 1/50
+
+
+def all_drawn(height, heights, n, level):
+    """Without the early end, whose p-values are as low but not as fine."""
+    pvalue = (1 + sum(each >= height * (1 - 1e-9) for each in heights)) / (1 + n)
+    return pvalue, pvalue <= level
+
+
+def test_homogeneous_rows_stay_together_as_often_as_they_should():
+    splits = sum(clustered(homogeneous(8, seed=seed), seed=seed).n_clusters_ > 1 for seed in range(150))
+    assert binomtest(splits, 150, 0.05, alternative="greater").pvalue > 0.01
+
+
+@pytest.mark.parametrize("linkage", ["ward", "average", "complete", "information"])
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+def test_what_is_planted_is_found(linkage, container):
+    counts, labels = planted(8)
+    clustering = clustered(container(counts), linkage=linkage)
+    assert clustering.n_clusters_ == 3
+    assert adjusted_rand_score(labels, clustering.labels_) == 1
+    assert clustering.cluster_centers_.shape == (3, 30)
+    tested = np.isfinite(clustering.node_pvalues_)
+    assert tested.sum() == 5  # two splits, three nodes that stay
+    np.testing.assert_array_equal(clustering.predict(counts), clustering.labels_)
+
+
+def test_every_node_above_a_cluster_is_significant_at_its_level():
+    counts, _ = planted(8)
+    clustering = clustered(counts, alpha=0.04)
+    tree, n = clustering.linkage_matrix_, len(counts)
+    levels = 0.04 * (tree[:, 3] - 1) / (n - 1)
+    pvalues = clustering.node_pvalues_
+    split = pvalues <= levels
+    for node, (left, right) in enumerate(clustering.children_):
+        for child in (left - n, right - n):
+            if child >= 0:
+                assert np.isfinite(pvalues[child]) == bool(split[node])
+    assert split.sum() + 1 == clustering.n_clusters_
+    leaves = {node.id: set(node.pre_order()) for node in hierarchy.to_tree(tree, rd=True)[1]}
+    for label in range(clustering.n_clusters_):
+        assert set(np.flatnonzero(clustering.labels_ == label)) in leaves.values()
+
+
+def test_small_nodes_get_as_many_tables_as_their_level_needs():
+    """Ten pairs of equal rows: at 0.05 / 19 a p-value of one in a hundred would never do."""
+    rng = np.random.default_rng(0)
+    X = np.repeat(np.eye(20), 1, axis=0) * 300 + rng.integers(0, 3, (20, 20))
+    clustering = clustered(X)
+    assert clustering.n_clusters_ == 20
+    assert clustering.node_pvalues_.min() < 1 / 100
+
+
+def test_the_early_end_decides_as_all_tables_would():
+    rng = np.random.default_rng(0)
+    for height in (0.2, 0.9, 0.94, 0.96, 1.1):
+        for level in (0.05, 0.02):
+            heights = rng.random(199)
+            pvalue, significant = significance._test(height, iter(heights), 199, level)
+            full = (1 + (heights >= height).sum()) / 200
+            assert significant == (full <= level)
+            assert significant == (pvalue <= level)
+    drawn = []
+    significance._test(0.0, (drawn.append(1) or 1.0 for _ in range(999)), 999, 0.05)
+    assert len(drawn) == 50
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_the_same_bits_for_any_number_of_workers(backend):
+    counts, _ = planted(6)
+    for X in (counts, homogeneous(10)):
+        one = clustered(X, n_resamples=199)
+        with parallel_config(backend=backend):
+            two = clustered(X, n_resamples=199, n_jobs=2)
+        np.testing.assert_array_equal(one.node_pvalues_, two.node_pvalues_)
+        np.testing.assert_array_equal(one.labels_, two.labels_)
+    assert not np.array_equal(
+        clustered(homogeneous(10), seed=1).node_pvalues_, clustered(homogeneous(10)).node_pvalues_
+    )
+
+
+def test_the_name_stands_for_the_defaults():
+    counts, labels = planted(3)
+    assert adjusted_rand_score(labels, DivergenceClustering("significant").fit_predict(counts)) == 1
+    assert Significance().get_params() == {"alpha": 0.05, "n_resamples": 999, "random_state": None}
+
+
+def test_a_grid_search_reaches_the_rule():
+    counts, labels = planted(6)
+    model = DivergenceClustering(Significance(n_resamples=39, random_state=0))
+    assert clone(model).n_clusters.n_resamples == 39
+    scorer = make_scorer(adjusted_rand_score)
+    search = GridSearchCV(model, {"n_clusters__alpha": [0.001, 0.2]}, scoring=scorer, cv=2).fit(counts, labels)
+    assert search.best_params_["n_clusters__alpha"] in (0.001, 0.2)
+
+
+def test_weights_and_pseudocounts_enter_the_test_too():
+    counts, labels = planted(6)
+    rule = Significance(n_resamples=99, random_state=0)
+    for parameters in ({"linkage": "information"}, {"metric": "kl", "pseudocount": 0.5}):
+        clustering = DivergenceClustering(rule, **parameters).fit(counts, sample_weight=counts.sum(axis=1))
+        assert adjusted_rand_score(labels, clustering.labels_) == 1
+
+
+def test_equal_rows_are_one_cluster():
+    clustering = clustered(np.tile([[3, 0, 2]], (6, 1)))
+    assert clustering.n_clusters_ == 1
+    assert clustering.node_pvalues_[-1] == 1
+
+
+def test_refusals():
+    counts = homogeneous(6)
+    broken = counts.astype(float)
+    broken[2, 3] = 0.5
+    with pytest.raises(ValueError, match=r"X\[2, 3\] = 0.5 is not a whole number, but significance needs counts"):
+        clustered(broken)
+    with pytest.raises(ValueError, match=r"X\[0, 1\] = 0.5 is not a whole number"):
+        clustered(sp.csr_array([[1, 0.5], [1, 1]]))
+    with pytest.raises(ValueError, match="cannot be had with metric='precomputed'"):
+        clustered(np.zeros((4, 4)), metric="precomputed")
+    with pytest.raises(ValueError, match="cannot be had with connectivity"):
+        clustered(counts, connectivity=np.eye(6))
+    with pytest.raises(ValueError, match="alpha == 2"):
+        clustered(counts, alpha=2)
+    with pytest.raises(ValueError, match="n_resamples == 0"):
+        clustered(counts, n_resamples=0)
+    with pytest.raises(ValueError, match="Counts drawn for the test of significance: metric 'kl' is infinite"):
+        clustered([[9, 1, 1], [9, 1, 1], [9, 1, 1]], metric="kl", n_resamples=99)
