@@ -182,7 +182,8 @@ class _Agglomeration:
         if i >= start:
             costs[i - start] = np.inf
         doubtful = np.flatnonzero(costs < _DOUBTFUL * (v + w))
-        for some in np.array_split(doubtful, 1 + len(doubtful) * self.rows.n_bins // _CELL):
+        for first in range(0, len(doubtful), step := max(1, _CELL // self.rows.n_bins)):
+            some = doubtful[first : first + step]
             costs[some] = merge_cost(self.rows.dense([i]), self.rows.dense(start + some), v, w[some])
         return costs
 
