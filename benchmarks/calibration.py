@@ -21,6 +21,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import adjusted_rand_score
 
 from skdiv import DivergenceClustering, Significance, pairwise_homogeneity
+from skdiv.datasets import load_languages
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "how_many_clusters.md"
 ALPHA = 0.05
@@ -137,6 +138,19 @@ def chi2_table(parallel: Parallel, repeats: int) -> str:
     return "\n".join(lines)
 
 
+# --- Counts so large that everything is significant ---
+
+
+def languages(_: Parallel, n_resamples: int) -> str:
+    rule = Significance(ALPHA, n_resamples, random_state=0)
+    clustering = DivergenceClustering(rule, linkage="average", n_jobs=-1).fit(load_languages().data)
+    tested = clustering.node_pvalues_[np.isfinite(clustering.node_pvalues_)]
+    return (
+        f"`Significance(n_resamples={n_resamples}, random_state=0)` with average linkage finds "
+        f"{clustering.n_clusters_} clusters: of {len(tested)} merges tested the highest p-value is {tested.max():.2g}."
+    )
+
+
 def write(name: str, table: str) -> None:
     """Between the marks of that name."""
     start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
@@ -152,6 +166,7 @@ def main() -> None:
         ("chi2", chi2_table, 20 if quick else 2000),
         ("null", null_table, 5 if quick else 300),
         ("power", power_table, 3 if quick else 40),
+        ("languages", languages, 9 if quick else 99),
     ])  # fmt: skip
     with Parallel(n_jobs=-1) as parallel:
         for name, make, repeats in tables:

@@ -302,3 +302,39 @@ def test_input_is_left_as_it_is(sparse_rows):
     before = D.copy()
     DivergenceClustering(metric="precomputed", linkage="ward").fit(D).predict(D)
     np.testing.assert_array_equal(D, before)
+
+
+# --- Weights ---
+
+
+def test_weights_are_routed_to_fit():
+    counts, labels = planted(10)
+    weights = counts.sum(axis=1)
+    with config_context(enable_metadata_routing=True):
+        clustering = DivergenceClustering(3, linkage="information").set_fit_request(sample_weight=True)
+        model = make_pipeline(FunctionTransformer(), clustering).fit(counts, sample_weight=weights)
+        assert adjusted_rand_score(labels, model[-1].labels_) == 1
+    expected = DivergenceClustering(3, linkage="information").fit(counts, sample_weight=weights)
+    np.testing.assert_array_equal(model[-1].distances_, expected.distances_)
+    np.testing.assert_array_equal(expected.fit_predict(counts, sample_weight=weights), expected.labels_)
+
+
+@pytest.mark.parametrize("linkage", ["complete", "single", "average", "ward"])
+def test_equal_weights_are_none(linkage):
+    clustering = DivergenceClustering(4, linkage=linkage)
+    unweighted = clustering.fit(X).linkage_matrix_
+    np.testing.assert_allclose(clustering.fit(X, sample_weight=np.ones(60)).linkage_matrix_, unweighted, rtol=1e-7)
+    D = pairwise_divergences(X)
+    precomputed = clustering.set_params(metric="precomputed").fit(D, sample_weight=np.ones(60))
+    np.testing.assert_allclose(precomputed.linkage_matrix_, unweighted, rtol=1e-7)
+
+
+@pytest.mark.parametrize("linkage", ["complete", "single"])
+def test_weights_enter_the_centres_alone_where_rows_are_not_counted(linkage):
+    weights = np.random.default_rng(0).uniform(1, 9, 60)
+    clustering = DivergenceClustering(4, linkage=linkage)
+    unweighted = clustering.fit(X).linkage_matrix_
+    np.testing.assert_array_equal(clustering.fit(X, sample_weight=weights).linkage_matrix_, unweighted)
+    for label, centre in enumerate(clustering.cluster_centers_):
+        members = clustering.labels_ == label
+        np.testing.assert_allclose(centre, np.average(X[members], axis=0, weights=weights[members]), rtol=1e-13)
