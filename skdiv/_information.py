@@ -38,7 +38,7 @@ def information_tree(rows: Distributions, masses: FloatArray, kernel: KernelName
     """SciPy's Z of the rows, of given masses; each distance is the information lost in the merge, in nats."""
     sums = _weighted(rows, masses)
     nearest, costs = _nearest_later(sums, masses, kernel, n_jobs)
-    merging = SparseMergingRows(sums.values) if sums.is_sparse else load(kernel).merging(sums.dense())
+    merging = SparseMergingRows(sums.values, load(kernel)) if sums.is_sparse else load(kernel).merging(sums.dense())
     clusters = _Agglomeration(merging, masses.astype(np.float64), nearest, costs)
     merges = [clusters.merge() for _ in range(len(masses) - 1)]
     return tree_of_merges(np.array([pair for *pair, _ in merges]), np.array([cost for *_, cost in merges]))

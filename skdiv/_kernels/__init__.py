@@ -30,6 +30,15 @@ class PairKernel(Protocol):
     def sparse_overlaps(self, pair: Pair, P: Any, Q: Any, out: FloatArray, *, upper: bool) -> None:
         """Overlaps of rows in CSC, from the bins that two rows share."""
 
+    def add_pooled_overlaps(
+        self, values: FloatArray, terms: FloatArray, bins: NDArray[Any], owners: NDArray[Any],
+        p: FloatArray, p_terms: FloatArray, start: int, out: FloatArray,
+    ) -> None:  # fmt: skip
+        """Add the overlaps of one row p with the rows from ``start`` on, for the mixture.
+
+        Each entry of the others comes with its own x ln x, its bin and its row; so do those of p, bin by bin.
+        """
+
     def merging(self, rows: FloatArray) -> MergingRows:
         """Dense rows, copied, that are added together one after another."""
 

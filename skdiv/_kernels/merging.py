@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdiv._forms import entropy_term
+from skdiv._kernels import PairKernel
 from skdiv._terms import FloatArray
 
 
@@ -17,7 +18,8 @@ class SparseMergingRows:
     A merged row has no more entries than its two parts, so there are never more than at the start.
     """
 
-    def __init__(self, rows: Any) -> None:
+    def __init__(self, rows: Any, kernel: PairKernel) -> None:
+        self._kernel = kernel
         self.n_bins: int = rows.shape[1]
         self._n: int = rows.shape[0]
         owners = np.repeat(np.arange(self._n), np.diff(rows.indptr))
@@ -42,11 +44,10 @@ class SparseMergingRows:
         row, used = self._row(i), slice(self._used)
         p_of_bin, term_of_bin = np.zeros((2, self.n_bins))
         p_of_bin[self._bins[row]], term_of_bin[self._bins[row]] = self._values[row], self._terms[row]
-        p = p_of_bin[self._bins[used]]
-        met = np.flatnonzero((p > 0) & (self._owners[used] >= start))
-        s = p[met] + self._values[met]
-        gained = entropy_term(s) - term_of_bin[self._bins[met]] - self._terms[met]
-        return np.bincount(self._owners[met] - start, gained, minlength=self._n - start) / 2
+        pool = self._values[used], self._terms[used], self._bins[used], self._owners[used]
+        out = np.zeros(self._n)
+        self._kernel.add_pooled_overlaps(*pool, p_of_bin, term_of_bin, start, out)
+        return out[start:]
 
     def merge(self, i: int, j: int) -> None:
         parts = [np.arange(self._starts[k], self._stops[k]) for k in (i, j)]

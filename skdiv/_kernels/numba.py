@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from math import log
 from typing import Any
 
 import numba
@@ -257,6 +258,18 @@ class MergingRows:
 
     def dense(self, places: NDArray[np.intp] | list[int]) -> FloatArray:
         return self._columns[:, places].T
+
+
+@_compiled
+def add_pooled_overlaps(
+    values: FloatArray, terms: FloatArray, bins: Indices, owners: Indices,
+    p: FloatArray, p_terms: FloatArray, start: int, out: FloatArray,
+) -> None:  # fmt: skip
+    for t in range(len(values)):
+        of_bin = p[bins[t]]
+        if of_bin > 0 and owners[t] >= start:
+            s = of_bin + values[t]
+            out[owners[t]] += (s * log(s) - terms[t] - p_terms[bins[t]]) / 2
 
 
 merging = MergingRows

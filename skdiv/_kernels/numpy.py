@@ -81,6 +81,16 @@ def sparse_overlaps(pair: Pair, P: Any, Q: Any, out: FloatArray, *, upper: bool)
         start = stop
 
 
+def add_pooled_overlaps(
+    values: FloatArray, terms: FloatArray, bins: NDArray[Any], owners: NDArray[Any],
+    p: FloatArray, p_terms: FloatArray, start: int, out: FloatArray,
+) -> None:  # fmt: skip
+    of_bin = p[bins]
+    met = np.flatnonzero((of_bin > 0) & (owners >= start))
+    gained = entropy_term(of_bin[met] + values[met]) - terms[met] - p_terms[bins[met]]
+    out += np.bincount(owners[met], gained / 2, minlength=len(out))
+
+
 class MergingRows:
     """With the sum of p ln p of each, so that one row costs one logarithm an entry."""
 
