@@ -44,11 +44,12 @@ def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArr
 
 def connected_edges(connectivity: Any, distances: Callable[[Places, Places], FloatArray]) -> tuple[Places, Places]:
     """The edges i < j of a graph; parts of it that are not connected are joined where they are nearest."""
-    graph = sp.coo_array(connectivity)
+    graph = sp.csr_array(connectivity, copy=True)
+    graph.eliminate_zeros()
     n_parts, part = connected_components(graph, directed=False)
-    rows, columns = np.minimum(graph.row, graph.col), np.maximum(graph.row, graph.col)
-    places = rows.astype(np.intp) * len(part) + columns
-    places = places[(rows < columns) & (graph.data != 0)]
+    i, j = graph.nonzero()
+    places = np.minimum(i, j).astype(np.intp) * len(part) + np.maximum(i, j)
+    places = places[i != j]
     if n_parts > 1:
         warnings.warn(
             f"The connectivity graph has {n_parts} parts that are not connected with each other; to build a whole tree "
@@ -61,8 +62,8 @@ def connected_edges(connectivity: Any, distances: Callable[[Places, Places], Flo
                 of_some, of_others = divmod(int(distances(some, others).argmin()), len(others))
                 low, high = sorted((int(some[of_some]), int(others[of_others])))
                 places = np.append(places, low * len(part) + high)
-    i, j = np.divmod(np.unique(places), len(part))
-    return i, j
+    lower, higher = np.divmod(np.unique(places), len(part))
+    return lower, higher
 
 
 def tree_of_graph(n: int, edges: tuple[Places, Places], distances: FloatArray, linkage: str) -> FloatArray:

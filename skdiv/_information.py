@@ -62,15 +62,17 @@ def _weighted(rows: Distributions, masses: FloatArray) -> Distributions:
 
 def merge_cost(a: FloatArray, b: FloatArray, v: FloatArray, w: FloatArray) -> FloatArray:
     """Information lost when row i of ``a`` is merged with row i of ``b``, from terms that are never negative."""
-    share = v / (v + w)
-    terms = weighted_jensen_shannon(a / v[..., np.newaxis], b / w[..., np.newaxis], np.asarray(share)[..., np.newaxis])
+    v_column, w_column = v[..., np.newaxis], w[..., np.newaxis]
+    both = v_column + w_column
+    terms = weighted_jensen_shannon(a / v_column, b / w_column, v_column / both, w_column / both)
     shared = terms.sum(axis=-1)
     costs: FloatArray = (v + w) * np.where(shared > _ROUNDING, shared, 0)
     return costs
 
 
 def _fast_costs(v: FloatArray, w: FloatArray, overlaps: FloatArray) -> FloatArray:
-    costs: FloatArray = v * np.log1p(w / v) + w * np.log1p(v / w) - 2 * overlaps
+    log_of_both = np.log(v + w)
+    costs: FloatArray = v * (log_of_both - np.log(v)) + w * (log_of_both - np.log(w)) - 2 * overlaps
     return costs
 
 

@@ -63,9 +63,11 @@ def jensen_shannon(p: FloatArray, q: FloatArray) -> FloatArray:
     return np.where(s == 0, 0, term)
 
 
-def weighted_jensen_shannon(p: FloatArray, q: FloatArray, share: FloatArray) -> FloatArray:
-    """share · p ln(p/m) + (1 − share) q ln(q/m), m = share · p + (1 − share) q, by φ of p and q relative to m."""
-    other = 1 - share
+def weighted_jensen_shannon(p: FloatArray, q: FloatArray, share: FloatArray, other: FloatArray) -> FloatArray:
+    """share · p ln(p/m) + other · q ln(q/m), m = share · p + other · q, by φ of p and q relative to m.
+
+    The other share is 1 − share, which subtracted would lose the digits of a small one.
+    """
     with _ignoring_limits():
         m = share * p + other * q
         x = (p - q) / m

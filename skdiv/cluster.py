@@ -312,11 +312,13 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
                         "draws counts, and builds a tree of them as it was built of X."
                     )
         if self._is_precomputed:
-            for name, default in (("assign", "member"), ("base", None), ("pseudocount", 0)):
+            for name, default in (("assign", "member"), ("centroid", "mean"), ("base", None), ("pseudocount", 0)):
                 if getattr(self, name) != default:
                     raise ValueError(
                         f"{name} = {getattr(self, name)!r} needs the distributions; metric='precomputed' has none."
                     )
+            if self.linkage == "information":
+                raise ValueError("linkage='information' needs the distributions; metric='precomputed' has none.")
             return
         divergence = resolve(self.metric)
         divergence.scale(self.base)

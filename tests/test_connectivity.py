@@ -81,6 +81,11 @@ def test_edges_are_read_in_either_direction_and_zeros_are_none():
     explicit = explicit.tocsr()
     explicit.data[explicit.data == 2] = 0
     np.testing.assert_array_equal(both, DivergenceClustering(5, connectivity=explicit).fit(X).linkage_matrix_)
+    cut = CHAIN.copy()
+    cut[29, 30] = cut[30, 29] = 0
+    assert cut.nnz == CHAIN.nnz  # an entry of zero is stored, and is no edge
+    with pytest.warns(UserWarning, match="2 parts"):
+        DivergenceClustering(5, connectivity=cut).fit(X)
 
 
 def test_refusals():

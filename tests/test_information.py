@@ -1,12 +1,16 @@
 """Linkage by information, against its definition evaluated for every pair at every merge."""
 
+import operator
 import tracemalloc
 from itertools import combinations
 
+import mpmath
 import numpy as np
+import oracle
 import pytest
 import scipy.sparse as sp
 from conftest import planted, random_distributions
+from mpmath import mp, mpf
 from scipy.special import rel_entr, xlogy
 from sklearn.metrics import adjusted_rand_score
 
@@ -174,6 +178,23 @@ def test_information_finds_what_is_planted_and_predicts_it():
 def test_other_divergences_are_no_information(metric):
     with pytest.raises(ValueError, match=f"linkage='information' .* metric '{metric}'.*Use metric 'kl'"):
         fitted(random_distributions(4, 3), metric=metric)
+
+
+def test_a_matrix_of_distances_tells_nothing_about_the_bins():
+    with pytest.raises(ValueError, match="linkage='information' needs the distributions"):
+        fitted(np.zeros((3, 3)), metric="precomputed")
+
+
+def test_masses_of_any_size():
+    P = random_distributions(9, 5)
+    masses = np.array([1e-300, 1e-200, 1e-12, 1, 1, 2, 1e3, 1e12, 1e-30])
+    clustering = fitted(P, masses)
+    with mp.workdps(oracle.DIGITS):
+        shares = [mpf(mass) / mpmath.fsum(masses) for mass in masses]
+        rows = [[mpf(entry) / mpmath.fsum(row) for entry in row] for row in P]
+        mean = [mpmath.fsum(map(operator.mul, shares, column)) for column in zip(*rows, strict=True)]
+        expected = mpmath.fsum(share * oracle.kl(row, mean) for share, row in zip(shares, rows, strict=True))
+    assert oracle.relative_error(clustering.distances_.sum(), expected) < 1e-9
 
 
 def test_memory_is_that_of_the_rows():

@@ -25,7 +25,7 @@ DEFINITIONS = {
     ),
     **{
         f"weighted_jensen_shannon {share}": (
-            lambda p, q, share=share: _terms.weighted_jensen_shannon(p, q, share),
+            lambda p, q, share=share: _terms.weighted_jensen_shannon(p, q, share, 1 - share),
             lambda p, q, share=share: (
                 share * p * mpmath.log(p / (share * p + (1 - share) * q))
                 + (1 - share) * q * mpmath.log(q / (share * p + (1 - share) * q))
