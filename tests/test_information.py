@@ -125,6 +125,32 @@ def test_near_duplicates_cost_what_exact_arithmetic_says():
     np.testing.assert_allclose(cost_of_merge, expected, rtol=1e-6)
 
 
+def test_near_duplicates_merge_in_the_right_order():
+    """At 1e-17 nats, where sums of logarithms hold nothing but rounding: the leading term of the cost orders them."""
+    rng = np.random.default_rng(0)
+    base = random_distributions(1, 30)[0]
+    rows = base * (1 + 1e-9 * rng.normal(size=(10, 30)))
+    rows /= rows.sum(axis=1, keepdims=True)
+
+    def leading_term(a, b, v, w):
+        return v * w / (v + w) * ((a / v - b / w) ** 2 / base).sum() / 2
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(globals(), "cost", leading_term)
+        expected = by_brute_force(rows, np.ones(10))
+    clustering = fitted(rows)
+    np.testing.assert_array_equal(clustering.children_, expected[:, :2])
+    np.testing.assert_allclose(clustering.distances_, expected[:, 2], rtol=1e-5)
+
+
+def test_the_cost_of_a_merge_does_not_depend_on_which_is_first():
+    P, Q = random_distributions(5, 8), random_distributions(5, 8, seed=1)
+    for w in 10.0 ** -np.arange(0, 300, 20.0):
+        v, w = np.array([1.0]), np.array([w])  # noqa: PLW2901
+        forth, back = information.merge_cost(P, w * Q, v, w), information.merge_cost(w * Q, P, w, v)
+        np.testing.assert_allclose(forth, back, rtol=1e-12)
+
+
 def test_equal_rows_lose_nothing():
     clustering = fitted(np.tile(random_distributions(1, 9), (80, 1)))
     np.testing.assert_array_equal(clustering.distances_, 0)
