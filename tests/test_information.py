@@ -146,7 +146,7 @@ def test_near_duplicates_merge_in_the_right_order():
 def test_the_cost_of_a_merge_does_not_depend_on_which_is_first():
     P, Q = random_distributions(5, 8), random_distributions(5, 8, seed=1)
     for w in 10.0 ** -np.arange(0, 300, 20.0):
-        v, w = np.array([1.0]), np.array([w])  # noqa: PLW2901
+        v, w = np.array([1.0]), np.array([w])
         forth, back = information.merge_cost(P, w * Q, v, w), information.merge_cost(w * Q, P, w, v)
         np.testing.assert_allclose(forth, back, rtol=1e-12)
 
