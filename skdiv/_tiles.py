@@ -179,12 +179,13 @@ class IntoMatrix:
     out: FloatArray
     mirror: bool
 
-    def target(self, tile: Tile) -> FloatArray:
-        view: FloatArray = self.out[tile.rows, tile.columns]
-        return view
+    def target(self, tile: Tile) -> FloatArray | None:
+        """The place itself, of rows in the order of memory: in another BLAS would round otherwise."""
+        in_order = self.out.strides[1] == self.out.itemsize and self.out.strides[0] > 0
+        return self.out[tile.rows, tile.columns] if in_order else None
 
     def __call__(self, tile: Tile, values: FloatArray) -> None:
-        target = self.target(tile)
+        target = self.out[tile.rows, tile.columns]
         if not np.may_share_memory(values, target):
             target[...] = values
         if self.mirror and tile.diagonal is None:

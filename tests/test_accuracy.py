@@ -4,6 +4,7 @@ import mpmath
 import numpy as np
 import oracle
 import pytest
+import scipy.sparse as sp
 from conftest import random_distributions
 
 from skdiv import divergences, paired_divergences, pairwise_divergences, renyi
@@ -121,6 +122,78 @@ def test_single_precision_is_exact_to_two_millionths_of_a_nat(name, step):
     assert values.dtype == np.float32
     exponent = 1 / divergences()[name].base_exponent
     np.testing.assert_allclose(values**exponent, truth**exponent, atol=2e-6, rtol=0)
+
+
+def two_levels(n, n_first, first, second, flat):
+    """Two rows of few different entries, so that what is rounded adds up; and the same in two bins.
+
+    An f-divergence stays the same when bins in which p/q is the same are put together.
+    """
+    x, y = np.full(n, flat), np.where(np.arange(n) < n_first, first, second)
+    together = [np.array([n_first * a, (n - n_first) * b]) for a, b in ((flat, flat), (first, second))]
+    return np.array([x, y]), np.array(together)
+
+
+@pytest.mark.parametrize("name", ["kl", "jeffreys", "js_divergence", "total_variation", "hellinger", "chi2"])
+@pytest.mark.parametrize(
+    "levels",
+    [
+        (2000, 1000, 73.0, 75.0, 74.0),
+        (2000, 1029, 0.9864981677588533, 1.0135018322411467, 1.0),
+        (100_000, 63_802, 0.88475182125006901, 1.1152481787499309, 1.0),
+        (100_000, 50_000, 29.0, 31.0, 30.0),
+    ],
+)
+def test_rounding_that_adds_up_over_the_bins_of_sparse_rows(name, levels):
+    rows, together = two_levels(*levels)
+    alone = np.eye(62, rows.shape[1])  # with these the rows are sparse enough for the pairs of entries to be met
+    values = pairwise_divergences(sp.csr_array(np.vstack([rows, alone])), metric=name)[:2, :2]
+    assert_exact(values, together, divergences()[name], oracle.DEFINITIONS[name])
+
+
+@pytest.mark.parametrize(
+    ("record", "levels"),
+    [
+        (renyi(1.05), (20_000, 8756, 0.26860862970352173, 2.3474903106689453, 1.4023895263671875)),
+        (renyi(0.5), (20_000, 8756, 0.26860862970352173, 2.3474903106689453, 1.4023895263671875)),
+        (divergences()["jeffreys"], (20_000, 4203, 1.3039631843566895, 2.0958051681518555, 1.7321685552597046)),
+        (divergences()["kl"], (100_000, 61_385, 1.0371267795562744, 1.7273885011672974, 1.5021414756774902)),
+        (divergences()["js_divergence"], (100_000, 33_049, 0.2538093328475952, 2.317152500152588, 1.742811918258667)),
+    ],
+    ids=str,
+)
+def test_rounding_that_adds_up_over_the_bins_in_single_precision(record, levels):
+    rows, together = two_levels(*levels)
+    value = pairwise_divergences(rows.astype(np.float32), metric=record)[0, 1]
+    assert abs(value - record(*together)) < 2e-6
+
+
+@pytest.mark.parametrize("alpha", [0.5, 0.9, 0.999, 1.05, 1.1, 2, 3])
+@pytest.mark.parametrize("pseudocount", [0.0, 0.01])
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+def test_renyi_in_single_precision(alpha, pseudocount, container):
+    rows = random_distributions(60, 30, zeros=0.2 if alpha < 1 else 0).astype(np.float32)
+    values = pairwise_divergences(container(rows), metric=renyi(alpha), pseudocount=pseudocount)
+    truth = pairwise_divergences(rows.astype(np.float64), metric=renyi(alpha), pseudocount=pseudocount)
+    assert values.dtype == np.float32
+    np.testing.assert_allclose(values, truth, atol=2e-6, rtol=2e-6)
+
+
+@pytest.mark.parametrize("pseudocount", [0.0, 0.5])
+@pytest.mark.parametrize("shape", [(5, 200), (50, 7)])
+def test_equal_rows_are_at_zero_however_they_are_stored(record, pseudocount, shape):
+    rows = random_distributions(*shape, zeros=0.5)
+    dense_then_sparse = rows, sp.csr_array(rows)
+    for X, Y in (dense_then_sparse, dense_then_sparse[::-1]):
+        assert (pairwise_divergences(X, Y, metric=record, pseudocount=pseudocount).diagonal() == 0).all()
+        assert (paired_divergences(X, Y, metric=record, pseudocount=pseudocount) == 0).all()
+
+
+def test_an_affinity_that_is_nearly_lost():
+    """p^0.999 q^0.001 is a subnormal number with few digits left."""
+    expected = oracle.renyi([mpmath.mpf(1), mpmath.mpf(5e-324)], [mpmath.mpf(0), mpmath.mpf(1)], 0.999)
+    (value,) = pairwise_divergences([[1, 5e-324]], [[0, 1]], metric=renyi(0.999))[0]
+    assert oracle.relative_error(value, expected) < 1e-9
 
 
 def test_the_oracle_would_catch_an_inaccurate_result():

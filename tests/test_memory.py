@@ -56,6 +56,13 @@ def test_sparse_rows_are_never_dense_as_a_whole():
     assert peak(lambda: pairwise_divergences(X, metric="kl")) < 10 * MIB
 
 
+def test_a_pseudocount_does_not_make_all_rows_dense():
+    rng = np.random.default_rng(0)
+    X = (sp.eye_array(1000, 50_000) + sp.random_array((1000, 50_000), density=0.001, rng=rng)).tocsr()
+    for metric in ("kl", "chi2"):
+        assert peak(lambda: pairwise_divergences(X[:4], X, metric, pseudocount=0.5)) < 40 * MIB  # noqa: B023
+
+
 def test_dense_beside_sparse_rows():
     X, Y = random_distributions(300, 20_000), sp.csr_array(random_distributions(300, 20_000, zeros=0.99))
     for metric in ("kl", "hellinger"):

@@ -216,6 +216,18 @@ def test_every_divergence_is_the_same_on_processes():
         assert_same_bits([pairwise_divergences(X[:300] + 1e-9, metric=metric) for metric in divergences()], expected)
 
 
+@pytest.mark.parametrize("metric", ["js_distance", "kl", "chi2"])
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_the_order_of_the_result_in_memory_does_not_show(metric, backend):
+    X = random_distributions(600, 70)
+    expected = pairwise_divergences(X, metric=metric)
+    memory = np.empty((600, 600), order="F"), np.empty((600, 600))[::-1, ::-1], np.empty((600, 1200))[:, ::2]
+    for out in memory:
+        with parallel_config(backend):
+            pairwise_divergences(X, metric=metric, n_jobs=2, out=out)
+        np.testing.assert_array_equal(out, expected)
+
+
 def test_what_a_block_keeps_stays_in_its_process():
     rows = as_distributions(random_distributions(20, 30))
     size = len(pickle.dumps(rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 
 from skdiv._distributions import Distributions
 from skdiv._divergence import Divergence
-from skdiv._forms import Elementwise, Pair, PairForm, ProductForm
+from skdiv._forms import Elementwise, Pair, PairForm, ProductForm, identity
 from skdiv._kernels import PairKernel
 from skdiv._memory import Workspace
 from skdiv._terms import FloatArray
 
 _PAIR_BINS, _PRODUCT_BINS = 512, 1024  # bins at a time, so that copies of rows stay small and in the cache
+_SINGLE_BINS = 256  # of single precision, whose sums must be short
+_SINGLE_CONDITIONING = 2.0  # single precision has no digits to spare for forms above it, so they are computed in double
 _CELL = 65_536  # entries of a temporary array of terms
 _DENSE_BLOCK = 2**18  # entries of a block of sparse rows made dense
 _LANES = 16  # tiles are a multiple of the numbers in a register
@@ -131,12 +134,38 @@ def pair_overlaps(
         if _CROWDED * _meetings(*columns) < len(P) * len(Q) * P.shape[1]:
             kernel.sparse_overlaps(pair, *columns, overlaps, upper=upper)
             return overlaps
+    unit = _unit(P)
     for k, (p, q) in enumerate(zip(_bin_chunks(P, _PAIR_BINS), _bin_chunks(Q, _PAIR_BINS), strict=True)):
         part = _part_of_thread.array((len(P), len(Q))) if k else overlaps
-        kernel.overlaps(pair, p, q, part, upper=upper)
+        kernel.overlaps(pair, _scaled(p, unit), _scaled(q, unit), part, upper=upper)
         if k:
             overlaps += part
+    if unit != 1:
+        overlaps /= unit
     return overlaps
+
+
+def _unit(rows: Distributions) -> float:
+    """By what single precision is multiplied: a power of two, about the number of bins.
+
+    Entries are then near 1, where their logarithms are small, and so is what is lost when these are rounded.
+    """
+    return 1.0 if rows.dtype == np.float64 else 2.0 ** round(np.log2(rows.shape[1]))
+
+
+def _scaled(rows: Any, unit: float) -> Any:
+    return rows if unit == 1 else rows * unit
+
+
+@dataclass(frozen=True)
+class _OfScaled:
+    """A function of scaled rows, equal to another of the same."""
+
+    function: Elementwise
+    unit: float
+
+    def __call__(self, rows: FloatArray) -> FloatArray:
+        return self.function(_scaled(rows, self.unit))
 
 
 def _columns(rows: Any) -> Any:
@@ -163,14 +192,31 @@ def _product(
     divergence: Divergence, form: ProductForm, P: Distributions, Q: Distributions, diagonal: int | None,
     out: FloatArray | None,
 ) -> FloatArray:  # fmt: skip
+    if P.dtype == np.float32 and form.conditioning > _SINGLE_CONDITIONING:
+        in_double = _product(divergence, form, _in_double(P), _in_double(Q), diagonal, None)
+        return in_double.astype(np.float32)
     totals, of_left, of_right = _products(divergence, form, P, Q, out)
     totals += of_left[:, np.newaxis]
     if form.right_term is not None:
         totals += of_right
+    limits = np.finfo(totals.dtype)
+    subnormal = None if form.finish is identity else (totals > 0) & (totals < limits.tiny / limits.eps)
     values = divergence.capped(form.finish(totals)).astype(P.dtype, copy=False)
     always = None if form.smallest is None else _has_entry_below(form.smallest(Q.dtype), Q)
-    _refine(values, divergence, P, Q, diagonal, below=_refine_below(form, P, Q), always=always)
+    _refine(values, divergence, P, Q, diagonal, below=_refine_below(form, P, Q), always=always, too=subnormal)
     return values
+
+
+def _in_double(rows: Distributions) -> Distributions:
+    """The same rows, divided by their sums again, which single precision had rounded."""
+    values = rows.values.astype(np.float64)
+    background = None if rows.background is None else rows.background.astype(np.float64)
+    totals = np.asarray(values.sum(axis=1)).reshape(-1, 1) + (0 if background is None else background * rows.shape[1])
+    if sp.issparse(values):
+        values.data /= np.repeat(totals[:, 0], np.diff(values.indptr))
+    else:
+        values /= totals
+    return Distributions(values, None if background is None else background / totals)
 
 
 def _products(
@@ -180,35 +226,39 @@ def _products(
 
     Sparse rows in double precision, for SciPy sums a sparse product term after term in that of its data.
     """
+    width, unit = (_PRODUCT_BINS if P.dtype == np.float64 else _SINGLE_BINS), _unit(P)
     if P.is_sparse and Q.is_sparse:
-        chunks = iter([(P.values.astype(np.float64), Q.values.astype(np.float64))])
+        chunks, unit = iter([(P.values.astype(np.float64), Q.values.astype(np.float64))]), 1.0
     else:
-        chunks = zip(_bin_chunks(P, _PRODUCT_BINS), _bin_chunks(Q, _PRODUCT_BINS), strict=True)
+        chunks = zip(_bin_chunks(P, width), _bin_chunks(Q, width), strict=True)
+    factors = [(_OfScaled(of_p, unit), _OfScaled(of_q, unit)) for of_p, of_q in form.factors]
     of_left, of_right = np.zeros(len(P)), np.zeros(len(Q))
     totals = None
     for p, q in chunks:
-        whole = Q if Q.shape[1] <= _PRODUCT_BINS and not sp.issparse(Q.values) else None
-        rights = [whole.once(of_q) if whole is not None else _mapped(of_q, q) for _, of_q in form.factors]
-        product = _product_of_chunk(form, p, rights, out if totals is None else None)
+        whole = Q if Q.shape[1] <= width and not sp.issparse(Q.values) else None
+        rights = [whole.once(of_q) if whole is not None else _mapped(of_q, q) for _, of_q in factors]
+        product = _product_of_chunk([_mapped(of_p, p) for of_p, _ in factors], rights, out if totals is None else None)
         if totals is not None:
             totals += product
         else:  # many chunks are summed in double precision
-            totals = product if P.shape[1] <= _PRODUCT_BINS else product.astype(np.float64, copy=False)
+            totals = product if P.shape[1] <= width else product.astype(np.float64, copy=False)
         if form.left_term is not None:
-            of_left += _row_sums(_mapped(form.left_term, p))
+            of_left += _row_sums(_mapped(_OfScaled(form.left_term, unit), p))
         if form.right_term is not None:
-            of_right += _row_sums(_mapped(form.right_term, q))
+            of_right += _row_sums(_mapped(_OfScaled(form.right_term, unit), q))
         if divergence.infinite_off_support:
             _set_infinite_off_support(totals, p, q)
             if divergence.symmetric:
                 _set_infinite_off_support(totals.T, q, p)
     assert totals is not None
-    return totals, of_left.astype(totals.dtype, copy=False), of_right.astype(totals.dtype, copy=False)
+    if unit != 1:
+        totals /= unit
+    of_rows = (of_left / unit).astype(totals.dtype, copy=False), (of_right / unit).astype(totals.dtype, copy=False)
+    return totals, *of_rows
 
 
-def _product_of_chunk(form: ProductForm, p: Any, rights: list[Any], out: FloatArray | None) -> FloatArray:
+def _product_of_chunk(lefts: list[Any], rights: list[Any], out: FloatArray | None) -> FloatArray:
     with np.errstate(over="ignore", invalid="ignore"):  # rows below form.smallest, which _refine computes again
-        lefts = [_mapped(of_p, p) for of_p, _ in form.factors]
         product = _times(lefts[0], rights[0], out)
         for left, right in zip(lefts[1:], rights[1:], strict=True):
             product += _times(left, right)
@@ -251,17 +301,19 @@ def _indicator(entries: FloatArray) -> FloatArray:
 
 def _refine(
     values: FloatArray, divergence: Divergence, P: Distributions, Q: Distributions, diagonal: int | None, *,
-    below: float, always: NDArray[np.bool_] | None = None,
+    below: float, always: NDArray[np.bool_] | None = None, too: NDArray[np.bool_] | None = None,
 ) -> None:  # fmt: skip
     """Compute again, term by term, the entries whose digits the fast form has lost; on the diagonal D(p ‖ p) = 0.
 
-    Those are all ``below`` some value, and ``always`` some columns.
+    Those are all ``below`` some value, ``always`` some columns, and some others ``too``.
     """
     if diagonal is not None:
         i = np.arange(max(0, -diagonal), min(len(P), len(Q) - diagonal))
         values[i, i + diagonal] = np.inf
-    if always is not None or values.min() < below:
+    if always is not None or values.min() < below or (too is not None and too.any()):
         wanted = values < below
+        if too is not None:
+            wanted |= too
         if always is not None:
             wanted[:, always] = True
         if diagonal is not None:
@@ -278,13 +330,12 @@ def _refine(
 def _refine_below(form: ProductForm | PairForm, P: Distributions, Q: Distributions) -> float:
     """Below this the error of a fast form shows.
 
-    It is absolute, and grows with the entropies, so with ln(n_bins); and where SciPy sums a sparse product term after
-    term, with the number of terms.
+    It is absolute, and grows with the entropies, so with ln(n_bins); and where sparse rows are summed term after term,
+    with the number of terms.
     """
     absolute = (1e-5 if P.dtype == np.float64 else 2e-3) * (1 + np.log(P.shape[1]))
-    if isinstance(form, ProductForm):
-        most_terms = max(int(np.diff(rows.values.indptr).max()) if rows.is_sparse else 0 for rows in (P, Q))
-        absolute *= max(1, most_terms / 2_000)
+    most_terms = max(int(np.diff(rows.values.indptr).max()) if rows.is_sparse else 0 for rows in (P, Q))
+    absolute *= max(1, most_terms / (200 if isinstance(form, ProductForm) else 2_000))
     return float((absolute * form.conditioning) ** form.power)
 
 
@@ -292,6 +343,9 @@ def _has_entry_below(smallest: float, rows: Distributions) -> NDArray[np.bool_]:
     if rows.is_sparse:
         small = _mapped(lambda entries: (entries < smallest).astype(np.float64), rows.values)
         return _row_sums(small) > 0
+    if rows.background is not None and sp.issparse(rows.values):  # no entry is smaller than that of an empty bin
+        in_empty_bin: NDArray[np.bool_] = rows.background[:, 0] < smallest
+        return in_empty_bin
     entries = rows.dense()
     found: NDArray[np.bool_] = np.any((entries > 0) & (entries < smallest), axis=1)
     return found
