@@ -1,6 +1,6 @@
 """Does `Significance` find clusters where there are none, and does it find those that there are?
 
-    python benchmarks/calibration.py [--quick]
+    python benchmarks/calibration.py [--quick] [--only NAME]
 
 writes the tables of docs/how_many_clusters.md. The hypothesis is simulated over numbers of bins, totals and skews; what
 counts is the family-wise rate, of any split at all, which may be alpha at the most.
@@ -161,7 +161,9 @@ def write(name: str, table: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few repeats, nothing written")
-    quick = parser.parse_args().quick
+    parser.add_argument("--only", metavar="NAME", help="one table: chi2, null, power or languages")
+    arguments = parser.parse_args()
+    quick = arguments.quick
     tables: Iterator[tuple[str, Callable[[Parallel, int], str], int]] = iter([
         ("chi2", chi2_table, 20 if quick else 2000),
         ("null", null_table, 5 if quick else 300),
@@ -170,6 +172,8 @@ def main() -> None:
     ])  # fmt: skip
     with Parallel(n_jobs=-1) as parallel:
         for name, make, repeats in tables:
+            if arguments.only not in (None, name):
+                continue
             start = time.perf_counter()
             table = make(parallel, repeats)
             print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)

@@ -242,7 +242,8 @@ def pairwise_divergences(
 
     Notes
     -----
-    An entry D is exact to a relative 1e-9 + 2.2e-16 / √D (for a distance d: 1e-9 + 2.2e-16 / d); equal rows give 0.
+    An entry D is exact to a relative 1e-9 + 1e-15 / √D (for a distance d: 1e-9 + 1e-15 / d), down to D = 1e-30: the
+    second part is what rounding the normalised rows may do. Equal rows give 0.
     float32 input is computed in single precision, in half the memory: right to 2e-6, absolute up to one nat and
     relative above (a distance: its square), if no entry is subnormal.
 

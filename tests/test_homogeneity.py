@@ -1,10 +1,13 @@
 """Tests of pairs of rows, against SciPy's test of one table and against exact enumeration."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from conftest import random_distributions
 from scipy.stats import chi2_contingency, false_discovery_control, hypergeom, kstest
+from scipy.stats.contingency import expected_freq
 
 from skdiv import pairwise_divergences, pairwise_homogeneity
 
@@ -71,6 +74,18 @@ def test_permutation_is_uniform_where_chi2_is_not():
     assert (by_permutation <= 0.05).mean() < 0.11
     assert kstest(by_permutation, "uniform").pvalue > 0.01
     assert kstest(by_chi2, "uniform").pvalue < 1e-3
+
+
+def test_pairs_of_few_expected_counts_are_counted():
+    X = np.random.default_rng(0).poisson(6, (20, 4)) * np.repeat([1, 10], 10)[:, np.newaxis] + 1
+    few = sum(expected_freq(X[[i, j]]).min() < 5 for i, j in combinations(range(20), 2))
+    assert 0 < few < 190
+    with pytest.warns(UserWarning, match=f"For {few} of 190 pairs"):
+        pairwise_homogeneity(X, method="chi2")
+
+
+def test_no_pvalue_is_lower_than_its_tables_can_tell():
+    assert pairwise_homogeneity([[90, 1], [1, 90]], n_resamples=19).pvalue[0, 1] == 1 / 20
 
 
 def test_the_same_bits_for_any_number_of_workers_and_storage():

@@ -94,9 +94,41 @@ def test_the_early_end_decides_as_all_tables_would():
             full = (1 + (heights >= height).sum()) / 200
             assert significant == (full <= level)
             assert significant == (pvalue <= level)
+    assert significance._test(1.0, iter([1.0 - 1e-12] * 9), 9, 0.5) == (6 / 6, False)  # ties, but for rounding
     drawn = []
     significance._test(0.0, (drawn.append(1) or 1.0 for _ in range(999)), 999, 0.05)
     assert len(drawn) == 50
+
+
+def test_the_level_of_a_node_and_the_tables_it_gets(monkeypatch):
+    counts, _ = planted(8)
+    asked = []
+
+    def record(_, heights, n, level):
+        asked.append((n, level, list(heights)))
+        return 0.0, len(asked) < 3
+
+    monkeypatch.setattr(significance, "_test", record)
+    tree = clustered(counts).linkage_matrix_
+    (n, level, heights), (of_child, level_of_child, _) = asked[:2]
+    assert (n, level) == (99, 0.05)
+    assert len(set(heights)) == len(heights) == 99  # no chunk is the one before again
+    sizes = {int(tree[child - 24, 3]) for child in tree[-1, :2].astype(int)}
+    assert any(np.isclose(level_of_child, 0.05 * (size - 1) / 23) for size in sizes)
+    assert of_child == max(99, int(np.ceil(1 / level_of_child)) - 1)
+
+
+def test_the_tables_of_a_node_have_its_totals_and_its_weights():
+    counts, _ = planted(4)
+    members, weights = np.array([1, 5, 6]), np.arange(1.0, 13)
+    kernel = DivergenceClustering(linkage="information")._kernel()
+    null, height = significance._null(counts, members, kernel, "information", weights, 0.0)
+    np.testing.assert_array_equal(null.masses, weights[members])
+    np.testing.assert_array_equal(null.row_totals, counts[members].sum(axis=1))
+    assert null.bin_totals.min() > 0
+    assert null.bin_totals.sum() == counts[members].sum()
+    expected = DivergenceClustering(1, linkage="information").fit(counts[members], sample_weight=weights[members])
+    np.testing.assert_allclose(height, expected.distances_[-1], rtol=1e-12)
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
