@@ -148,7 +148,7 @@ def _null(
     pseudocount: float,
 ) -> tuple[Null, float]:  # fmt: skip
     """What some rows would be under the hypothesis, and the height of the tree that they have."""
-    table = counts[members]
+    table = counts[members].astype(np.float64)
     row_totals, bin_totals = (np.asarray(table.sum(axis=axis)).astype(np.int64) for axis in (1, 0))
     if not pseudocount:  # with one, an empty bin is a bin nevertheless
         table, bin_totals = table[:, bin_totals > 0], bin_totals[bin_totals > 0]

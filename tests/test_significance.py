@@ -168,6 +168,13 @@ def test_weights_and_pseudocounts_enter_the_test_too():
         assert adjusted_rand_score(labels, clustering.labels_) == 1
 
 
+def test_counts_in_single_precision():
+    """Totals that single precision cannot hold, and heights that would differ from those of the tables."""
+    counts = np.tile([[9_000_001, 8_000_003, 5]], (6, 1)).astype(np.float32)
+    assert clustered(counts).n_clusters_ == 1
+    assert clustered(planted(6)[0].astype(np.float32)).n_clusters_ == 3
+
+
 def test_equal_rows_are_one_cluster():
     clustering = clustered(np.tile([[3, 0, 2]], (6, 1)))
     assert clustering.n_clusters_ == 1
