@@ -63,3 +63,14 @@ def test_sparse_rows(benchmark, metric, density):
 @pytest.mark.benchmark(group="fit")
 def test_fit(benchmark, n):
     benchmark(DivergenceClustering(10).fit, rows(n, 64))
+
+
+@pytest.mark.parametrize(("n", "density"), [(1250, 1.0), (2500, 1.0), (5000, 1.0), (1500, 0.01)])
+@pytest.mark.benchmark(group="information")
+def test_linkage_by_information(benchmark, n, density):
+    """5000 rows of 64 bins; and of 20,000 bins, most of them empty."""
+    X = rows(n, 64)
+    if density < 1:
+        X = sp.random_array((n, 20_000), density=density, rng=np.random.default_rng(0), format="csr")
+    clustering = DivergenceClustering(linkage="information", n_jobs=2)
+    benchmark.pedantic(clustering.fit, (X,), rounds=3)
