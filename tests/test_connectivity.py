@@ -24,7 +24,7 @@ def of_scikit_learn(D, graph, linkage):
 
 @pytest.mark.parametrize("linkage", ["average", "complete", "single"])
 @pytest.mark.parametrize("metric", ["js_distance", "kl", "precomputed"])
-@pytest.mark.parametrize("graph", [CHAIN, CHAIN.toarray(), sp.random_array((60, 60), density=0.1, rng=0) + CHAIN])
+@pytest.mark.parametrize("graph", [CHAIN, CHAIN.toarray(), sp.random(60, 60, 0.1, random_state=0) + CHAIN])
 def test_the_tree_is_scikit_learns(linkage, metric, graph):
     D = pairwise_divergences(X, metric="js_distance" if metric == "precomputed" else metric)
     D = (D + D.T) / 2
