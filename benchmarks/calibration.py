@@ -71,10 +71,16 @@ def null_table(parallel: Parallel, repeats: int) -> str:
     for n_bins, skew, totals in cases:
         cells = []
         for model in MODELS:
-            seeds = range(repeats)
-            splits = sum(parallel(delayed(splits_homogeneous)(model, n_bins, totals, skew, seed) for seed in seeds))
+
+            def splits_of(seeds: range, case: tuple[str, int, str, str] = (model, n_bins, totals, skew)) -> int:
+                return sum(parallel(delayed(splits_homogeneous)(*case, seed) for seed in seeds))
+
+            splits = splits_of(range(repeats))
             all_splits[model] += splits
             cells.append(rate(splits, repeats))
+            interval = binomtest(splits, repeats).proportion_ci()
+            if not interval.low <= ALPHA <= interval.high:
+                cells[-1] += "; " + rate(splits_of(range(10_000, 12_000)), 2000)
         lines.append(f"| {n_bins} | {skew} | {totals} | {' | '.join(cells)} |")
         print(lines[-1], flush=True)
     together = " | ".join(rate(splits, repeats * len(cases)) for splits in all_splits.values())
