@@ -18,6 +18,7 @@ MatrixLike: TypeAlias = ArrayLike | sp.sparray | sp.spmatrix  # what a user may 
 Matrix: TypeAlias = Any  # a float array, or CSR, which has no static type
 
 DTYPES = (np.float64, np.float32)
+_LARGEST_WEIGHT = 1e100  # of a row: the products of two, and what sums of them are divided by, stay within range
 
 
 @dataclass(frozen=True)
@@ -95,16 +96,18 @@ def check_pseudocount(pseudocount: float) -> float:
     return float(value)
 
 
-def refuse_fractions(X: Matrix, reason: str) -> None:
-    """Counts are whole numbers."""
-    data = X.data if sp.issparse(X) else X
+def as_counts(X: Matrix, reason: str) -> Matrix:
+    """A float array or CSR matrix of whole numbers, in double precision; ``reason``: why others will not do."""
+    counts: Matrix = sp.csr_array(X, dtype=np.float64, copy=True) if sp.issparse(X) else X.astype(np.float64)
+    if sp.issparse(X):
+        counts.sum_duplicates()
+    data = counts.data if sp.issparse(X) else counts
     broken = data != np.floor(data)
     if broken.any():
-        if sp.issparse(X):
-            row, column = X.tocoo().row[broken][0], X.tocoo().col[broken][0]
-        else:
-            row, column = np.argwhere(broken)[0]
-        raise ValueError(f"X[{row}, {column}] = {X[row, column]} is not a whole number, but {reason}")
+        places = np.argwhere(broken)[0]
+        row, column = (counts.tocoo().row[places[0]], counts.indices[places[0]]) if sp.issparse(X) else places
+        raise ValueError(f"X[{row}, {column}] = {counts[row, column]} is not a whole number, but {reason}")
+    return counts
 
 
 def check_sample_weight(sample_weight: ArrayLike | None, n: int) -> FloatArray | None:
@@ -114,17 +117,18 @@ def check_sample_weight(sample_weight: ArrayLike | None, n: int) -> FloatArray |
     masses = np.asarray(sample_weight)
     if masses.shape != (n,):
         raise ValueError(
-            f"sample_weight must hold a weight for each of the {n} rows of X, but its shape is {masses.shape}."
+            f"sample_weight must be a vector of one weight for each of the {n} rows of X, but its shape is "
+            f"{masses.shape}. numpy.ravel makes a vector of the sums of a scipy.sparse matrix."
         )
     if masses.dtype.kind not in "fiub":
         raise TypeError(f"sample_weight must hold real numbers, but its dtype is {masses.dtype}.")
     masses = masses.astype(np.float64)
-    bad = ~(np.isfinite(masses) & (masses > 0))
+    bad = ~((masses >= 1 / _LARGEST_WEIGHT) & (masses <= _LARGEST_WEIGHT))
     if bad.any():
         i = int(bad.argmax())
         raise ValueError(
-            f"sample_weight[{i}] = {masses[i]}, but a weight must be finite and above zero; leave out rows that do not "
-            "count."
+            f"sample_weight[{i}] = {masses[i]}, but a weight must be finite and above zero, from "
+            f"{1 / _LARGEST_WEIGHT:g} to {_LARGEST_WEIGHT:g}; leave out rows that do not count."
         )
     return masses
 

@@ -33,6 +33,8 @@ def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArr
             "'single', which do without, or no connectivity."
         )
     graph = connectivity(X) if callable(connectivity) else connectivity
+    if np.ndim(graph) == 0 and not sp.issparse(graph):
+        raise TypeError(f"connectivity must be a graph of the rows, or a function that returns one, not {graph!r}.")
     graph = check_array(graph, accept_sparse=["csr", "coo", "lil"], input_name="connectivity")
     n = X.shape[0]
     if graph.shape != (n, n):
@@ -69,6 +71,10 @@ def connected_edges(connectivity: Any, distances: Callable[[Places, Places], Flo
 def tree_of_graph(n: int, edges: tuple[Places, Places], distances: FloatArray, linkage: str) -> FloatArray:
     """SciPy's Z of a connected graph of ``n`` nodes; the distances in it need not rise."""
     i, j = edges
+    steps = None
+    if linkage == "single":  # its tree is that of the ranks, and scikit-learn takes no distance for less than 2e-16
+        steps, ranks = np.unique(distances, return_inverse=True)
+        distances = ranks + 1.0
     of_edge: dict[int, float] = dict(zip((i * n + j).tolist(), distances.tolist(), strict=True))
 
     def distance(left: FloatArray, right: FloatArray) -> float:
@@ -80,6 +86,8 @@ def tree_of_graph(n: int, edges: tuple[Places, Places], distances: FloatArray, l
     children, _, _, _, heights = linkage_tree(
         nodes, connectivity=graph, linkage=linkage, affinity=distance, return_distance=True
     )
+    if steps is not None:
+        heights = steps[heights.astype(np.intp) - 1]
     tree = np.column_stack([np.sort(children, axis=1), heights, np.zeros(n - 1)]).astype(np.float64)
     counts = np.ones(2 * n - 1)
     for k, (left, right) in enumerate(children):

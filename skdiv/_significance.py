@@ -18,13 +18,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.parallel import Parallel, delayed
 
-from skdiv._distributions import normalise, refuse_fractions
+from skdiv._distributions import as_counts, normalise
 from skdiv._terms import FloatArray
 from skdiv._trees import tree_of_rows
 from skdiv._version import __version__
 from skdiv.pairwise import BlockKernel
 
 _CHUNK = 32  # tables from one seed
+_MOST = 3e9  # observations in a table: SciPy multiplies two totals in 64 bits
 _TIE = 1e-9  # relative: counts give the same heights again and again, which rounding tells apart
 
 
@@ -76,10 +77,6 @@ class Significance(BaseEstimator):
         self.n_resamples = n_resamples
         self.random_state = random_state
 
-    def _check(self) -> None:
-        check_scalar(self.alpha, "alpha", Real, min_val=0, max_val=1, include_boundaries="neither")
-        check_scalar(self.n_resamples, "n_resamples", Integral, min_val=1)
-
 
 @dataclass(frozen=True)
 class Null:
@@ -110,17 +107,29 @@ class Null:
         return [self.height(tables.rvs(method=method, random_state=rng).astype(np.float64)) for _ in range(n)]
 
 
+def counts_for(rule: Significance, X: Any) -> Any:
+    """Checked before a tree is built."""
+    check_scalar(rule.alpha, "alpha", Real, min_val=0, max_val=1, include_boundaries="neither")
+    check_scalar(rule.n_resamples, "n_resamples", Integral, min_val=1)
+    counts = as_counts(
+        X,
+        "significance needs counts: how many observations stand behind a row decides what chance may do, and "
+        "probabilities do not tell. Pass the counts, or a number of clusters or distance_threshold of your own.",
+    )
+    total = counts.sum()
+    if total > _MOST:
+        raise ValueError(
+            f"X holds {total:g} observations, and tables can be drawn of {_MOST:g} at the most. Of so many the least "
+            "difference is significant: pass a number of clusters, or see how much linkage='information' retains."
+        )
+    return counts
+
+
 def significant_labels(
     counts: Any, tree: FloatArray, rule: Significance, kernel: BlockKernel, linkage: str, *,
     masses: FloatArray | None, pseudocount: float, n_jobs: int | None,
 ) -> tuple[NDArray[np.intp], FloatArray]:  # fmt: skip
     """Labels of the rows, numbered as they first appear, and the p-value of each node, NaN where it was not tested."""
-    rule._check()
-    refuse_fractions(
-        counts,
-        "significance needs counts: how many observations stand behind a row decides what chance may do, and "
-        "probabilities do not tell. Pass the counts, or a number of clusters or distance_threshold of your own.",
-    )
     n = counts.shape[0]
     entropy = int(check_random_state(rule.random_state).randint(np.iinfo(np.int32).max))
     labels, pvalues = np.empty(n, dtype=np.intp), np.full(n - 1, np.nan)
@@ -148,7 +157,7 @@ def _null(
     pseudocount: float,
 ) -> tuple[Null, float]:  # fmt: skip
     """What some rows would be under the hypothesis, and the height of the tree that they have."""
-    table = counts[members].astype(np.float64)
+    table = counts[members]
     row_totals, bin_totals = (np.asarray(table.sum(axis=axis)).astype(np.int64) for axis in (1, 0))
     if not pseudocount:  # with one, an empty bin is a bin nevertheless
         table, bin_totals = table[:, bin_totals > 0], bin_totals[bin_totals > 0]
@@ -160,13 +169,15 @@ def _null(
 def _heights(null: Null, n: int, seed: tuple[int, int], parallel: Parallel) -> Iterator[float]:
     """Of tables, chunk by chunk, each from a seed of its own: the first here, the others on the workers."""
     entropy, node = seed
-    sizes = [min(_CHUNK, n - start) for start in range(0, n, _CHUNK)]
-    seeds = [np.random.SeedSequence(entropy, spawn_key=(node, chunk)) for chunk in range(len(sizes))]
-    yield from null.heights(sizes[0], seeds[0])
-    step = parallel.n_jobs
-    for start in range(1, len(sizes), step):
-        some = zip(sizes[start : start + step], seeds[start : start + step], strict=True)
-        for heights in parallel(delayed(null.heights)(size, of_chunk) for size, of_chunk in some):
+
+    def chunk(k: int) -> tuple[int, np.random.SeedSequence]:
+        return min(_CHUNK, n - k * _CHUNK), np.random.SeedSequence(entropy, spawn_key=(node, k))
+
+    yield from null.heights(*chunk(0))
+    n_chunks, step = -(-n // _CHUNK), parallel.n_jobs
+    for start in range(1, n_chunks, step):
+        some = range(start, min(start + step, n_chunks))
+        for heights in parallel(delayed(null.heights)(*chunk(k)) for k in some):
             yield from heights
 
 

@@ -27,7 +27,7 @@ from skdiv._graph import check_connectivity
 from skdiv._information import information_curve
 from skdiv._kernels import chosen
 from skdiv._linkage import as_children, labels_of, n_clusters_below
-from skdiv._significance import Significance, significant_labels
+from skdiv._significance import Significance, counts_for, significant_labels
 from skdiv._sklearn import HasMethods, Interval, StrOptions, fit_context
 from skdiv._terms import FloatArray
 from skdiv._trees import LINKAGES, check_linkage, tree_of_distances, tree_of_rows
@@ -226,20 +226,18 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         rule = Significance() if self.n_clusters == "significant" else self.n_clusters
         masses = check_sample_weight(sample_weight, n_samples)
         rows = None if self._is_precomputed else normalise(validated, pseudocount=self.pseudocount)
-        self._dtype = validated.dtype
+        counts = counts_for(rule, validated) if isinstance(rule, Significance) else None
         tree = self._tree(validated, rows, masses)
-        for of_earlier_fit in _OF_SOME_FITS & vars(self).keys():
-            delattr(self, of_earlier_fit)
-        self._store_tree(tree, n_samples)
         if isinstance(rule, Significance):
-            self.labels_, self.node_pvalues_ = significant_labels(
-                validated, self.linkage_matrix_, rule, self._kernel(), self.linkage_, masses=masses,
-                pseudocount=self.pseudocount, n_jobs=self.n_jobs,
+            labels, pvalues = significant_labels(
+                counts, tree, rule, self._kernel(), self.linkage_, masses=masses, pseudocount=self.pseudocount,
+                n_jobs=self.n_jobs,
             )  # fmt: skip
         else:
-            self.labels_ = labels_of(self.linkage_matrix_, self._n_clusters())
-        self.n_clusters_ = int(self.labels_.max()) + 1
-        self._store_clusters(rows, masses)
+            labels, pvalues = labels_of(tree, self._n_clusters(tree)), None
+        self._dtype = validated.dtype
+        self._store_tree(tree, pvalues)
+        self._store_clusters(rows, labels, masses)
         return self
 
     def predict(self, X: MatrixLike) -> NDArray[np.intp]:
@@ -301,16 +299,13 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
                 "Exactly one of n_clusters and distance_threshold has to be set, and the other must be None; got "
                 f"n_clusters = {self.n_clusters} and distance_threshold = {self.distance_threshold}."
             )
-        if self.n_clusters == "significant" or isinstance(self.n_clusters, Significance):
-            for name, with_counts in (
-                ("metric", not self._is_precomputed),
-                ("connectivity", self.connectivity is None),
-            ):
-                if not with_counts:
-                    raise ValueError(
-                        f"n_clusters = {self.n_clusters!r} cannot be had with {name}={getattr(self, name)!r}: the test "
-                        "draws counts, and builds a tree of them as it was built of X."
-                    )
+        with_counts = self.n_clusters == "significant" or isinstance(self.n_clusters, Significance)
+        if with_counts and (self._is_precomputed or self.connectivity is not None):
+            what = "metric='precomputed'" if self._is_precomputed else "a connectivity"
+            raise ValueError(
+                f"n_clusters = {self.n_clusters!r} cannot be had with {what}: the test draws counts, and builds a tree "
+                "of them as it was built of X."
+            )
         if self._is_precomputed:
             for name, default in (("assign", "member"), ("centroid", "mean"), ("base", None), ("pseudocount", 0)):
                 if getattr(self, name) != default:
@@ -371,21 +366,26 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         functions = [divergence.term, divergence.finish, *filter(None, [divergence.rows])]
         return all(getattr(function, "__module__", "").startswith("skdiv.") for function in functions)
 
-    def _store_tree(self, tree: FloatArray, n_samples: int) -> None:
+    def _n_clusters(self, tree: FloatArray) -> int:
+        if self.distance_threshold is None:
+            return int(self.n_clusters)  # type: ignore[arg-type]
+        return n_clusters_below(tree, self.distance_threshold)
+
+    def _store_tree(self, tree: FloatArray, pvalues: FloatArray | None) -> None:
+        for of_earlier_fit in _OF_SOME_FITS & vars(self).keys():
+            delattr(self, of_earlier_fit)
         self.linkage_matrix_ = tree
-        self.n_leaves_ = n_samples
+        self.n_leaves_ = len(tree) + 1
         self.children_ = as_children(tree)
         self.distances_ = tree[:, 2]
         if self.linkage_ == "information":
             self.information_curve_ = information_curve(self.distances_)
+        if pvalues is not None:
+            self.node_pvalues_ = pvalues
 
-    def _n_clusters(self) -> int:
-        if self.distance_threshold is None:
-            return int(self.n_clusters)  # type: ignore[arg-type]
-        return n_clusters_below(self.linkage_matrix_, self.distance_threshold)
-
-    def _store_clusters(self, rows: Distributions | None, masses: FloatArray | None) -> None:
+    def _store_clusters(self, rows: Distributions | None, labels: NDArray[np.intp], masses: FloatArray | None) -> None:
         """Keep what prediction needs: the members sorted by cluster, or the centres alone."""
+        self.labels_, self.n_clusters_ = labels, int(labels.max()) + 1
         order = np.argsort(self.labels_, kind="stable")
         self._member_starts = np.searchsorted(self.labels_[order], np.arange(self.n_clusters_))
         self._member_order = order

@@ -14,7 +14,7 @@ from scipy.special import xlogy
 from scipy.stats import chi2, false_discovery_control
 from sklearn.utils import check_random_state, check_scalar
 
-from skdiv._distributions import Distributions, MatrixLike, as_weights, normalise, refuse_fractions
+from skdiv._distributions import Distributions, MatrixLike, as_counts, as_weights, normalise
 from skdiv._information import pair_costs
 from skdiv._kernels import KernelName, chosen
 from skdiv._terms import FloatArray
@@ -25,6 +25,8 @@ _CELL = 2**18  # entries of the tables that are drawn, or of expected counts, at
 _FEW = 5.0  # expected counts below it leave the chi-squared approximation in doubt (Cochran 1954)
 _TIE = 1e-12  # relative: tables of one statistic, which rounding tells apart
 _MOST = 10**9  # observations that NumPy draws from
+
+_WHY_COUNTS = "a test needs counts: probabilities do not tell how many observations stand behind them. Pass the counts."
 
 Method = Literal["permutation", "chi2"]
 
@@ -143,7 +145,9 @@ def pairwise_homogeneity(
     if method not in ("permutation", "chi2"):
         raise ValueError(f"method = {method!r} must be 'permutation' or 'chi2'.")
     check_scalar(n_resamples, "n_resamples", Integral, min_val=1)
-    counts = _as_counts(X)
+    weights = as_weights(X)
+    normalise(weights)  # refuses what is no weight
+    counts = Distributions(as_counts(weights, _WHY_COUNTS))
     n, n_bins = counts.shape
     test: _Test = _chi2_pvalues
     if method == "permutation":
@@ -162,17 +166,6 @@ def pairwise_homogeneity(
     statistic, pvalue = store.layers
     np.fill_diagonal(pvalue, 1)
     return HomogeneityResult(statistic, pvalue)
-
-
-def _as_counts(X: MatrixLike) -> Distributions:
-    """Whole numbers in double precision; `normalise` refuses what is no weight."""
-    weights = as_weights(X)
-    normalise(weights)
-    refuse_fractions(
-        weights,
-        "a test needs counts: probabilities do not tell how many observations stand behind them. Pass the counts.",
-    )
-    return Distributions(weights.astype(np.float64))
 
 
 # What finds p-values: (p, N, rows q, their M, statistics, place of the first pair) -> p-values, where counts are few

@@ -94,7 +94,13 @@ def test_refusals(monkeypatch):
         barycenter(P, "hellinger")
     with pytest.raises(ValueError, match=r"sample_weight\[1\] = -1.0, but a weight must be finite and above zero"):
         barycenter(P, sample_weight=[1, -1])
-    with pytest.raises(ValueError, match=r"a weight for each of the 2 rows of X, but its shape is \(3,\)"):
+    for extreme in (1e-320, 1e101, np.inf, np.nan):
+        with pytest.raises(ValueError, match=r"sample_weight\[1\] = .* from 1e-100 to 1e\+100"):
+            barycenter(P, sample_weight=[1, extreme])
+    for weights in ([1e100, 1e-100], [1e-100, 1e100]):
+        assert np.isfinite(barycenter(P, "js", sample_weight=weights)).all()
+        assert np.isfinite(DivergenceClustering(linkage="ward").fit(P, sample_weight=weights).distances_).all()
+    with pytest.raises(ValueError, match=r"one weight for each of the 2 rows of X, but its shape is \(3,\)"):
         barycenter(P, sample_weight=[1, 1, 1])
     with pytest.raises(TypeError, match="sample_weight must hold real numbers"):
         barycenter(P, sample_weight=["a", "b"])

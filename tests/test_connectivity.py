@@ -72,6 +72,20 @@ def test_clusters_are_connected_and_only_edges_are_computed(monkeypatch):
     np.testing.assert_array_equal(clustering.predict(X), clustering.labels_)
 
 
+@pytest.mark.parametrize("linkage", ["single", "complete", "average"])
+def test_a_complete_graph_gives_the_tree_without_one(linkage):
+    """Between near duplicates, whose divergences are below the machine epsilon, too."""
+    rows = np.vstack(
+        [[[1, 1, 1], [1, 1, 1], [1, 1, 1 + 1e-9], [1, 1, 1 + 3e-9], [3, 1, 1]], random_distributions(9, 3)]
+    )
+    free, bound = (
+        DivergenceClustering(4, metric="js_divergence", linkage=linkage, connectivity=graph).fit(rows)
+        for graph in (None, np.ones((14, 14)))
+    )
+    np.testing.assert_allclose(bound.distances_, free.distances_, rtol=1e-7)
+    assert adjusted_rand_score(bound.labels_, free.labels_) == 1
+
+
 def test_edges_are_read_in_either_direction_and_zeros_are_none():
     upper = sp.triu(CHAIN).tocsr()
     both, one = (DivergenceClustering(5, connectivity=graph).fit(X).linkage_matrix_ for graph in (CHAIN, upper))
@@ -96,6 +110,8 @@ def test_refusals():
         DivergenceClustering(connectivity=CHAIN).fit(X, sample_weight=np.ones(60))
     with pytest.raises(ValueError, match=r"connectivity must be of shape \(60, 60\)"):
         DivergenceClustering(connectivity=CHAIN[:5]).fit(X)
+    with pytest.raises(TypeError, match="connectivity must be a graph of the rows, or a function that returns one"):
+        DivergenceClustering(connectivity=lambda rows: None).fit(X)  # noqa: ARG005
     rows = np.array([[1.0, 0], [0, 1], [1, 1]])
     with pytest.raises(ValueError, match=r"metric 'kl' is infinite between X\[0\] and X\[1\]"):
         DivergenceClustering(metric="kl", connectivity=np.ones((3, 3))).fit(rows)

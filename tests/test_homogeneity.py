@@ -18,7 +18,7 @@ def counts(n, n_bins, mean=30, seed=0):
     return np.random.default_rng(seed).poisson(mean, (n, n_bins))
 
 
-@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array, sp.csr_matrix, sp.coo_matrix])
 @pytest.mark.parametrize("n", [2, 30, 300])
 def test_chi2_is_scipys_test_of_each_pair(container, n):
     X = counts(n, 6)
@@ -118,6 +118,14 @@ def test_rows_that_cannot_differ():
         np.testing.assert_array_equal(result.pvalue, 1)
         np.testing.assert_array_equal(result.statistic, 0)
     assert pairwise_homogeneity([[3, 4]]).pvalue.tolist() == [[1]]
+
+
+def test_counts_in_two_entries_are_their_sum():
+    X = sp.csr_array(([0.5, 0.5, 3, 2, 2], [0, 0, 1, 0, 1], [0, 3, 5]), shape=(2, 2))
+    result = pairwise_homogeneity(X, method="permutation", n_resamples=9, random_state=0)
+    expected = pairwise_homogeneity([[1, 3], [2, 2]], n_resamples=9, random_state=0)
+    np.testing.assert_allclose(result.statistic, expected.statistic, rtol=1e-12)
+    np.testing.assert_array_equal(result.pvalue, expected.pvalue)
 
 
 def test_refusals():

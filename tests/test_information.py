@@ -213,7 +213,7 @@ def test_a_matrix_of_distances_tells_nothing_about_the_bins():
 
 def test_masses_of_any_size():
     P = random_distributions(9, 5)
-    masses = np.array([1e12, 1e-300, 1e-200, 1e-12, 1, 1, 2, 77, 1e-30])
+    masses = np.array([1e12, 1e-100, 1e-90, 1e-12, 1, 1, 2, 77, 1e-30])
     clustering = fitted(P, masses)
     with mp.workdps(oracle.DIGITS):
         shares = [mpf(mass) / mpmath.fsum(masses) for mass in masses]

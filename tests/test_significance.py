@@ -175,6 +175,31 @@ def test_counts_in_single_precision():
     assert clustered(planted(6)[0].astype(np.float32)).n_clusters_ == 3
 
 
+@pytest.mark.parametrize("container", [sp.csr_array, sp.csr_matrix, sp.csc_matrix, sp.coo_array])
+def test_any_sparse_counts_are_the_dense_ones(container):
+    counts, _ = planted(4)
+    expected, found = clustered(counts), clustered(container(counts))
+    np.testing.assert_array_equal(found.labels_, expected.labels_)
+    twice = sp.csr_array((np.repeat(counts[counts > 0] / 2, 2), np.repeat(np.nonzero(counts)[1], 2),
+                          np.append(0, 2 * np.cumsum((counts > 0).sum(axis=1)))), shape=counts.shape)  # fmt: skip
+    assert twice.nnz == 2 * np.count_nonzero(counts)  # half of each count, two times
+    np.testing.assert_array_equal(clustered(twice).labels_, expected.labels_)
+
+
+def test_a_fit_that_fails_leaves_the_one_before():
+    counts = homogeneous(6)
+    clustering = DivergenceClustering(2).fit(counts)
+    labels, tree = clustering.labels_, clustering.linkage_matrix_
+    with pytest.raises(ValueError, match="not a whole number"):
+        clustering.set_params(n_clusters="significant").fit(counts[:5] / 7)
+    assert clustering.labels_ is labels
+    assert clustering.linkage_matrix_ is tree
+
+
+def test_more_tables_than_anyone_could_draw_are_not_prepared():
+    assert clustered(np.full((3, 2), 30), alpha=1e-300).n_clusters_ == 1
+
+
 def test_equal_rows_are_one_cluster():
     clustering = clustered(np.tile([[3, 0, 2]], (6, 1)))
     assert clustering.n_clusters_ == 1
@@ -190,9 +215,11 @@ def test_refusals():
         clustered(broken)
     with pytest.raises(ValueError, match=r"X\[0, 1\] = 0.5 is not a whole number"):
         clustered(sp.csr_array([[1, 0.5], [1, 1]]))
+    with pytest.raises(ValueError, match=r"X holds 1.6e\+10 observations, and tables can be drawn of 3e\+09"):
+        clustered(np.full((2, 2), 4e9))
     with pytest.raises(ValueError, match="cannot be had with metric='precomputed'"):
         clustered(np.zeros((4, 4)), metric="precomputed")
-    with pytest.raises(ValueError, match="cannot be had with connectivity"):
+    with pytest.raises(ValueError, match="cannot be had with a connectivity"):
         clustered(counts, connectivity=np.eye(6))
     with pytest.raises(ValueError, match="alpha == 2"):
         clustered(counts, alpha=2)
