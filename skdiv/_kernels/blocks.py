@@ -116,19 +116,24 @@ def _pairs(
     divergence: Divergence, form: PairForm, P: Distributions, Q: Distributions, diagonal: int | None,
     kernel: PairKernel, out: FloatArray | None,
 ) -> FloatArray:  # fmt: skip
-    overlaps = pair_overlaps(form.pair, P, Q, kernel, upper=diagonal == 0)
-    totals = np.subtract(form.top, overlaps, out=overlaps)
+    overlaps = pair_overlaps(form.pair, P, Q, kernel, upper=diagonal == 0, out=out)
+    totals = form.finish(np.subtract(form.top, overlaps, out=overlaps))
     values = np.empty(totals.shape, P.dtype) if out is None else out
-    values[...] = form.finish(totals)
+    if totals is not values:
+        values[...] = totals
     _refine(values, divergence, P, Q, diagonal, below=_refine_below(form, P, Q))
     return divergence.capped(values)
 
 
 def pair_overlaps(
-    pair: Pair, P: Distributions, Q: Distributions, kernel: PairKernel, *, upper: bool = False
-) -> FloatArray:
-    """Overlaps as a `PairKernel` defines them, in memory that this thread uses again for its next tile."""
-    overlaps = _overlaps_of_thread.array((len(P), len(Q)))
+    pair: Pair, P: Distributions, Q: Distributions, kernel: PairKernel, *, upper: bool = False,
+    out: FloatArray | None = None,
+) -> FloatArray:  # fmt: skip
+    """Overlaps as a `PairKernel` defines them, in ``out`` or in memory that this thread uses again for other tiles."""
+    if out is not None and out.dtype == np.float64 and out.flags.c_contiguous:
+        overlaps = out
+    else:
+        overlaps = _overlaps_of_thread.array((len(P), len(Q)))
     if P.is_sparse and Q.is_sparse:
         columns = P.once(_columns), Q.once(_columns)
         if _CROWDED * _meetings(*columns) < len(P) * len(Q) * P.shape[1]:
