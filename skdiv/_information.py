@@ -13,7 +13,6 @@ algorithms", arXiv:1109.2378 (2011).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
@@ -24,14 +23,13 @@ from skdiv._kernels import KernelName, MergingRows, blocks, load
 from skdiv._kernels.merging import SparseMergingRows
 from skdiv._linkage import tree_of_merges
 from skdiv._terms import FloatArray, weighted_jensen_shannon
-from skdiv._tiles import Tile, run, tiles_of
+from skdiv._tiles import IntoPlaces, run, tiles_of
 
 _TILE = 496  # rows and columns
 _INACCURATE = 1e-5  # of the masses: where the digits of a cost would show rounding, so it is summed again for the tree
 _DOUBTFUL = 1e-10  # where rounding might exchange two merges, so all such costs are summed again
 _ROUNDING = 4 * float(np.finfo(np.float64).eps) ** 2  # as much as equal rows lose whose entries were rounded apart
 _CROWDED = 4  # an entry of sparse rows takes as long as so many of dense ones
-_CELL = 65_536  # entries of a temporary array of terms
 
 
 def information_tree(rows: Distributions, masses: FloatArray, kernel: KernelName, *, n_jobs: int | None) -> FloatArray:
@@ -86,8 +84,7 @@ def pair_costs(
     if upper:
         costs[np.tri(len(P), dtype=bool)] = np.inf
     i, j = np.nonzero(costs < accurate_below * (1 + np.log(P.shape[1])) * (v + w))
-    for start in range(0, len(i), step := max(1, _CELL // P.shape[1])):
-        some = slice(start, start + step)
+    for some in blocks.few_rows(len(i), P.shape[1]):
         rows, columns = i[some], j[some]
         costs[rows, columns] = merge_cost(P[rows].dense(), Q[columns].dense(), of_p[rows], of_q[columns])
     return costs
@@ -103,12 +100,13 @@ def _nearest_later(
     n, n_bins = sums.shape
     found = np.full((-(-n // _TILE), 2, n), np.inf)
 
-    def calls() -> Iterator[tuple[Tile, tuple[object, ...]]]:
+    def calls() -> Iterator[tuple[tuple[int, slice, slice], tuple[object, ...]]]:
         for tile in tiles_of((n, n), (_TILE, _TILE), of_itself=True, upper=True):
             blocks_of_rows = sums[tile.rows], sums[tile.columns], masses[tile.rows], masses[tile.columns]
-            yield tile, (*blocks_of_rows, kernel, tile.diagonal is not None)
+            place = tile.columns.start // _TILE, slice(None), tile.rows
+            yield place, (*blocks_of_rows, kernel, tile.diagonal is not None)
 
-    store = _IntoColumns(found)
+    store = IntoPlaces(found)
     run(_nearest_of_tile, calls(), store, 16 * _TILE, n_jobs=n_jobs, nanoseconds=lambda: n * n / 2 * n_bins)
     column, row = found[:, 0].argmin(axis=0), np.arange(n)
     costs, places = found[column, :, row].T
@@ -123,19 +121,6 @@ def _nearest_of_tile(
     costs = pair_costs(P, Q, of_p, of_q, kernel, upper=upper, accurate_below=_DOUBTFUL)
     places = costs.argmin(axis=1)
     return np.stack([costs[np.arange(len(P)), places], places])
-
-
-@dataclass(frozen=True)
-class _IntoColumns:
-    """Puts what is found in a tile in its place, by columns of tiles."""
-
-    out: FloatArray
-
-    def target(self, tile: Tile) -> None:  # noqa: ARG002
-        return None
-
-    def __call__(self, tile: Tile, values: FloatArray) -> None:
-        self.out[tile.columns.start // _TILE, :, tile.rows] = values
 
 
 # --- Merge after merge ---
@@ -184,8 +169,8 @@ class _Agglomeration:
         if i >= start:
             costs[i - start] = np.inf
         doubtful = np.flatnonzero(costs < _DOUBTFUL * (v + w))
-        for first in range(0, len(doubtful), step := max(1, _CELL // self.rows.n_bins)):
-            some = doubtful[first : first + step]
+        for few in blocks.few_rows(len(doubtful), self.rows.n_bins):
+            some = doubtful[few]
             costs[some] = merge_cost(self.rows.dense([i]), self.rows.dense(start + some), v, w[some])
         return costs
 

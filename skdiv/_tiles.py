@@ -213,13 +213,13 @@ class IntoCondensed:
 
 
 @dataclass(frozen=True)
-class IntoRows:
-    """Puts results for some rows in their place in a vector."""
+class IntoPlaces:
+    """Puts results in their places in an array, of which each is an index."""
 
     out: FloatArray
 
-    def target(self, rows: slice) -> None:  # noqa: ARG002
+    def target(self, place: Any) -> None:  # noqa: ARG002
         return None
 
-    def __call__(self, rows: slice, values: FloatArray) -> None:
-        self.out[rows] = values
+    def __call__(self, place: Any, values: FloatArray) -> None:
+        self.out[place] = values

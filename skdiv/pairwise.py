@@ -18,7 +18,7 @@ from skdiv._terms import FloatArray
 from skdiv._tiles import (
     IntoCondensed,
     IntoMatrix,
-    IntoRows,
+    IntoPlaces,
     Store,
     Tile,
     run,
@@ -103,7 +103,7 @@ class BlockKernel:
         calls = ((some, (P[some if i is None else i[some]], Q[some if j is None else j[some]])) for some in slices)
         out = np.empty(n, dtype=P.dtype)
         run(
-            self._paired, calls, IntoRows(out), size * P.dtype.itemsize, n_jobs=n_jobs,
+            self._paired, calls, IntoPlaces(out), size * P.dtype.itemsize, n_jobs=n_jobs,
             nanoseconds=lambda: 30.0 * n * P.shape[1],
         )  # fmt: skip
         return out

@@ -89,12 +89,12 @@ def block(
 def paired(divergence: Divergence, P: Distributions, Q: Distributions) -> FloatArray:
     """D(P[i] ‖ Q[i]) in nats, term by term, a few rows at a time."""
     values = np.empty(len(P), dtype=P.dtype)
-    for rows in _few_rows(len(P), P.shape[1]):
+    for rows in few_rows(len(P), P.shape[1]):
         values[rows] = divergence.of_rows(P[rows].dense(), Q[rows].dense())
     return values
 
 
-def _few_rows(n: int, n_bins: int) -> Iterator[slice]:
+def few_rows(n: int, n_bins: int) -> Iterator[slice]:
     step = max(1, _CELL // n_bins)
     return (slice(start, start + step) for start in range(0, n, step))
 
@@ -106,7 +106,7 @@ def _from_terms(divergence: Divergence, P: Distributions, Q: Distributions) -> F
     """A user's own divergence: all terms, a few pairs at a time."""
     left, right = P.dense(), Q.dense()
     values = np.empty(len(P) * len(Q), dtype=P.dtype)
-    for some in _few_rows(len(values), P.shape[1]):
+    for some in few_rows(len(values), P.shape[1]):
         i, j = np.divmod(np.arange(len(values))[some], len(Q))
         values[some] = divergence.of_rows(left[i], right[j])
     return values.reshape(len(P), len(Q))
@@ -326,7 +326,7 @@ def _refine(
             if divergence.symmetric:
                 wanted = np.triu(wanted, diagonal)
         rows, columns = np.nonzero(wanted)
-        for some in _few_rows(len(rows), P.shape[1]):
+        for some in few_rows(len(rows), P.shape[1]):
             values[rows[some], columns[some]] = divergence.of_rows(P[rows[some]].dense(), Q[columns[some]].dense())
     if diagonal is not None:
         values[i, i + diagonal] = 0

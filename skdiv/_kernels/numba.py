@@ -272,10 +272,10 @@ def add_pooled_overlaps(
             out[owners[t]] += (s * log(s) - terms[t] - p_terms[bins[t]]) / 2
 
 
-merging = MergingRows
-
-
 def sparse_overlaps(pair: Pair, P: Any, Q: Any, out: FloatArray, *, upper: bool) -> None:
     out.fill(0)
     _ADD_OVERLAPS[pair](P.data, P.indices, P.indptr, Q.data, Q.indices, Q.indptr, upper, out)
     out *= _LN2 / 2 if pair == "mixture" else 0.5
+
+
+merging = MergingRows
