@@ -6,6 +6,7 @@ skdiv cuts the work itself, into tiles that depend on shapes alone, and asks BLA
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -58,11 +59,28 @@ def _enter() -> None:
 def _leave() -> None:
     global _entered
     with _lock:
-        _entered -= 1
+        _entered = max(0, _entered - 1)  # it is 0 already in a process that was forked within
         if _entered == 0:
-            _release_control()
-            _limit.restore_original_limits()
-            _release_control()
+            _lift()
+
+
+def _lift() -> None:
+    _release_control()
+    _limit.restore_original_limits()
+    _release_control()
+
+
+def _start_anew_in_child() -> None:
+    """Undo, in a process that was forked while other threads computed, what those threads would have undone."""
+    global _entered
+    if _entered:
+        _lift()
+        _entered = 0
+    _lock.release()
+
+
+if hasattr(os, "register_at_fork"):  # a lock that another thread holds when the process forks is never released
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_start_anew_in_child)
 
 
 def _release_control() -> None:

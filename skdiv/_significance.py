@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from joblib import effective_n_jobs
+from joblib import Parallel, delayed, effective_n_jobs
 from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 from scipy.stats import random_table
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, check_scalar
-from sklearn.utils.parallel import Parallel, delayed
 
 from skdiv._distributions import as_counts, normalise
 from skdiv._terms import FloatArray

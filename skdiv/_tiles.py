@@ -18,8 +18,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import uuid4
 
 import numpy as np
-from joblib import effective_n_jobs
-from sklearn.utils.parallel import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 
 from skdiv._blas import blas_threads, one_blas_thread
 from skdiv._distributions import Distributions

@@ -1,9 +1,13 @@
 """The same bits for any number of workers and any backend; nothing is left behind."""
 
+import os
 import pickle
+import signal
 import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import joblib
 import numpy as np
@@ -19,6 +23,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from skdiv import (
     Divergence,
     DivergenceClustering,
+    _blas,
     condensed_divergences,
     divergences,
     paired_divergences,
@@ -120,6 +125,85 @@ def test_the_blas_limit_is_lifted_by_the_last_thread_to_leave():
     leave.set()
     thread.join()
     assert blas_threads() == before
+
+
+def exit_status_of_a_fork(function):
+    """0 if the function returns true in a forked process; a hang is ended by its alarm."""
+    child = os.fork()
+    if not child:
+        signal.alarm(10)
+        with suppress(BaseException):
+            os._exit(0 if function() else 1)
+        os._exit(2)
+    return os.waitpid(child, 0)[1]
+
+
+def test_a_process_forked_while_another_thread_computes_has_its_blas_threads():
+    before, entered, leave = blas_threads(), threading.Event(), threading.Event()
+
+    def other():
+        with one_blas_thread():
+            entered.set()
+            leave.wait()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    entered.wait()
+    expected = pairwise_divergences(X[:50], metric="kl")
+
+    def computes_as_before():
+        same = blas_threads() == before and np.array_equal(pairwise_divergences(X[:50], metric="kl"), expected)
+        return same and blas_threads() == before
+
+    assert exit_status_of_a_fork(computes_as_before) == 0
+    leave.set()
+    thread.join()
+    assert blas_threads() == before
+
+
+def test_no_lock_of_ours_is_held_over_a_fork():
+    """Another thread enters and leaves as fast as it can, so that some forks would meet it with the lock."""
+    stop = threading.Event()
+
+    def other():
+        while not stop.is_set():
+            with one_blas_thread():
+                pass
+
+    thread = threading.Thread(target=other)
+    thread.start()
+
+    def enters():
+        with one_blas_thread():
+            return set(blas_threads()) == {1}
+
+    assert [exit_status_of_a_fork(enters) for _ in range(20)] == [0] * 20
+    stop.set()
+    thread.join()
+
+
+def test_a_fork_within_a_limit_may_leave_it():
+    with one_blas_thread():
+
+        def leaves():
+            with one_blas_thread():
+                pass
+            _blas._leave()
+            with one_blas_thread():
+                return set(blas_threads()) == {1}
+
+        assert exit_status_of_a_fork(leaves) == 0
+
+
+def test_the_filters_of_warnings_are_left_as_they_are():
+    """scikit-learn's delayed sets the filters of the process in each task, and threads race for them."""
+    rows = random_distributions(3000, 16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        before = list(warnings.filters)
+        for _ in range(3):
+            pairwise_divergences(rows, metric="js_divergence", n_jobs=4)
+            assert warnings.filters == before
 
 
 def test_concurrent_calls_give_the_same_bits():
