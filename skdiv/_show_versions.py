@@ -15,7 +15,7 @@ _PACKAGES = ("numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl", "numba
 def show_versions() -> None:
     """Print the versions of Python and of the packages in use, and the kernel that computes.
 
-    The kernel is ``"numba"`` where Numba can be imported (``pip install "skdiv[fast]"``), else ``"numpy"``; the
+    The kernel is ``"numba"`` where Numba can be imported (``pip install numba``), else ``"numpy"``; the
     environment variable ``SKDIV_KERNEL`` sets one of them. Both obey the same bounds of accuracy; their last digits may
     differ.
 

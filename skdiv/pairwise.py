@@ -248,7 +248,7 @@ def pairwise_divergences(
     relative above (a distance: its square), if no entry is subnormal.
 
     A pair of sparse rows costs what they share: bins where only one of them has mass add a closed form. ``js_*`` and
-    ``total_variation`` are compiled where Numba can be imported (``pip install "skdiv[fast]"``); see `show_versions`.
+    ``total_variation`` are compiled where Numba can be imported (``pip install numba``); see `show_versions`.
 
     References
     ----------

@@ -79,9 +79,7 @@ def chosen() -> KernelName:
         raise ValueError(f"{VARIABLE} = {wanted!r} must be 'numpy' or 'numba', or not be set.")
     obstacle = obstacle_to_numba()
     if obstacle and wanted:
-        raise ImportError(
-            f"{VARIABLE} = 'numba', but it cannot be imported: {obstacle}. Try pip install 'skdiv[fast]'."
-        )
+        raise ImportError(f"{VARIABLE} = 'numba', but it cannot be imported: {obstacle}. Try pip install numba.")
     return "numpy" if obstacle else "numba"
 
 
