@@ -15,11 +15,14 @@ import skdiv.datasets
 
 PUBLIC = [(skdiv, name) for name in skdiv.__all__] + [(skdiv.datasets, name) for name in skdiv.datasets.__all__]
 METHODS = [skdiv.DivergenceClustering.fit, skdiv.DivergenceClustering.predict, skdiv.DivergenceClustering.transform]
+WITHOUT_FORMULA = {"Divergence", "divergences", "show_versions"}  # whose docstrings have no source to name
 PACKAGE = Path(skdiv.__file__).parent
+# From the bottom up: no module imports one that comes after it. The package itself, which imports all, is the last.
 LAYERS = [
-    "_version", "_terms", "_memory", "_distributions", "_forms", "_divergence", "_blas", "_tiles", "_kernels",
+    "_version", "_terms", "_memory", "_distributions", "_forms", "_divergence", "_blas", "_tiles",
+    "_kernels", "_kernels.numpy", "_kernels.numba", "_kernels.merging", "_kernels.blocks",
     "pairwise", "_sklearn", "_linkage", "_information", "_graph", "_trees", "_significance",
-    "homogeneity", "centroids", "cluster", "_show_versions",
+    "homogeneity", "centroids", "cluster", "_show_versions", "datasets._languages", "datasets", "",
 ]  # fmt: skip
 
 
@@ -32,6 +35,7 @@ def test_all_lists_exactly_the_public_names():
 def test_docstrings_have_a_reference_and_examples_that_run(module, name):
     thing = getattr(module, name)
     text = inspect.getdoc(thing)
+    assert ("References\n----------" in text) == (name not in WITHOUT_FORMULA)
     assert "Examples\n--------" in text
     assert "Returns\n-------" in text or inspect.isclass(thing)
     finder = doctest.DocTestFinder(recurse=False)
@@ -53,15 +57,61 @@ def test_docstrings_describe_exactly_the_parameters(function):
     assert [name for names in described for name in names.split(", ")] == parameters
 
 
-def test_no_module_imports_one_that_comes_after_it():
-    for path in PACKAGE.rglob("*.py"):
-        layer = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        if layer not in LAYERS:
-            continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("skdiv"):
-                parts = [*node.module.split(".")[1:], *(alias.name for alias in node.names)]
-                assert LAYERS.index(parts[0]) <= LAYERS.index(layer), f"{path.name} imports {parts[0]}"
+def name_of(path):
+    """The module in a file, below ``skdiv``; that of the package itself is empty."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").removesuffix(".")
+
+
+def imported_modules(source, package=""):
+    """The modules of ours that a source in a package imports; both are named without ``skdiv``.
+
+    A name that is imported from a package may be a module of it.
+    """
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = ["skdiv", *filter(None, package.split("."))][: -node.level + 1 or None] if node.level else []
+            origin = ".".join([*above, *filter(None, [node.module])])
+            members = [f"{origin}.{alias.name}" for alias in node.names]
+            modules = [member for member in members if member.removeprefix("skdiv.") in LAYERS]
+            names += modules if len(modules) == len(members) else [origin, *modules]
+    ours = [name for name in names if name.split(".")[0] == "skdiv"]
+    return [name.removeprefix("skdiv").removeprefix(".") for name in ours]
+
+
+@pytest.mark.parametrize("path", PACKAGE.rglob("*.py"), ids=name_of)
+def test_no_module_imports_one_that_comes_after_it(path):
+    name = name_of(path)
+    package = name if path.stem == "__init__" else name.rpartition(".")[0]
+    for imported in imported_modules(path.read_text(encoding="utf-8"), package):
+        assert LAYERS.index(imported) < LAYERS.index(name), f"{name or 'skdiv'} imports {imported or 'skdiv'}"
+
+
+@pytest.mark.parametrize(
+    ("source", "package", "expected"),
+    [
+        ("import numpy, skdiv.cluster", "", ["cluster"]),
+        ("import skdiv.cluster as c", "", ["cluster"]),
+        ("import skdiv", "", [""]),
+        ("from skdiv import cluster", "", ["cluster"]),
+        ("from skdiv import DivergenceClustering", "", [""]),
+        ("from skdiv import cluster, DivergenceClustering", "", ["", "cluster"]),
+        ("from skdiv.cluster import DivergenceClustering", "", ["cluster"]),
+        ("from skdiv._kernels import KernelName, blocks", "", ["_kernels", "_kernels.blocks"]),
+        ("from .cluster import DivergenceClustering", "", ["cluster"]),
+        ("from . import cluster", "", ["cluster"]),
+        ("from . import blocks", "_kernels", ["_kernels.blocks"]),
+        ("from .blocks import block", "_kernels", ["_kernels.blocks"]),
+        ("from .. import cluster", "_kernels", ["cluster"]),
+        ("from ..cluster import DivergenceClustering", "_kernels", ["cluster"]),
+        ("def f():\n    from skdiv import cluster", "", ["cluster"]),
+        ("import skdivergence\nfrom sklearn import base", "", []),
+    ],
+)
+def test_imports_of_every_kind_are_seen(source, package, expected):
+    assert imported_modules(source, package) == expected
 
 
 def test_private_helpers_of_scikit_learn_are_imported_in_one_module():
@@ -70,8 +120,7 @@ def test_private_helpers_of_scikit_learn_are_imported_in_one_module():
     assert users == ["_sklearn.py"]
 
 
-def test_every_module_is_in_the_layers_or_a_package():
-    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} | {"_kernels"}
-    assert modules == set(LAYERS)
-    for name in modules:
-        importlib.import_module(f"skdiv.{name}")
+def test_every_module_has_its_place_in_the_layers():
+    assert sorted(LAYERS) == sorted(map(name_of, PACKAGE.rglob("*.py")))
+    for name in LAYERS:
+        importlib.import_module(f"skdiv.{name}".rstrip("."))

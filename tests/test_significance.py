@@ -77,12 +77,19 @@ def test_every_node_above_a_cluster_is_significant_at_its_level():
 
 
 def test_small_nodes_get_as_many_tables_as_their_level_needs():
-    """Ten pairs of equal rows: at 0.05 / 19 a p-value of one in a hundred would never do."""
+    """Twenty rows that differ: a node of two has the level 0.05 / 19, and 99 tables give no p-value below 1 / 100."""
     rng = np.random.default_rng(0)
-    X = np.repeat(np.eye(20), 1, axis=0) * 300 + rng.integers(0, 3, (20, 20))
+    X = 300 * np.eye(20) + rng.integers(0, 3, (20, 20))
     clustering = clustered(X)
     assert clustering.n_clusters_ == 20
-    assert clustering.node_pvalues_.min() < 1 / 100
+    of_two = clustering.node_pvalues_[clustering.linkage_matrix_[:, 3] == 2]
+    assert len(of_two) > 0
+    assert (of_two <= 0.05 / 19).all()
+
+
+def test_equal_rows_in_pairs_are_as_many_clusters():
+    X = np.repeat(300 * np.eye(10), 2, axis=0) + 1
+    assert clustered(X).labels_.tolist() == np.repeat(np.arange(10), 2).tolist()
 
 
 def test_the_early_end_decides_as_all_tables_would():
@@ -152,12 +159,14 @@ def test_the_name_stands_for_the_defaults():
 
 
 def test_a_grid_search_reaches_the_rule():
+    """At a level near one, rows of one distribution are split too; were all scores equal, the first would be best."""
     counts, labels = planted(6)
     model = DivergenceClustering(Significance(n_resamples=39, random_state=0))
     assert clone(model).n_clusters.n_resamples == 39
     scorer = make_scorer(adjusted_rand_score)
-    search = GridSearchCV(model, {"n_clusters__alpha": [0.001, 0.2]}, scoring=scorer, cv=2).fit(counts, labels)
-    assert search.best_params_["n_clusters__alpha"] in (0.001, 0.2)
+    search = GridSearchCV(model, {"n_clusters__alpha": [0.999, 0.05]}, scoring=scorer, cv=2).fit(counts, labels)
+    assert search.best_params_["n_clusters__alpha"] == 0.05
+    assert search.best_score_ == 1
 
 
 def test_weights_and_pseudocounts_enter_the_test_too():
