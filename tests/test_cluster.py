@@ -253,6 +253,14 @@ def test_memory_caches_the_tree(tmp_path):
     np.testing.assert_array_equal(again.labels_, DivergenceClustering(5).fit(X).labels_)
 
 
+def test_a_tree_of_another_version_is_not_taken_from_the_cache(tmp_path, monkeypatch):
+    DivergenceClustering(3, memory=str(tmp_path)).fit(X)
+    monkeypatch.setattr("skdiv.cluster.__version__", "another")
+    monkeypatch.setattr("skdiv.cluster.BlockKernel.condensed", None)
+    with pytest.raises(TypeError, match="'NoneType' object is not callable"):
+        DivergenceClustering(3, memory=str(tmp_path)).fit(X)
+
+
 def test_a_divergence_of_ones_own_is_never_taken_from_the_cache(tmp_path):
     """joblib knows a function by its name, under which a notebook may define another."""
     heights = []

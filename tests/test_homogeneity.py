@@ -1,11 +1,13 @@
 """Tests of pairs of rows, against SciPy's test of one table and against exact enumeration."""
 
-from itertools import combinations
+from itertools import combinations, product
+from math import comb, prod
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from conftest import random_distributions
+from scipy.special import xlogy
 from scipy.stats import chi2_contingency, false_discovery_control, hypergeom, kstest
 from scipy.stats.contingency import expected_freq
 
@@ -56,6 +58,20 @@ def test_permutation_is_fishers_exact_distribution():
     exact = sum(hypergeom.pmf(k, total, in_first, n) for k in possible if statistic(k) >= observed - 1e-9)
     pvalue = pairwise_homogeneity(X, n_resamples=20_000, random_state=0).pvalue[0, 1]
     assert abs(pvalue - exact) < 4 * np.sqrt(exact * (1 - exact) / 20_000) + 1e-4
+
+
+def test_tables_that_differ_from_the_observed_by_rounding_alone_count_as_extreme():
+    """The counts in any order have one statistic, whose sum is rounded differently; all tables give the p-value."""
+    X = np.array([[4, 3, 2, 1, 0], [0, 1, 2, 3, 4]])
+
+    def statistic(first):
+        return sum(xlogy(k, k) + xlogy(4 - k, 4 - k) for k in first)
+
+    tables = [first for first in product(range(5), repeat=5) if sum(first) == 10]
+    extreme = [first for first in tables if statistic(first) >= statistic(X[0]) - 1e-9]
+    exact = sum(prod(comb(4, k) for k in first) for first in extreme) / comb(20, 10)
+    pvalue = pairwise_homogeneity(X, n_resamples=20_000, random_state=0).pvalue[0, 1]
+    assert abs(pvalue - exact) < 4 * np.sqrt(exact * (1 - exact) / 20_000)
 
 
 def test_permutation_is_uniform_where_chi2_is_not():

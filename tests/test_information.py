@@ -187,6 +187,15 @@ def test_many_rows_give_the_same_bits_for_any_number_of_workers(density):
         np.testing.assert_allclose(one.distances_[:1000], fitted(X).distances_[:1000], rtol=1e-9)
 
 
+def test_sparse_rows_that_are_hardly_sparse_are_taken_as_dense():
+    """More than a quarter of the entries are not zero, so the bits are those of dense rows; 1024 divides exactly."""
+    rng = np.random.default_rng(0)
+    some = np.array([rng.permutation(np.arange(60) < 20) for _ in range(50)])
+    X = np.array([rng.multinomial(1024, bins / 20) for bins in some])
+    assert 4 * np.count_nonzero(X) > X.size
+    np.testing.assert_array_equal(fitted(sp.csr_array(X)).linkage_matrix_, fitted(X).linkage_matrix_)
+
+
 def test_information_finds_what_is_planted_and_predicts_it():
     counts, labels = planted(30)
     for assign in ("member", "centroid"):

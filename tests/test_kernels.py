@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from conftest import random_distributions
+from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky import get_reusable_executor
 from scipy.special import xlogy
 
 from skdiv import DivergenceClustering, condensed_divergences, divergences, pairwise_divergences, show_versions
 from skdiv import _kernels as kernels
-from skdiv.pairwise import BlockKernel
 
 NAMES = ["numpy", "numba"]
 FORMS = {"mixture": lambda p, q: xlogy(p + q, p + q), "difference": lambda p, q: -np.abs(p - q)}
@@ -145,9 +146,14 @@ def test_the_environment_variable_sets_the_kernel(monkeypatch, capsys):
 
 
 def test_without_numba_numpy_computes(monkeypatch, capsys):
+    X = random_distributions(30, 8)
+    monkeypatch.setenv("SKDIV_KERNEL", "numpy")
+    expected = pairwise_divergences(X)
     monkeypatch.setattr(kernels, "obstacle_to_numba", lambda: "No module named 'numba'")
-    monkeypatch.delenv("SKDIV_KERNEL", raising=False)
+    monkeypatch.setitem(sys.modules, "skdiv._kernels.numba", None)
+    monkeypatch.delenv("SKDIV_KERNEL")
     assert kernels.chosen() == "numpy"
+    np.testing.assert_array_equal(pairwise_divergences(X), expected)
     show_versions()
     assert "kernel: numpy (No module named 'numba')" in capsys.readouterr().out
     monkeypatch.setenv("SKDIV_KERNEL", "numba")
@@ -190,8 +196,18 @@ def test_a_model_fitted_with_numba_predicts_without(monkeypatch):
 
 
 def test_workers_use_the_kernel_of_their_caller(monkeypatch):
-    monkeypatch.setenv("SKDIV_KERNEL", "numpy")
-    block_kernel = BlockKernel(divergences()["js_distance"])
-    monkeypatch.setenv("SKDIV_KERNEL", "numba")
-    assert pickle.loads(pickle.dumps(block_kernel)).kernel == "numpy"
-    assert BlockKernel(divergences()["js_distance"]).kernel == "numba"
+    """Processes that were started under another choice, whose environment still says so."""
+    X = random_distributions(1001, 24)
+    bits = {}
+    for name in NAMES:
+        monkeypatch.setenv("SKDIV_KERNEL", name)
+        bits[name] = pairwise_divergences(X)
+    assert not np.array_equal(*bits.values())
+    monkeypatch.setattr("skdiv._tiles._WORTH_WORKERS", 0)
+    get_reusable_executor().shutdown()
+    with parallel_config("loky", n_jobs=2):
+        assert set(Parallel()(delayed(os.getenv)("SKDIV_KERNEL") for _ in range(4))) == {"numba"}
+        monkeypatch.setenv("SKDIV_KERNEL", "numpy")
+        np.testing.assert_array_equal(pairwise_divergences(X), bits["numpy"])
+        assert set(Parallel()(delayed(os.getenv)("SKDIV_KERNEL") for _ in range(4))) == {"numba"}
+    get_reusable_executor().shutdown()

@@ -26,11 +26,13 @@ def peak(function):
 
 
 @pytest.mark.parametrize("metric", ["js_distance", "kl", "total_variation"])
-@pytest.mark.parametrize("n", [1500, 3000])
+@pytest.mark.parametrize("n", [4500, 6000])
 def test_a_matrix_needs_little_beyond_its_result(metric, n):
+    """The result is larger than what is allowed beside it, so that a second copy or a square matrix would be seen."""
     X = random_distributions(n, 24)
-    result = 8 * n * (n - 1) // 2
-    assert peak(lambda: condensed_divergences(X, metric=metric, symmetrize="min")) < result + 2 * X.nbytes + 48 * MIB
+    result, allowed = 8 * n * (n - 1) // 2, 60 * MIB
+    assert result > allowed
+    assert peak(lambda: condensed_divergences(X, metric=metric, symmetrize="min")) < result + allowed
 
 
 def test_wide_rows_are_taken_a_few_bins_at_a_time():

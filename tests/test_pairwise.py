@@ -138,7 +138,7 @@ def test_a_sparse_matrix_with_duplicates_and_stored_zeros(record):
     assert X.data.tolist() == [1, 1, 2, 0, 5, 3]
 
 
-def test_wide_sparse_rows_are_cut_into_small_blocks():
+def test_sparse_rows_of_many_bins_give_what_scipy_gives():
     rng = np.random.default_rng(0)
     places = np.repeat(np.arange(12), 300), rng.integers(0, 300_000, 12 * 300)
     X = sp.csr_array((rng.random(12 * 300), places), shape=(12, 300_000))

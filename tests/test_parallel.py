@@ -75,6 +75,26 @@ def test_any_joblib_backend_gives_the_same_bits(metric, backend):
         assert_same_bits(results(metric), expected)
 
 
+@pytest.mark.parametrize(("backend", "stored_by_workers"), [("threading", True), ("loky", False)])
+def test_threads_store_their_blocks_and_processes_return_them(backend, stored_by_workers, monkeypatch):
+    """What a thread stores itself need not wait for the other tiles of its batch."""
+    returned = []
+
+    class Recording(joblib.Parallel):
+        def __call__(self, tasks):
+            blocks = super().__call__(tasks)
+            returned.extend(blocks)
+            return blocks
+
+    monkeypatch.setattr("skdiv._tiles.Parallel", Recording)
+    expected = pairwise_divergences(X, n_jobs=1)
+    assert not returned
+    with parallel_config(backend):
+        np.testing.assert_array_equal(pairwise_divergences(X, n_jobs=2), expected)
+    assert len(returned) > 1
+    assert {block is None for block in returned} == {stored_by_workers}
+
+
 def test_a_dask_cluster_of_processes_gives_the_same_bits():
     expected = [results(metric) for metric in METRICS]
     with (
