@@ -49,8 +49,9 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     Parameters
     ----------
     n_clusters : int, Significance, "significant" or None, default=2
-        Number of clusters; a `Significance` splits as long as the rows, which must be counts, differ significantly, and
-        ``"significant"`` is one with its defaults. None if ``distance_threshold`` is given.
+        Number of clusters; a `Significance` splits as long as the rows, which must be counts, differ significantly,
+        and ``"significant"`` is one with its defaults. Either takes from a second to many minutes; the notes of
+        `Significance` say how long. None if ``distance_threshold`` is given.
     metric : str or Divergence, default="js_distance"
         A name from `divergences`, a record, or ``"precomputed"``: X is then a square matrix of distances, and `predict`
         takes those from new distributions to the fitted ones, of shape (n_new, n_fitted).

@@ -91,7 +91,8 @@ def pairwise_homogeneity(
     n_resamples : int, default=999
         Number of exchanges for each pair; the lowest p-value is 1 / (n_resamples + 1).
     n_jobs : int, optional
-        Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it.
+        Number of joblib workers, as in `pairwise_divergences`; they are of use from 257 rows on. The result does not
+        depend on it.
     random_state : int, RandomState instance or None, default=None
         Seed of the exchanges.
 
@@ -122,6 +123,16 @@ def pairwise_homogeneity(
     The statistic of rows with N and M observations is G = 2 (N KL(p ‖ c) + M KL(q ‖ c)), c the distribution of both
     together: 2 (N + M) times their Jensen-Shannon divergence with weights N and M. In the limit of large counts it has
     the chi-squared distribution, of one degree of freedom less than there are bins with mass.
+
+    Permutation takes time: with one worker and 999 exchanges, a pair of rows takes 9 milliseconds where 64 bins have
+    mass, and 60 where 512 have. So 50 rows, which are 1,225 pairs, take 11 seconds, and 200 rows, 19,900 pairs, some
+    three minutes. Time grows with the square of the number of rows, and in proportion to ``n_resamples`` and to the
+    bins with mass; it does not depend on the number of observations. ``"chi2"`` takes milliseconds for as many.
+
+    A task for a worker has up to 256 rows and 256 columns of the result, so ``n_jobs`` shortens the time from 257 rows
+    on. From there on, with several workers, ``joblib.parallel_config(verbose=10)`` lets joblib print how many tasks
+    are done. For fewer rows nothing tells the progress: measure the time of a few rows, and scale it by the number of
+    pairs.
 
     References
     ----------

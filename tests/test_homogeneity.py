@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from conftest import random_distributions
+from joblib import parallel_config
 from scipy.special import xlogy
 from scipy.stats import chi2_contingency, false_discovery_control, hypergeom, kstest
 from scipy.stats.contingency import expected_freq
@@ -113,6 +114,14 @@ def test_the_same_bits_for_any_number_of_workers_and_storage():
     for result in results[1:]:
         np.testing.assert_array_equal(result.pvalue, results[0].pvalue)
     np.testing.assert_array_equal(results[0].statistic, results[1].statistic)
+
+
+@pytest.mark.parametrize(("n", "n_tasks"), [(256, 0), (257, 3)])
+def test_joblib_tells_how_many_tasks_are_done_where_there_are_several(n, n_tasks, capsys, monkeypatch):
+    monkeypatch.setattr("skdiv._tiles._WORTH_WORKERS", 0)
+    with parallel_config(verbose=10):
+        pairwise_homogeneity(counts(n, 3), method="chi2", n_jobs=2)
+    assert (f"Done   {n_tasks} out of   {n_tasks}" in capsys.readouterr().err) == (n_tasks > 0)
 
 
 def test_adjusted_pvalues():

@@ -152,6 +152,12 @@ def test_the_same_bits_for_any_number_of_workers(backend):
     )
 
 
+def test_joblib_tells_that_tables_are_drawn(capsys):
+    with parallel_config(verbose=10):
+        clustered(planted(6)[0], n_resamples=199)
+    assert "[Parallel(n_jobs=1)]: Done" in capsys.readouterr().err
+
+
 def test_the_name_stands_for_the_defaults():
     counts, labels = planted(3)
     assert adjusted_rand_score(labels, DivergenceClustering("significant").fit_predict(counts)) == 1
