@@ -57,9 +57,9 @@ class Significance(BaseEstimator):
     The test takes time: for each node that is split some thousand tables are drawn, and a tree is built of each. A
     node that is not split takes a few tables. With one worker and 1,000 observations a row in 64 bins, 100 rows from
     three distributions take 3 seconds. Where all rows differ, every node is split: 50 rows take 15 seconds, 100 take
-    40 and 200 take two minutes. Many bins with many observations take longer: of `load_languages`, in 26,427 bins, 4 rows
-    take 6 seconds and 8 take 23. ``n_jobs`` spreads the tables of a node over workers. A lower ``n_resamples`` spares
-    tables of large nodes alone, for a small node gets at least as many as its level needs.
+    40 and 200 take two minutes. Many bins with many observations take longer: of `load_languages`, in 26,427 bins, 4
+    rows take 6 seconds and 8 take 23. ``n_jobs`` spreads the tables of a node over workers. A lower ``n_resamples``
+    spares tables of large nodes alone, for a small node gets at least as many as its level needs.
 
     To see that the test goes on, fit within ``joblib.parallel_config(verbose=10)``: joblib then prints a line for the
     tables that it draws. How many nodes are left to test is not known before the end.
