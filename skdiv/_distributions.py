@@ -18,6 +18,7 @@ MatrixLike: TypeAlias = ArrayLike | sp.sparray | sp.spmatrix  # what a user may 
 Matrix: TypeAlias = Any  # a float array, or CSR, which has no static type
 
 DTYPES = (np.float64, np.float32)
+_TOTALS_AT_A_TIME = 2**18  # entries whose sums are made at a time, in copies that stay in the cache
 _LARGEST_WEIGHT = 1e100  # of a row: the products of two, and what sums of them are divided by, stay within range
 
 
@@ -25,7 +26,7 @@ _LARGEST_WEIGHT = 1e100  # of a row: the products of two, and what sums of them 
 class Distributions:
     """Rows that each sum to one: a dense array, or CSR.
 
-    A pseudocount keeps CSR rows sparse: ``background``, of shape (n, 1), is what it puts into *every* entry of a row.
+    A pseudocount keeps CSR rows sparse: ``background``, of shape (n, 1), is what every bin holds that is not stored.
     """
 
     values: Matrix
@@ -72,9 +73,14 @@ class Distributions:
 
     def dense(self) -> FloatArray:
         """The rows as an array; the array itself if it is one."""
-        array: FloatArray = self.values.toarray() if sp.issparse(self.values) else self.values
-        if self.background is not None:
-            array += self.background
+        rows = self.values
+        if not sp.issparse(rows):
+            return rows  # type: ignore[no-any-return]
+        if self.background is None:
+            return rows.toarray(order="C")  # type: ignore[no-any-return]
+        array: FloatArray = np.repeat(self.background, rows.shape[1], axis=1)
+        entries = rows.tocoo()
+        array[entries.row, entries.col] = entries.data
         return array
 
 
@@ -163,92 +169,129 @@ def as_weights(X: MatrixLike, name: str = "X") -> Matrix:
 
 
 def normalise(X: Matrix, *, pseudocount: float = 0.0, name: str = "X") -> Distributions:
-    """Divide each row of a float array or CSR matrix by its sum, after adding ``pseudocount`` to every entry."""
+    """Divide each row of a float array or CSR matrix by its sum, after adding ``pseudocount`` to every entry.
+
+    Equal weights give equal rows to the bit, be they dense or sparse.
+    """
     if sp.issparse(X):
-        return _normalise_sparse(X, pseudocount, name)
-    lowest = X.min()
-    if not lowest >= 0:
+        return _normalise_sparse(_canonical(X), pseudocount, name)
+    smallest, largest = X.min(), X.max()
+    if not (smallest >= 0 and np.isfinite(largest)):
         _refuse_entries(X, name)
-    weights = np.ascontiguousarray(X)  # else rows are summed in another order, and bits depend on the layout
-    if pseudocount:
-        weights = _sum_within_range(weights, pseudocount, name)
-    with np.errstate(over="ignore"):
-        totals = weights.sum(axis=1, dtype=np.float64, keepdims=True)
+    _refuse_large_pseudocount(largest, pseudocount, name)
+    weights = np.ascontiguousarray(X)  # a division keeps the layout, and the kernels sum in the order of memory
+    totals = _totals_of_dense(weights, pseudocount)
     if not np.isfinite(totals).all():  # a sum of entries near the largest float overflows, one of their ratios does not
-        _refuse_infinite_entries(X, name)
-        largest = weights.max(axis=1, keepdims=True)
-        weights = weights / np.where(largest > 0, largest, 1)
-        totals = weights.sum(axis=1, dtype=np.float64, keepdims=True)
+        scale = _towards_one(largest + pseudocount)
+        scaled, added = weights.astype(np.float64) * scale, pseudocount * scale
+        totals = _totals_of_dense(scaled, added)
+    else:
+        scaled, added = weights, pseudocount
     _refuse_empty_rows(totals, name)
-    with np.errstate(under="ignore"):
-        values = np.divide(weights, totals).astype(X.dtype, copy=False)
-    may_be_lost = lowest / totals.max() < np.finfo(X.dtype).tiny
-    if may_be_lost and np.count_nonzero(values) < np.count_nonzero(weights):
-        row, column = np.argwhere((values == 0) & (weights > 0))[0]
-        _refuse_lost_entry(name, int(row), int(column), X[row, column], X.dtype)
+    values = _shares(scaled, added, totals[:, np.newaxis], X.dtype)
+    may_be_lost = (smallest + pseudocount) / totals.max() < np.finfo(X.dtype).tiny
+    if may_be_lost and np.count_nonzero(values) < np.count_nonzero(weights + pseudocount):
+        row, column = np.argwhere((values == 0) & (weights + pseudocount > 0))[0]
+        _refuse_lost_entry(name, int(row), int(column), X[row, column], pseudocount, X.dtype)
     return Distributions(values)
 
 
-def _sum_within_range(weights: FloatArray, pseudocount: float, name: str) -> FloatArray:
-    """In double precision, so that no pseudocount is lost or overflows that did not in the caller's hands."""
-    with np.errstate(over="ignore"):
-        total: FloatArray = weights.astype(np.float64, copy=False) + pseudocount
-    if not np.isfinite(total.max()):
-        _refuse_infinite_entries(weights, name)
-        raise ValueError(
-            f"pseudocount = {pseudocount} added to the entries of {name} is not finite; pass a smaller one."
-        )
-    return total
+def _normalise_sparse(rows: Matrix, pseudocount: float, name: str) -> Distributions:
+    if rows.nnz and not (rows.data.min() >= 0 and np.isfinite(rows.data.max())):
+        _refuse_entries(rows, name)
+    largest = rows.data.max(initial=0)
+    _refuse_large_pseudocount(largest, pseudocount, name)
+    n_bins, lengths = rows.shape[1], np.diff(rows.indptr)
+    data, added = rows.data.astype(np.float64, copy=False), pseudocount
+    totals = _totals(data, rows.indptr[:-1], lengths, added * n_bins)
+    if not np.isfinite(totals).all():
+        scale = _towards_one(largest + pseudocount)
+        data, added = data * scale, pseudocount * scale
+        totals = _totals(data, rows.indptr[:-1], lengths, added * n_bins)
+    _refuse_empty_rows(totals, name)
+    values = _shares(data, added, np.repeat(totals, lengths), rows.dtype)
+    if not values.all():
+        lost = int(np.argmin(values))
+        row = int(np.searchsorted(rows.indptr, lost, side="right")) - 1
+        _refuse_lost_entry(name, row, int(rows.indices[lost]), rows.data[lost], pseudocount, rows.dtype)
+    background = None
+    if pseudocount:
+        background = _shares(np.zeros((len(totals), 1)), added, totals[:, np.newaxis], rows.dtype)
+        lost_in = np.flatnonzero((background[:, 0] == 0) & (lengths < n_bins))
+        if lost_in.size:
+            row = int(lost_in[0])
+            stored = rows.indices[rows.indptr[row] : rows.indptr[row + 1]]
+            column = int(np.setdiff1d(np.arange(len(stored) + 1), stored)[0])
+            _refuse_lost_entry(name, row, column, 0.0, pseudocount, rows.dtype)
+    return Distributions(sp.csr_array((values, rows.indices, rows.indptr), shape=rows.shape), background)
 
 
-def _normalise_sparse(X: Matrix, pseudocount: float, name: str) -> Distributions:
+def _canonical(X: Matrix) -> Matrix:
+    """CSR with one positive entry for each bin that has mass, in the order of the bins."""
     rows = sp.csr_array(X)  # shares its arrays with X
     if not rows.has_canonical_format or not rows.data.all():
         rows = rows.copy()
         rows.sum_duplicates()
         rows.eliminate_zeros()
-    if rows.nnz and (not rows.data.min() >= 0 or not np.isfinite(rows.data.max())):
-        _refuse_entries(rows, name)
-    n_bins = rows.shape[1]
-    lengths = np.diff(rows.indptr)
-    data = rows.data.astype(np.float64, copy=False)
-    added = np.full(len(lengths), pseudocount)
+    return rows
+
+
+def _totals_of_dense(weights: FloatArray, pseudocount: float) -> FloatArray:
+    """Sums of rows as `_totals` makes them of sparse ones: over the bins that have mass, some rows at a time."""
+    n, n_bins = weights.shape
+    totals, step = np.empty(n), max(1, _TOTALS_AT_A_TIME // n_bins)
+    for start in range(0, n, step):
+        some = weights[start : start + step].astype(np.float64, copy=False)
+        has_mass = some != 0
+        lengths = np.count_nonzero(has_mass, axis=1)
+        data = some.ravel() if lengths.min() == n_bins else some[has_mass]
+        totals[start : start + step] = _totals(data, np.cumsum(lengths) - lengths, lengths, pseudocount * n_bins)
+    return totals
+
+
+def _totals(
+    data: FloatArray, starts: NDArray[np.integer[Any]], lengths: NDArray[np.integer[Any]], added: float
+) -> FloatArray:
+    """Sums of rows whose entries lie one after another; reduceat has no notion of an empty row, so it gets the others.
+
+    Reduceat sums each row pairwise and by its entries alone, so the bits do not depend on the other rows.
+    """
+    filled = lengths > 0
+    totals = np.zeros(len(lengths))
     with np.errstate(over="ignore"):
-        totals = _over_rows(np.add, data, rows.indptr) + added * n_bins
-    if not np.isfinite(totals).all():
-        largest = np.maximum(_over_rows(np.maximum, data, rows.indptr), added)
-        scale = np.where(largest > 0, largest, 1)
-        data, added = data / np.repeat(scale, lengths), added / scale
-        totals = _over_rows(np.add, data, rows.indptr) + added * n_bins
-    _refuse_empty_rows(totals, name)
-    with np.errstate(under="ignore"):
-        divisors = np.repeat(totals, lengths)
-        normalised = np.divide(data, divisors, out=divisors).astype(X.dtype, copy=False)
-        background = (added / totals)[:, np.newaxis].astype(X.dtype) if pseudocount else None
-    if not normalised.all():
-        lost = int(np.argmin(normalised))
-        row = int(np.searchsorted(rows.indptr, lost, side="right")) - 1
-        _refuse_lost_entry(name, row, int(rows.indices[lost]), rows.data[lost], X.dtype)
-    if background is not None and (lengths[background[:, 0] == 0] < n_bins).any():
+        if filled.any():
+            totals[filled] = np.add.reduceat(data, starts[filled])
+        totals += added
+    return totals
+
+
+def _shares(weights: FloatArray, added: float, totals: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
+    """Weights as shares of the totals of their rows, divided in double precision."""
+    with np.errstate(under="ignore", over="ignore"):
+        shares = np.divide(weights + added if added else weights, totals, dtype=np.float64)
+        return shares.astype(dtype, copy=False)
+
+
+def _towards_one(largest: float) -> float:
+    """A power of two, by which a multiplication is exact, that brings the largest entry near 2**-64."""
+    return float(np.ldexp(1.0, -64 - int(np.frexp(largest)[1])))
+
+
+def _refuse_large_pseudocount(largest: float, pseudocount: float, name: str) -> None:
+    if not np.isfinite(float(largest) + pseudocount):
         raise ValueError(
-            f"pseudocount = {pseudocount} is so small that it would become 0 in {X.dtype}; pass a larger one."
+            f"pseudocount = {pseudocount} added to the entries of {name} is not finite; pass a smaller one."
         )
-    return Distributions(sp.csr_array((normalised, rows.indices, rows.indptr), shape=rows.shape), background)
 
 
-def _over_rows(reduction: np.ufunc, data: FloatArray, indptr: NDArray[np.integer[Any]]) -> FloatArray:
-    """A reduction of each row of a CSR matrix; reduceat has no notion of an empty row, so it gets the others."""
-    filled = np.diff(indptr) > 0
-    results = np.zeros(len(indptr) - 1)
-    if filled.any():
-        results[filled] = reduction.reduceat(data, indptr[:-1][filled])
-    return results
-
-
-def _refuse_lost_entry(name: str, row: int, column: int, value: float, dtype: np.dtype[Any]) -> NoReturn:
+def _refuse_lost_entry(
+    name: str, row: int, column: int, value: float, pseudocount: float, dtype: np.dtype[Any]
+) -> NoReturn:
+    entry, remedy = f"{name}[{row}, {column}] = {value}", "Set it to 0 yourself, or pass float64."
+    if pseudocount:
+        entry, remedy = f"{entry} with pseudocount = {pseudocount}", "Pass a larger pseudocount, or float64."
     raise ValueError(
-        f"{name}[{row}, {column}] = {value} is so small beside the sum of its row that it would become 0 in {dtype} "
-        "once normalised. Set it to 0 yourself, or pass float64."
+        f"{entry} is so small beside the sum of its row that it would become 0 in {dtype} once normalised. {remedy}"
     )
 
 
@@ -297,11 +340,6 @@ def _refuse_entries(X: Matrix, name: str) -> NoReturn:
         f"Negative values in data passed to {name}: {entry}. Rows must be non-negative weights, "
         "such as counts or probabilities; undo a centring or a logarithm first."
     )
-
-
-def _refuse_infinite_entries(X: FloatArray, name: str) -> None:
-    if not np.isfinite(X.max()):
-        _refuse_entries(X, name)
 
 
 def _refuse_empty_rows(totals: FloatArray, name: str) -> None:

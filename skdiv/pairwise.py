@@ -153,23 +153,11 @@ def as_pair(X: MatrixLike, Y: MatrixLike, pseudocount: float) -> tuple[Distribut
             "but their rows must be over the same bins."
         )
     dtype = np.result_type(weights[0].dtype, weights[1].dtype)
-    mixed = sp.issparse(weights[0]) != sp.issparse(weights[1])
     P, Q = (
-        _normalised(rows.astype(dtype, copy=False), pseudocount, name, as_sparse=mixed)
+        normalise(rows.astype(dtype, copy=False), pseudocount=pseudocount, name=name)
         for rows, name in zip(weights, "XY", strict=True)
     )
     return P, Q
-
-
-def _normalised(rows: Any, pseudocount: float, name: str, *, as_sparse: bool) -> Distributions:
-    """``as_sparse``: dense rows as if they were sparse, whose sums round otherwise, so that equal rows stay equal."""
-    normalised = normalise(rows, pseudocount=pseudocount, name=name)
-    if as_sparse and not sp.issparse(rows):
-        step = max(1, _PAIRED_BLOCK // rows.shape[1])
-        for start in range(0, len(rows), step):
-            some = slice(start, start + step)
-            normalised.values[some] = normalise(sp.csr_array(rows[some]), pseudocount=pseudocount).dense()
-    return normalised
 
 
 def _refuse_other_columns(X: MatrixLike, Y: MatrixLike) -> None:
