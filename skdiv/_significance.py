@@ -17,7 +17,8 @@ from scipy.stats import random_table
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, check_scalar
 
-from skdiv._distributions import as_counts, normalise
+from skdiv._checks import as_counts
+from skdiv._distributions import normalise
 from skdiv._terms import FloatArray
 from skdiv._trees import tree_of_rows
 from skdiv._version import __version__

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from skdiv._blas import one_blas_thread
-from skdiv._distributions import Distributions, MatrixLike, as_distributions, check_pseudocount, check_sample_weight
+from skdiv._checks import MatrixLike, check_pseudocount, check_sample_weight
+from skdiv._distributions import Distributions, as_distributions
 from skdiv._terms import FloatArray
 
 CENTROIDS = ("mean", "geometric", "js")

@@ -14,14 +14,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Cluster
 from sklearn.utils import Tags, gen_batches
 from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
 
-from skdiv._distributions import (
-    DTYPES,
-    Distributions,
-    MatrixLike,
-    check_sample_weight,
-    normalise,
-    refuse_masked,
-)
+from skdiv._checks import DTYPES, MatrixLike, check_sample_weight, refuse_masked
+from skdiv._distributions import Distributions, normalise
 from skdiv._divergence import Divergence, resolve
 from skdiv._graph import check_connectivity
 from skdiv._information import information_curve

@@ -14,7 +14,8 @@ from scipy.special import xlogy
 from scipy.stats import chi2, false_discovery_control
 from sklearn.utils import check_random_state, check_scalar
 
-from skdiv._distributions import Distributions, MatrixLike, as_counts, as_weights, normalise
+from skdiv._checks import MatrixLike, as_counts, as_weights
+from skdiv._distributions import Distributions, normalise
 from skdiv._information import pair_costs
 from skdiv._kernels import KernelName, chosen
 from skdiv._terms import FloatArray

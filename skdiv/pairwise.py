@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from skdiv._distributions import Distributions, MatrixLike, as_distributions, as_weights, check_pseudocount, normalise
+from skdiv._checks import MatrixLike, as_weights, check_pseudocount
+from skdiv._distributions import Distributions, as_distributions, normalise
 from skdiv._divergence import Divergence, resolve
 from skdiv._forms import ProductForm
 from skdiv._kernels import KernelName, blocks, chosen, load

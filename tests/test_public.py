@@ -19,7 +19,7 @@ WITHOUT_FORMULA = {"Divergence", "divergences", "show_versions"}  # whose docstr
 PACKAGE = Path(skdiv.__file__).parent
 # From the bottom up: no module imports one that comes after it. The package itself, which imports all, is the last.
 LAYERS = [
-    "_version", "_terms", "_memory", "_distributions", "_forms", "_divergence", "_blas", "_tiles",
+    "_version", "_terms", "_memory", "_checks", "_distributions", "_forms", "_divergence", "_blas", "_tiles",
     "_kernels", "_kernels.numpy", "_kernels.numba", "_kernels.merging", "_kernels.blocks",
     "pairwise", "_sklearn", "_linkage", "_information", "_graph", "_trees", "_significance",
     "homogeneity", "centroids", "cluster", "_show_versions", "datasets._languages", "datasets", "",
