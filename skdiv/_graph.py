@@ -1,21 +1,27 @@
-"""Trees in which only neighbours in a graph merge. The tree is scikit-learn's."""
+"""Trees in which only neighbours in a graph merge, as scikit-learn defines them."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import pairwise
+from math import inf
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
-from sklearn.cluster import linkage_tree
-from sklearn.utils import check_array
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+from sklearn.utils import check_array, gen_batches
 
+from skdiv._linkage import tree_of_merges
 from skdiv._terms import FloatArray
 
 Places = NDArray[np.intp]
+Merges = tuple[Places, FloatArray]  # one node of either cluster, and the distance, from the first merge to the last
+
+_TILE = 2**20  # distances between parts of a graph that are in memory at once
 
 
 def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArray | None) -> Any:
@@ -45,51 +51,136 @@ def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArr
 
 
 def connected_edges(connectivity: Any, distances: Callable[[Places, Places], FloatArray]) -> tuple[Places, Places]:
-    """The edges i < j of a graph; parts of it that are not connected are joined where they are nearest."""
+    """Return the edges i < j of a graph; parts of it that are not connected are joined where they are nearest."""
     graph = sp.csr_array(connectivity, copy=True)
     graph.eliminate_zeros()
     n_parts, part = connected_components(graph, directed=False)
     i, j = graph.nonzero()
-    places = np.minimum(i, j).astype(np.intp) * len(part) + np.maximum(i, j)
-    places = places[i != j]
     if n_parts > 1:
         warnings.warn(
             f"The connectivity graph has {n_parts} parts that are not connected with each other; to build a whole tree "
             "each two of them are connected where they are nearest.",
             stacklevel=2,
         )
-        members = [np.flatnonzero(part == k) for k in range(n_parts)]
-        for k, some in enumerate(members):
-            for others in members[:k]:
-                of_some, of_others = divmod(int(distances(some, others).argmin()), len(others))
-                low, high = sorted((int(some[of_some]), int(others[of_others])))
-                places = np.append(places, low * len(part) + high)
-    lower, higher = np.divmod(np.unique(places), len(part))
+        of_one, of_other = _nearest_of_parts(part, distances)
+        i, j = np.append(i, of_one), np.append(j, of_other)
+    places = np.minimum(i, j).astype(np.intp) * len(part) + np.maximum(i, j)
+    lower, higher = np.divmod(np.unique(places[i != j]), len(part))
     return lower, higher
 
 
+def _nearest_of_parts(
+    part: NDArray[np.integer[Any]], distances: Callable[[Places, Places], FloatArray]
+) -> tuple[Places, Places]:
+    """Return, for each two parts of a graph, the node of the one and the node of the other that are nearest."""
+    nodes = np.argsort(part, kind="stable")
+    starts = np.append(0, np.cumsum(np.bincount(part)))
+    pairs: list[tuple[Places, Places]] = []
+    for k, (start, stop) in enumerate(pairwise(starts[1:]), start=1):
+        earlier = nodes[:start]
+        nearest, lengths = _nearest_of_part(nodes[start:stop], earlier, distances)
+        of_each_part = np.lexsort((lengths, part[earlier]))[starts[:k]]
+        pairs.append((nearest[of_each_part], earlier[of_each_part]))
+    one, other = zip(*pairs, strict=True)
+    return np.concatenate(one), np.concatenate(other)
+
+
+def _nearest_of_part(
+    members: Places, others: Places, distances: Callable[[Places, Places], FloatArray]
+) -> tuple[Places, FloatArray]:
+    """Return the member of a part that is nearest to each of the other nodes, and its distance."""
+    nearest, lengths = np.full(len(others), members[0]), np.full(len(others), np.inf)
+    for some in gen_batches(len(members), max(1, _TILE // len(others))):
+        block = distances(members[some], others)
+        row = block.argmin(axis=0)
+        shortest = np.take_along_axis(block, row[np.newaxis], axis=0)[0]
+        closer = shortest < lengths
+        nearest[closer], lengths[closer] = members[some][row[closer]], shortest[closer]
+    return nearest, lengths
+
+
 def tree_of_graph(n: int, edges: tuple[Places, Places], distances: FloatArray, linkage: str) -> FloatArray:
-    """SciPy's Z of a connected graph of ``n`` nodes; the distances in it need not rise."""
-    i, j = edges
-    steps = None
-    if linkage == "single":  # its tree is that of the ranks, and scikit-learn takes no distance for less than 2e-16
-        steps, ranks = np.unique(distances, return_inverse=True)
-        distances = ranks + 1.0
-    of_edge: dict[int, float] = dict(zip((i * n + j).tolist(), distances.tolist(), strict=True))
+    """Return SciPy's Z of a connected graph of ``n`` nodes, in which only clusters with an edge between them merge."""
+    order = np.argsort(distances, kind="stable")
+    pairs, distances = np.column_stack(edges)[order], distances[order]
+    if linkage == "single":
+        return tree_of_merges(*_merges_of_spanning_tree(n, pairs, distances))
+    return tree_of_merges(*_merges_of_shortest_edges(n, pairs, distances, average=linkage == "average"))
 
-    def distance(left: FloatArray, right: FloatArray) -> float:
-        low, high = sorted((int(left[0]), int(right[0])))
-        return of_edge[low * n + high]
 
-    graph = sp.csr_array((np.ones(2 * len(i)), (np.append(i, j), np.append(j, i))), shape=(n, n))
-    nodes = np.arange(n, dtype=np.float64)[:, np.newaxis]
-    children, _, _, _, heights = linkage_tree(
-        nodes, connectivity=graph, linkage=linkage, affinity=distance, return_distance=True
-    )
-    if steps is not None:
-        heights = steps[heights.astype(np.intp) - 1]
-    tree = np.column_stack([np.sort(children, axis=1), heights, np.zeros(n - 1)]).astype(np.float64)
-    counts = np.ones(2 * n - 1)
-    for k, (left, right) in enumerate(children):
-        tree[k, 3] = counts[n + k] = counts[left] + counts[right]
-    return tree
+def _merges_of_spanning_tree(n: int, pairs: Places, distances: FloatArray) -> Merges:
+    """Return the merges of single linkage, from edges in the order of their distances."""
+    ranks = np.arange(1.0, len(pairs) + 1)  # SciPy takes a distance of 0 for no edge, and ranks leave one tree only
+    graph = sp.csr_array((ranks, (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    kept = np.sort(minimum_spanning_tree(graph).data).astype(np.intp) - 1
+    return pairs[kept], distances[kept]
+
+
+def _merges_of_shortest_edges(n: int, pairs: Places, distances: FloatArray, *, average: bool) -> Merges:
+    """Return the merges of average or complete linkage, from edges in the order of their distances.
+
+    The two clusters whose edge is the shortest merge, again and again. Lengths only grow (but for the rounding of a
+    mean), so the heap need not hear of it: an edge that comes up and is longer by now goes back with its new length.
+    """
+    clusters = _Clusters(n, pairs, distances, average=average)
+    lengths = clusters.lengths
+    heap = list(zip(lengths, range(len(lengths)), strict=True))  # A list in order is a heap.
+    merged: list[int] = []
+    while len(merged) < n - 1:
+        length, edge = heappop(heap)
+        if length == lengths[edge]:
+            clusters.merge(edge)
+            merged.append(edge)
+        elif lengths[edge] < inf:
+            heappush(heap, (lengths[edge], edge))
+    return pairs[merged], np.array([lengths[edge] for edge in merged])
+
+
+class _Clusters:
+    """Clusters of the nodes of a graph, at first one for each node, with the edges between them.
+
+    A cluster has the number of one of its nodes. Of two that merge the one with more edges keeps its number, so that
+    only the edges of the other are moved: over all merges each is moved some logarithm of their number of times.
+    """
+
+    def __init__(self, n: int, pairs: Places, lengths: FloatArray, *, average: bool) -> None:
+        self.lengths: list[float] = lengths.tolist()
+        self._ends: list[tuple[int, int]] = list(zip(*pairs.T.tolist(), strict=True))
+        self._average = average
+        self._sizes = [1] * n
+        self._merged_into = list(range(n))
+        self._edge_to: list[dict[int, int]] = [{} for _ in range(n)]
+        for edge, (i, j) in enumerate(self._ends):
+            self._edge_to[i][j] = self._edge_to[j][i] = edge
+
+    def merge(self, edge: int) -> None:
+        """Merge the two clusters at the ends of an edge, and their edges to the same third cluster.
+
+        Of these the shorter one gets the length of both, and the other an infinite one.
+        """
+        lengths = self.lengths
+        i, j = sorted(map(self._cluster_of, self._ends[edge]), key=lambda k: len(self._edge_to[k]))
+        size_i, size_j = self._sizes[i], self._sizes[j]
+        moved, kept = self._edge_to[i], self._edge_to[j]
+        del moved[j], kept[i]
+        for k, one in moved.items():
+            edges_of_k = self._edge_to[k]
+            del edges_of_k[i]
+            if k in kept:
+                other = kept[k]
+                of_i, of_j = lengths[one], lengths[other]
+                if of_i > of_j:
+                    one, other = other, one
+                lengths[other] = inf
+                lengths[one] = (size_i * of_i + size_j * of_j) / (size_i + size_j) if self._average else max(of_i, of_j)
+            kept[k] = edges_of_k[j] = one
+        moved.clear()
+        self._merged_into[i] = j
+        self._sizes[j] += size_i
+
+    def _cluster_of(self, node: int) -> int:
+        """Return the cluster of a node, and shorten the way to it."""
+        into = self._merged_into
+        while into[node] != node:
+            into[node] = node = into[into[node]]
+        return node

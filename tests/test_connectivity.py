@@ -1,5 +1,7 @@
 """Trees that keep to a graph: scikit-learn's on a precomputed matrix, from the divergences of its edges alone."""
 
+import sys
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -9,11 +11,63 @@ from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import kneighbors_graph
 
-from skdiv import DivergenceClustering, pairwise_divergences
+from skdiv import DivergenceClustering, _graph, pairwise_divergences
 from skdiv._kernels import blocks
 
 X = random_distributions(60, 12, seed=3)
 CHAIN = sp.diags_array([np.ones(59), np.ones(59)], offsets=[-1, 1]).tocsr()
+
+
+LINKAGES = ["average", "complete", "single"]
+
+
+def random_edges(n, n_more, seed):
+    """The edges i < j of a connected graph: a random tree, and some more."""
+    rng = np.random.default_rng(seed)
+    tree = np.column_stack([rng.integers(np.arange(1, n)), np.arange(1, n)])
+    more = np.sort(rng.integers(n, size=(n_more, 2)), axis=1)
+    i, j = np.unique(np.vstack([tree, more[more[:, 0] < more[:, 1]]]), axis=0).T
+    return i, j
+
+
+def star(n):
+    """The edges of a star, and distances."""
+    return (np.zeros(n - 1, dtype=np.intp), np.arange(1, n)), np.random.default_rng(0).permutation(n - 1) + 1.0
+
+
+def lines_run(function):
+    """How many lines of Python a call runs: a measure of its work that is the same each time."""
+    n_lines, previous = 0, sys.gettrace()
+
+    def trace(frame, event, argument):  # noqa: ARG001
+        nonlocal n_lines
+        n_lines += event == "line"
+        return trace
+
+    sys.settrace(trace)
+    try:
+        function()
+    finally:
+        sys.settrace(previous)
+    return n_lines
+
+
+def check_merges_of_nearest(tree, edges, distances, linkage):
+    """Replay a tree by the definition: each merge is of two clusters than whose edge none is shorter."""
+    between = {frozenset(edge): distance for edge, distance in zip(zip(*edges, strict=True), distances, strict=True)}
+    sizes = dict.fromkeys(range(len(tree) + 1), 1)
+    for new, (i, j, height, size) in enumerate(tree, start=len(tree) + 1):
+        np.testing.assert_allclose(between[frozenset((i, j))], height, rtol=1e-12)
+        np.testing.assert_allclose(min(between.values()), height, rtol=1e-12)
+        sizes[new] = sizes[i] + sizes[j]
+        assert sizes[new] == size
+        for k in sizes:
+            both = {part: between.pop(frozenset((part, k))) for part in (i, j) if frozenset((part, k)) in between}
+            if both and k not in (i, j):
+                weights = [sizes[part] for part in both]
+                join = {"single": min, "complete": max, "average": lambda of: np.average(of, weights=weights)}[linkage]  # noqa: B023
+                between[frozenset((new, k))] = join(list(both.values()))
+        del sizes[i], sizes[j]
 
 
 def of_scikit_learn(D, graph, linkage):
@@ -22,7 +76,7 @@ def of_scikit_learn(D, graph, linkage):
     ).fit(D)
 
 
-@pytest.mark.parametrize("linkage", ["average", "complete", "single"])
+@pytest.mark.parametrize("linkage", LINKAGES)
 @pytest.mark.parametrize("metric", ["js_distance", "kl", "precomputed"])
 @pytest.mark.parametrize("graph", [CHAIN, CHAIN.toarray(), sp.random(60, 60, 0.1, random_state=0) + CHAIN])
 def test_the_tree_is_scikit_learns(linkage, metric, graph):
@@ -35,6 +89,47 @@ def test_the_tree_is_scikit_learns(linkage, metric, graph):
     np.testing.assert_allclose(clustering.distances_, expected.distances_, rtol=1e-9)
     assert adjusted_rand_score(clustering.labels_, expected.labels_) == 1
     assert clustering.linkage_matrix_[-1, 3] == 60
+
+
+@pytest.mark.parametrize("linkage", LINKAGES)
+@pytest.mark.parametrize("n_more", [0, 200, 3000])
+def test_large_trees_are_scikit_learns(linkage, n_more):
+    n, edges = 300, random_edges(300, n_more, seed=1)
+    D = np.zeros((n, n))
+    D[edges] = np.random.default_rng(2).random(len(edges[0]))
+    D += D.T
+    expected = of_scikit_learn(D, sp.csr_array(D), linkage)
+    tree = _graph.tree_of_graph(n, edges, D[edges], linkage)
+    np.testing.assert_array_equal(tree[:, :2], np.sort(expected.children_, axis=1))
+    np.testing.assert_allclose(tree[:, 2], expected.distances_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("linkage", LINKAGES)
+@pytest.mark.parametrize("seed", range(5))
+def test_with_ties_each_merge_is_of_two_nearest_clusters(linkage, seed):
+    edges = random_edges(80, 200, seed)
+    distances = np.random.default_rng(seed).integers(4, size=len(edges[0])) / 3
+    tree = _graph.tree_of_graph(80, edges, distances, linkage)
+    check_merges_of_nearest(tree, edges, distances, linkage)
+
+
+@pytest.mark.parametrize("linkage", LINKAGES)
+def test_the_distances_of_a_tree_rise(linkage):
+    for seed in range(20):
+        edges = random_edges(60, 10 * seed, seed)
+        heights = _graph.tree_of_graph(60, edges, np.random.default_rng(seed).random(len(edges[0])), linkage)[:, 2]
+        assert (np.diff(heights) >= -1e-15).all()
+
+
+@pytest.mark.parametrize("linkage", ["average", "complete"])
+def test_a_merge_with_a_hub_does_not_touch_all_its_edges(linkage):
+    few, many = (lines_run(lambda n=n: _graph.tree_of_graph(n, *star(n), linkage)) for n in (200, 400))
+    assert many < 2.2 * few
+
+
+def test_single_linkage_does_nothing_in_python_for_each_edge():
+    few, many = (lines_run(lambda n=n: _graph.tree_of_graph(n, *star(n), "single")) for n in (200, 400))
+    assert many < 1.1 * few
 
 
 def test_the_graph_may_be_a_function():
@@ -59,6 +154,41 @@ def test_parts_are_joined_where_they_are_nearest(linkage):
     assert adjusted_rand_score(clustering.labels_, expected.labels_) == 1
 
 
+def in_parts(n, n_parts):
+    """A graph of so many parts, each a path, whose nodes are mixed."""
+    part = np.random.default_rng(0).permutation(np.arange(n) % n_parts)
+    nodes = np.argsort(part)
+    inside = part[nodes[:-1]] == part[nodes[1:]]
+    i, j = nodes[:-1][inside], nodes[1:][inside]
+    return sp.csr_array((np.ones(len(i)), (np.minimum(i, j), np.maximum(i, j))), shape=(n, n)), part
+
+
+@pytest.mark.filterwarnings("ignore:The connectivity graph has")
+@pytest.mark.parametrize("n_parts", [2, 3, 40])
+@pytest.mark.parametrize("tile", [1, 50, 10**6])
+def test_each_two_parts_are_joined_at_their_nearest_rows_a_tile_of_distances_at_a_time(monkeypatch, n_parts, tile):
+    n, (graph, part) = 150, in_parts(150, n_parts)
+    D = np.random.default_rng(1).random((n, n))
+    D += D.T
+    blocks_made = []
+
+    def distances(i, j):
+        blocks_made.append((len(i), len(j)))
+        return D[np.ix_(i, j)]
+
+    monkeypatch.setattr(_graph, "_TILE", tile, raising=False)
+    edges = set(zip(*_graph.connected_edges(graph, distances), strict=True))
+    joins = set()
+    for k in range(n_parts):
+        for other in range(k):
+            between = np.where(np.logical_and.outer(part == k, part == other), D, np.inf)
+            joins.add(tuple(sorted(divmod(int(between.argmin()), n))))
+    assert edges == joins | set(zip(*graph.nonzero(), strict=True))
+    assert all(rows == 1 or rows * columns <= tile for rows, columns in blocks_made)
+    if tile == 10**6:
+        assert len(blocks_made) == n_parts - 1
+
+
 def test_clusters_are_connected_and_only_edges_are_computed(monkeypatch):
     pairs, paired = [], blocks.paired
     monkeypatch.setattr(blocks, "paired", lambda *arguments: pairs.append(len(arguments[1])) or paired(*arguments))
@@ -72,7 +202,7 @@ def test_clusters_are_connected_and_only_edges_are_computed(monkeypatch):
     np.testing.assert_array_equal(clustering.predict(X), clustering.labels_)
 
 
-@pytest.mark.parametrize("linkage", ["single", "complete", "average"])
+@pytest.mark.parametrize("linkage", LINKAGES)
 def test_a_complete_graph_gives_the_tree_without_one(linkage):
     """Between near duplicates, whose divergences are below the machine epsilon, too."""
     rows = np.vstack(
