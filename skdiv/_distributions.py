@@ -11,9 +11,13 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from skdiv._checks import (
+    UNNAMED,
     Matrix,
     MatrixLike,
+    Names,
     as_weights,
+    first_beyond_double,
+    names_of,
     refuse_empty_rows,
     refuse_entries,
     refuse_large_pseudocount,
@@ -97,9 +101,10 @@ def _view_of_rows(rows: Matrix, some: slice) -> Matrix:
     )
 
 
-def as_distributions(X: MatrixLike, *, pseudocount: float = 0.0, name: str = "X") -> Distributions:
+def as_distributions(X: MatrixLike, *, pseudocount: float = 0.0) -> Distributions:
     """Check a user's array-like, sparse matrix or frame and normalise its rows."""
-    return normalise(as_weights(X, name), pseudocount=pseudocount, name=name)
+    names = names_of(X)
+    return normalise(as_weights(X, names), pseudocount=pseudocount, names=names)
 
 
 def as_distribution(vector: ArrayLike, name: str) -> FloatArray:
@@ -110,6 +115,9 @@ def as_distribution(vector: ArrayLike, name: str) -> FloatArray:
         raise ValueError(f"{name} must be a vector of at least one bin, but its shape is {array.shape}.")
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
+    i = first_beyond_double(array)
+    if i is not None:
+        raise ValueError(f"{name}[{i}] = {array[i]!s} is beyond the range of float64; divide {name} by its sum first.")
     weights = array.astype(np.float64)
     bad = ~(np.isfinite(weights) & (weights >= 0))
     if bad.any():
@@ -117,64 +125,62 @@ def as_distribution(vector: ArrayLike, name: str) -> FloatArray:
         raise ValueError(f"{name}[{i}] = {weights[i]}, but the weight of a bin must be finite and not negative.")
     if not weights.any():
         raise ValueError(f"{name} sums to 0, so it is not a distribution.")
-    return normalise(weights[np.newaxis], name=name).dense()
+    return normalise(weights[np.newaxis], names=Names(name)).dense()
 
 
-def normalise(X: Matrix, *, pseudocount: float = 0.0, name: str = "X") -> Distributions:
+def normalise(X: Matrix, *, pseudocount: float = 0.0, names: Names = UNNAMED) -> Distributions:
     """Divide each row of a float array or CSR matrix by its sum, after adding ``pseudocount`` to every entry.
 
     Equal weights give equal rows to the bit, be they dense or sparse.
     """
     if sp.issparse(X):
-        return _normalise_sparse(_canonical(X), pseudocount, name)
+        return _normalise_sparse(_canonical(X), pseudocount, names)
     smallest, largest = X.min(), X.max()
     if not (smallest >= 0 and np.isfinite(largest)):
-        refuse_entries(X, name)
-    refuse_large_pseudocount(largest, pseudocount, name)
+        refuse_entries(X, names)
+    refuse_large_pseudocount(largest, pseudocount, names)
     weights = np.ascontiguousarray(X)  # a division keeps the layout, and the kernels sum in the order of memory
     totals = _totals_of_dense(weights, pseudocount)
-    if not np.isfinite(totals).all():  # a sum of entries near the largest float overflows, one of their ratios does not
-        scale = _towards_one(largest + pseudocount)
-        scaled, added = weights.astype(np.float64) * scale, pseudocount * scale
-        totals = _totals_of_dense(scaled, added)
-    else:
-        scaled, added = weights, pseudocount
-    refuse_empty_rows(totals, name)
-    values = _shares(scaled, added, totals[:, np.newaxis], X.dtype)
+    if not np.isfinite(totals).all():
+        return Distributions(_normalise_sparse(_canonical(X), pseudocount, names).dense())
+    refuse_empty_rows(totals, names)
+    values = _shares(weights, pseudocount, totals[:, np.newaxis], X.dtype)
     may_be_lost = (smallest + pseudocount) / totals.max() < np.finfo(X.dtype).tiny
-    if may_be_lost and np.count_nonzero(values) < np.count_nonzero(weights + pseudocount):
-        row, column = np.argwhere((values == 0) & (weights + pseudocount > 0))[0]
-        refuse_lost_entry(name, int(row), int(column), X[row, column], pseudocount, X.dtype)
+    if may_be_lost and not values.all():
+        lost = (values == 0) & ((weights > 0) | (pseudocount > 0))
+        if lost.any():
+            row, column = np.argwhere(lost)[0]
+            refuse_lost_entry(names, int(row), int(column), X[row, column], pseudocount, X.dtype)
     return Distributions(values)
 
 
-def _normalise_sparse(rows: Matrix, pseudocount: float, name: str) -> Distributions:
+def _normalise_sparse(rows: Matrix, pseudocount: float, names: Names) -> Distributions:
     if rows.nnz and not (rows.data.min() >= 0 and np.isfinite(rows.data.max())):
-        refuse_entries(rows, name)
+        refuse_entries(rows, names)
     largest = rows.data.max(initial=0)
-    refuse_large_pseudocount(largest, pseudocount, name)
+    refuse_large_pseudocount(largest, pseudocount, names)
     n_bins, lengths = rows.shape[1], np.diff(rows.indptr)
-    data, added = rows.data.astype(np.float64, copy=False), pseudocount
-    totals = _totals(data, rows.indptr[:-1], lengths, added * n_bins)
-    if not np.isfinite(totals).all():
-        scale = _towards_one(largest + pseudocount)
-        data, added = data * scale, pseudocount * scale
-        totals = _totals(data, rows.indptr[:-1], lengths, added * n_bins)
-    refuse_empty_rows(totals, name)
-    values = _shares(data, added, np.repeat(totals, lengths), rows.dtype)
+    data, added = rows.data.astype(np.float64, copy=False), np.full(len(lengths), pseudocount)
+    totals = _totals(data, lengths, pseudocount * n_bins)
+    if not np.isfinite(totals).all():  # a sum of entries near the largest float overflows, one of their ratios does not
+        scale = np.where(np.isfinite(totals), 1, _towards_one(_over_rows(np.maximum, data, lengths) + pseudocount))
+        data, added = data * np.repeat(scale, lengths), added * scale
+        totals = _totals(data, lengths, added * n_bins)
+    refuse_empty_rows(totals, names)
+    values = _shares(data, np.repeat(added, lengths), np.repeat(totals, lengths), rows.dtype)
     if not values.all():
         lost = int(np.argmin(values))
         row = int(np.searchsorted(rows.indptr, lost, side="right")) - 1
-        refuse_lost_entry(name, row, int(rows.indices[lost]), rows.data[lost], pseudocount, rows.dtype)
+        refuse_lost_entry(names, row, int(rows.indices[lost]), rows.data[lost], pseudocount, rows.dtype)
     background = None
     if pseudocount:
-        background = _shares(np.zeros((len(totals), 1)), added, totals[:, np.newaxis], rows.dtype)
+        background = _shares(np.zeros(len(totals)), added, totals, rows.dtype)[:, np.newaxis]
         lost_in = np.flatnonzero((background[:, 0] == 0) & (lengths < n_bins))
         if lost_in.size:
             row = int(lost_in[0])
             stored = rows.indices[rows.indptr[row] : rows.indptr[row + 1]]
             column = int(np.setdiff1d(np.arange(len(stored) + 1), stored)[0])
-            refuse_lost_entry(name, row, column, 0.0, pseudocount, rows.dtype)
+            refuse_lost_entry(names, row, column, 0.0, pseudocount, rows.dtype)
     return Distributions(sp.csr_array((values, rows.indices, rows.indptr), shape=rows.shape), background)
 
 
@@ -197,33 +203,37 @@ def _totals_of_dense(weights: FloatArray, pseudocount: float) -> FloatArray:
         has_mass = some != 0
         lengths = np.count_nonzero(has_mass, axis=1)
         data = some.ravel() if lengths.min() == n_bins else some[has_mass]
-        totals[start : start + step] = _totals(data, np.cumsum(lengths) - lengths, lengths, pseudocount * n_bins)
+        totals[start : start + step] = _totals(data, lengths, pseudocount * n_bins)
     return totals
 
 
-def _totals(
-    data: FloatArray, starts: NDArray[np.integer[Any]], lengths: NDArray[np.integer[Any]], added: float
-) -> FloatArray:
-    """Sums of rows whose entries lie one after another; reduceat has no notion of an empty row, so it gets the others.
+def _totals(data: FloatArray, lengths: NDArray[np.integer[Any]], added: Any) -> FloatArray:
+    """Add the entries of each row, which lie one after another, and what was added to its bins.
 
-    Reduceat sums each row pairwise and by its entries alone, so the bits do not depend on the other rows.
+    The bits do not depend on the other rows, for reduceat sums each row pairwise and by its entries alone.
     """
-    filled = lengths > 0
-    totals = np.zeros(len(lengths))
     with np.errstate(over="ignore"):
-        if filled.any():
-            totals[filled] = np.add.reduceat(data, starts[filled])
-        totals += added
+        totals: FloatArray = _over_rows(np.add, data, lengths) + added
     return totals
 
 
-def _shares(weights: FloatArray, added: float, totals: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
-    """Weights as shares of the totals of their rows, divided in double precision."""
+def _over_rows(reduction: np.ufunc, data: FloatArray, lengths: NDArray[np.integer[Any]]) -> FloatArray:
+    """Reduce each row of entries that lie one after another; reduceat has no notion of an empty row."""
+    filled = lengths > 0
+    results = np.zeros(len(lengths))
+    if filled.any():
+        results[filled] = reduction.reduceat(data, (np.cumsum(lengths) - lengths)[filled])
+    return results
+
+
+def _shares(weights: FloatArray, added: Any, totals: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
+    """Return weights as shares of the totals of their rows, divided in double precision."""
     with np.errstate(under="ignore", over="ignore"):
-        shares = np.divide(weights + added if added else weights, totals, dtype=np.float64)
+        weights = np.add(weights, added, dtype=np.float64) if np.any(added) else weights
+        shares = np.divide(weights, totals, dtype=np.float64)
         return shares.astype(dtype, copy=False)
 
 
-def _towards_one(largest: float) -> float:
-    """A power of two, by which a multiplication is exact, that brings the largest entry near 2**-64."""
-    return float(np.ldexp(1.0, -64 - int(np.frexp(largest)[1])))
+def _towards_one(largest: FloatArray) -> FloatArray:
+    """Return a power of two, by which a multiplication is exact, that brings the largest entry of a row near 1."""
+    return np.ldexp(1.0, -np.frexp(largest)[1])

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Literal
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,6 +21,7 @@ from skdiv._forms import (
     entropy_term,
     entry_that_squares,
     identity,
+    itself,
     log_or_zero,
     log_over,
     minus_one,
@@ -27,8 +30,15 @@ from skdiv._forms import (
     power_or_zero,
     root,
     root_of_complement,
+    root_of_entry,
 )
 from skdiv._terms import FloatArray, Term
+
+# What type checkers and editors know the registry by; a test compares the two.
+MetricName = Literal[
+    "bhattacharyya", "chi2", "hellinger", "jeffreys", "jensenshannon", "js_distance", "js_divergence", "kl", "renyi",
+    "total_variation",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, repr=False)
@@ -273,7 +283,7 @@ def renyi(alpha: float) -> Divergence:
         factors=((With(power_or_zero, alpha), With(power_or_zero, 1 - alpha)),),
         finish=With(log_over, alpha - 1),
         conditioning=1 / min(1, abs(alpha - 1)),
-        smallest=With(entry_that_squares, max(alpha - 1, 1.0)),
+        smallest=With(entry_that_squares, max(alpha - 1, 1.0)) if alpha > 1 else None,
     )
     return Divergence(
         name=f"renyi({order})",
@@ -298,7 +308,7 @@ _RECORDS = (
         base_exponent=1.0,
         definition="sum p ln(p/q)",
         reference="Kullback & Leibler 1951",
-        fast=ProductForm(factors=((identity, negated_log),), left_term=entropy_term),
+        fast=ProductForm(factors=((itself, negated_log),), left_term=entropy_term),
     ),
     Divergence(
         name="jeffreys",
@@ -308,7 +318,7 @@ _RECORDS = (
         definition="KL(p‖q) + KL(q‖p)",
         reference="Jeffreys 1946",
         fast=ProductForm(
-            factors=((identity, negated_log), (log_or_zero, negated)),
+            factors=((itself, negated_log), (log_or_zero, negated)),
             left_term=entropy_term,
             right_term=entropy_term,
         ),
@@ -347,7 +357,7 @@ _RECORDS = (
         bound=1.0,
         definition="√(1 − sum √(pq))",
         reference="Hellinger 1909",
-        fast=ProductForm(factors=((np.sqrt, np.sqrt),), finish=root_of_complement, power=0.5),
+        fast=ProductForm(factors=((root_of_entry, root_of_entry),), finish=root_of_complement, power=0.5),
     ),
     Divergence(
         name="bhattacharyya",
@@ -358,7 +368,7 @@ _RECORDS = (
         definition="−ln sum √(pq)",
         reference="Bhattacharyya 1943",
         rows=_bhattacharyya_rows,
-        fast=ProductForm(factors=((np.sqrt, np.sqrt),), finish=With(log_over, -1)),
+        fast=ProductForm(factors=((root_of_entry, root_of_entry),), finish=With(log_over, -1)),
     ),
     Divergence(
         name="total_variation",
@@ -377,7 +387,7 @@ _RECORDS = (
         definition="sum (p − q)² / q",
         reference="Pearson 1900",
         fast=ProductForm(
-            factors=((np.square, With(power_or_zero, -1)),), finish=minus_one, smallest=entry_that_squares
+            factors=((With(power_or_zero, 2), With(power_or_zero, -1)),), finish=minus_one, smallest=entry_that_squares
         ),
     ),
     replace(renyi(2), name="renyi"),
@@ -412,14 +422,20 @@ def resolve(metric: str | Divergence) -> Divergence:
         return metric
     record = _REGISTRY.get(metric) or _ALIASES.get(metric) if isinstance(metric, str) else None
     if record is None:
-        hint = (
-            " 'precomputed' is for DivergenceClustering." if isinstance(metric, str) and metric == "precomputed" else ""
-        )
-        shown = (
-            repr(metric) if isinstance(metric, (str, int, float, type(None))) else f"of type {type(metric).__name__}"
-        )
-        raise ValueError(
-            f"Unknown metric {shown}. Use one of {sorted([*_REGISTRY, *_ALIASES])}, "
-            f"renyi(alpha), or a Divergence of your own, which wraps a function of p and q.{hint}"
-        )
+        _refuse_metric(metric)
     return record
+
+
+def _refuse_metric(metric: Any) -> NoReturn:
+    if callable(metric):
+        name = getattr(metric, "__name__", "mine")
+        raise ValueError(
+            f"metric = {metric!r} is a function. Wrap it as Divergence(name={name!r}, term=..., symmetric=...), whose "
+            "term(p, q) returns what each bin adds to the sum."
+        )
+    shown = repr(metric) if isinstance(metric, (str, int, float, type(None))) else f"of type {type(metric).__name__}"
+    hint = " 'precomputed' is for DivergenceClustering." if isinstance(metric, str) and metric == "precomputed" else ""
+    raise ValueError(
+        f"Unknown metric {shown}. Use one of {sorted([*_REGISTRY, *_ALIASES])}, "
+        f"renyi(alpha), or a Divergence of your own, which wraps a function of p and q.{hint}"
+    )

@@ -10,7 +10,7 @@ import numpy as np
 
 from skdiv._terms import FloatArray
 
-Elementwise = Callable[[FloatArray], FloatArray]
+Elementwise = Callable[[FloatArray, float], FloatArray]  # of entries, and of the unit of the logarithm's argument
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,12 @@ class ProductForm:
     """A divergence as ``finish(left_term(p).sum() + right_term(q).sum() + sum of left(p) · right(q))``.
 
     ``factors`` lists the pairs (left, right). All functions act entry by entry and map 0 to 0, so they may run over the
-    stored entries of a sparse row alone; a pole at q = 0 is the business of `Divergence.infinite_off_support`.
+    stored entries of a sparse row alone; a pole at q = 0 is the business of `Divergence.infinite_off_support`. They get
+    a unit beside the entries, by which the argument of a logarithm is multiplied: the value does not depend on it, but
+    the sums that cancel are small if entries times the unit are near 1.
     ``power`` and ``conditioning``: the value is that power of a quantity whose rounding error is absolute, of the order
-    of the machine epsilon times ``conditioning``. ``smallest`` says from which entry of q on no factor overflows.
+    of the machine epsilon times ``conditioning``. ``smallest`` says from which entry of q on no factor overflows; None
+    is for factors that are bounded.
     """
 
     factors: tuple[tuple[Elementwise, Elementwise], ...]
@@ -45,6 +48,11 @@ class ProductForm:
     power: float = 1.0
     conditioning: float = 1.0
     smallest: Callable[[np.dtype[Any]], float] | None = None
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """Whether the sums that cancel are entropies; else they are of the order of 1."""
+        return self.left_term is not None
 
 
 Pair = Literal["mixture", "difference"]  # (p + q) ln(p + q), and −abs(p − q)
@@ -66,41 +74,58 @@ class PairForm:
     conditioning: float = 1.0
 
 
-# --- Functions of the entries of a row, and from totals, which they may overwrite, to values ---
+# --- Functions of the entries of a row. A logarithm or a negative power of zero would cost several times the time. ---
 
 
-def log_or_zero(p: FloatArray) -> FloatArray:
-    """ln p, and 0 for p = 0: bins without mass are accounted for by their support, not by a logarithm."""
-    return np.log(_positive(p))
+def itself(p: FloatArray, unit: float) -> FloatArray:  # noqa: ARG001
+    """Return p."""
+    return p
 
 
-def _positive(p: FloatArray) -> FloatArray:
-    """p, with 1 for 0. The logarithm or a negative power of zero costs several times that of any other number."""
-    return p if p.min(initial=1) > 0 else p + (p == 0)
-
-
-def negated_log(p: FloatArray) -> FloatArray:
-    logs = log_or_zero(p)
-    return np.negative(logs, out=logs)
-
-
-def negated(p: FloatArray) -> FloatArray:
+def negated(p: FloatArray, unit: float) -> FloatArray:  # noqa: ARG001
+    """Return −p."""
     return -p
 
 
-def entropy_term(p: FloatArray) -> FloatArray:
-    """p ln p, and 0 for p = 0."""
-    logs = log_or_zero(p)
+def log_or_zero(p: FloatArray, unit: float) -> FloatArray:
+    """Return ln(unit p), and 0 for p = 0: empty bins are accounted for by their support, not by a logarithm."""
+    scaled: FloatArray = p * p.dtype.type(unit)
+    if not p.min(initial=1) > 0:
+        scaled[p == 0] = 1
+    return np.log(scaled, out=scaled)
+
+
+def negated_log(p: FloatArray, unit: float) -> FloatArray:
+    """Return −ln(unit p), and 0 for p = 0."""
+    logs = log_or_zero(p, unit)
+    return np.negative(logs, out=logs)
+
+
+def entropy_term(p: FloatArray, unit: float = 1.0) -> FloatArray:
+    """Return p ln(unit p), and 0 for p = 0."""
+    logs = log_or_zero(p, unit)
     return np.multiply(p, logs, out=logs)
 
 
-def power_or_zero(p: FloatArray, exponent: float) -> FloatArray:
-    """p to a power, and 0 for p = 0 whatever the power."""
+def root_of_entry(p: FloatArray, unit: float) -> FloatArray:  # noqa: ARG001
+    """Return √p."""
+    return np.sqrt(p)
+
+
+def power_or_zero(p: FloatArray, unit: float, exponent: float) -> FloatArray:  # noqa: ARG001
+    """Return p to a power, and 0 for p = 0 whatever the power."""
     with np.errstate(over="ignore", under="ignore"):
-        powers: FloatArray = np.power(_positive(p) if exponent < 0 else p, exponent)
-    if exponent < 0:
-        powers *= p > 0
+        if exponent == 2:
+            return np.square(p)
+        if exponent > 0:
+            return np.power(p, exponent)
+        filled = np.where(p == 0, 1, p)
+        powers: FloatArray = 1 / filled if exponent == -1 else np.power(filled, exponent)
+    powers *= p > 0
     return powers
+
+
+# --- Functions from totals, which they may overwrite, to values ---
 
 
 def root(total: FloatArray) -> FloatArray:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skdiv._checks import MatrixLike, as_weights, check_pseudocount
+from skdiv._checks import MatrixLike, as_weights, check_pseudocount, names_of, refuse_other_columns
 from skdiv._distributions import Distributions, as_distributions, normalise
-from skdiv._divergence import Divergence, resolve
+from skdiv._divergence import Divergence, MetricName, resolve
 from skdiv._forms import ProductForm
 from skdiv._kernels import KernelName, blocks, chosen, load
+from skdiv._memory import enough_memory
 from skdiv._terms import FloatArray
 from skdiv._tiles import (
     IntoCondensed,
@@ -27,7 +29,7 @@ from skdiv._tiles import (
 )
 
 Symmetrize = Literal["mean", "min", "max"]
-SYMMETRIZATIONS = ("mean", "min", "max")
+SYMMETRIZATIONS: tuple[Symmetrize, ...] = get_args(Symmetrize)
 Places = NDArray[np.integer[Any]]
 _PAIRED_BLOCK = 2**18  # entries of the row blocks that one worker takes at a time
 
@@ -58,9 +60,10 @@ class BlockKernel:
         return self._scaled(values)
 
     def _paired(self, P: Distributions, Q: Distributions, out: FloatArray | None = None) -> FloatArray:  # noqa: ARG002
-        values = blocks.paired(self.divergence, P, Q)
+        kernel = load(self.kernel)
+        values = blocks.paired(self.divergence, P, Q, kernel)
         if self.symmetrize is not None and not self.divergence.symmetric:
-            values = _combined(values, blocks.paired(self.divergence, Q, P), self.symmetrize)
+            values = _combined(values, blocks.paired(self.divergence, Q, P, kernel), self.symmetrize)
         return self._scaled(values)
 
     def _scaled(self, values: FloatArray) -> FloatArray:
@@ -98,13 +101,14 @@ class BlockKernel:
     ) -> FloatArray:  # fmt: skip
         """D(P[i[k]] ‖ Q[j[k]]), or without i and j D(P[k] ‖ Q[k])."""
         n = len(P) if i is None else len(i)
-        size = max(1, min(n, _PAIRED_BLOCK // P.shape[1]))
+        of_pair = max(1, P.values.nnz // len(P) + Q.values.nnz // len(Q)) if P.is_sparse and Q.is_sparse else P.shape[1]
+        size = max(1, min(n, _PAIRED_BLOCK // of_pair))
         slices = (slice(start, min(start + size, n)) for start in range(0, n, size))
         calls = ((some, (P[some if i is None else i[some]], Q[some if j is None else j[some]])) for some in slices)
         out = np.empty(n, dtype=P.dtype)
         run(
             self._paired, calls, IntoPlaces(out), size * P.dtype.itemsize, n_jobs=n_jobs,
-            nanoseconds=lambda: 30.0 * n * P.shape[1],
+            nanoseconds=lambda: 30.0 * n * of_pair,
         )  # fmt: skip
         return out
 
@@ -145,8 +149,9 @@ def as_pair(X: MatrixLike, Y: MatrixLike, pseudocount: float) -> tuple[Distribut
         raise TypeError(
             f"Y = {Y!r} is not a collection of distributions; pass the name of a divergence as metric={Y!r}."
         )
-    _refuse_other_columns(X, Y)
-    weights = as_weights(X, "X"), as_weights(Y, "Y")
+    names = names_of(X, "X"), names_of(Y, "Y")
+    refuse_other_columns(names[0].columns, names[1].columns, ("X", "Y"), ", for instance Y[X.columns]")
+    weights = as_weights(X, names[0]), as_weights(Y, names[1])
     if weights[0].shape[1] != weights[1].shape[1]:
         raise ValueError(
             f"X has {weights[0].shape[1]} bins (columns) and Y has {weights[1].shape[1]}, "
@@ -154,30 +159,16 @@ def as_pair(X: MatrixLike, Y: MatrixLike, pseudocount: float) -> tuple[Distribut
         )
     dtype = np.result_type(weights[0].dtype, weights[1].dtype)
     P, Q = (
-        normalise(rows.astype(dtype, copy=False), pseudocount=pseudocount, name=name)
-        for rows, name in zip(weights, "XY", strict=True)
+        normalise(rows.astype(dtype, copy=False), pseudocount=pseudocount, names=of_rows)
+        for rows, of_rows in zip(weights, names, strict=True)
     )
     return P, Q
-
-
-def _refuse_other_columns(X: MatrixLike, Y: MatrixLike) -> None:
-    """Columns are matched by their place, which for two frames must not be other than by their names."""
-    names = [list(getattr(frame, "columns", ())) for frame in (X, Y)]
-    unnamed = any(some == list(range(len(some))) for some in names)
-    if unnamed or len(names[0]) != len(names[1]) or names[0] == names[1]:
-        return
-    place = next(k for k, (x, y) in enumerate(zip(*names, strict=True)) if x != y)
-    remedy = ", for instance Y[X.columns]" if set(names[0]) == set(names[1]) else ""
-    raise ValueError(
-        f"Column {place} of X is {names[0][place]!r} and of Y {names[1][place]!r}, "
-        f"but the bins of both must be the same and in one order{remedy}."
-    )
 
 
 def pairwise_divergences(
     X: MatrixLike,
     Y: MatrixLike | None = None,
-    metric: str | Divergence = "js_distance",
+    metric: MetricName | Divergence = "js_distance",
     *,
     base: float | None = None,
     pseudocount: float = 0.0,
@@ -221,6 +212,8 @@ def pairwise_divergences(
         valid. The message names the row, the value and the remedy.
     TypeError
         If X or Y holds complex numbers or objects.
+    MemoryError
+        If the matrix does not fit into the memory that is left, before any of it is computed.
 
     See Also
     --------
@@ -259,14 +252,18 @@ def pairwise_divergences(
     block_kernel = BlockKernel(divergence, divergence.scale(base))
     pseudocount = check_pseudocount(pseudocount)
     P, Q = (as_distributions(X, pseudocount=pseudocount), None) if Y is None else as_pair(X, Y, pseudocount)
+    shape = len(P), len(P if Q is None else Q)
     if out is not None:
-        _check_out(out, (len(P), len(P if Q is None else Q)), P.dtype)
-    return block_kernel.matrix(P, Q, n_jobs=n_jobs, out=out)
+        _check_out(out, shape, P.dtype)
+        return block_kernel.matrix(P, Q, n_jobs=n_jobs, out=out)
+    others = "condensed_divergences, which keeps each pair once" if Q is None else "fewer rows of X at a time"
+    with _memory_for_result(f"The matrix of {shape[0]} × {shape[1]} divergences", shape[0] * shape[1], P.dtype, others):
+        return block_kernel.matrix(P, Q, n_jobs=n_jobs)
 
 
 def condensed_divergences(
     X: MatrixLike,
-    metric: str | Divergence = "js_distance",
+    metric: MetricName | Divergence = "js_distance",
     *,
     symmetrize: Symmetrize | None = None,
     base: float | None = None,
@@ -301,6 +298,8 @@ def condensed_divergences(
         As `pairwise_divergences`; also if the divergence is asymmetric and ``symmetrize`` is None.
     TypeError
         If X holds complex numbers or objects.
+    MemoryError
+        If the vector does not fit into the memory that is left, before any of it is computed.
 
     See Also
     --------
@@ -320,13 +319,16 @@ def condensed_divergences(
     divergence = resolve(metric)
     symmetrization = check_symmetrize(divergence, symmetrize)
     block_kernel = BlockKernel(divergence, divergence.scale(base), symmetrization)
-    return block_kernel.condensed(as_distributions(X, pseudocount=check_pseudocount(pseudocount)), n_jobs=n_jobs)
+    rows = as_distributions(X, pseudocount=check_pseudocount(pseudocount))
+    n_pairs = len(rows) * (len(rows) - 1) // 2
+    with _memory_for_result(f"The vector of the {n_pairs} pairs of {len(rows)} rows", n_pairs, rows.dtype):
+        return block_kernel.condensed(rows, n_jobs=n_jobs)
 
 
 def paired_divergences(
     X: MatrixLike,
     Y: MatrixLike,
-    metric: str | Divergence = "js_distance",
+    metric: MetricName | Divergence = "js_distance",
     *,
     base: float | None = None,
     pseudocount: float = 0.0,
@@ -382,7 +384,22 @@ def paired_divergences(
     return block_kernel.paired(P, Q, n_jobs=n_jobs)
 
 
+def _memory_for_result(
+    what: str, n_entries: int, dtype: np.dtype[Any], *others: str
+) -> AbstractContextManager[None]:
+    """Refuse a result that does not fit into memory, before it is computed."""
+    remedies = ["pairwise_divergences with a numpy.memmap as out, which keeps the matrix on disk", *others]
+    if dtype == np.float64:
+        remedies.append("rows of float32, of which the result takes half as much")
+    return enough_memory(n_entries * dtype.itemsize, what, f"Use {', or '.join(remedies)}.")
+
+
 def _check_out(out: FloatArray, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
+    if isinstance(out, np.ma.MaskedArray | np.matrix):
+        kind, plain = (
+            ("a masked array", "out.data") if isinstance(out, np.ma.MaskedArray) else ("a matrix", "numpy.asarray(out)")
+        )
+        raise TypeError(f"out is {kind}, and must be a plain array; pass {plain}, which shares its memory.")
     if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype or not out.flags.writeable:
         found = type(out).__name__
         if isinstance(out, np.ndarray):

@@ -10,8 +10,9 @@ from typing import Any, Literal, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from skdiv._distributions import Distributions
 from skdiv._forms import Pair
-from skdiv._terms import FloatArray
+from skdiv._terms import FloatArray, Term
 
 KernelName = Literal["numpy", "numba"]
 VARIABLE = "SKDIV_KERNEL"
@@ -29,6 +30,11 @@ class PairKernel(Protocol):
 
     def sparse_overlaps(self, pair: Pair, P: Any, Q: Any, out: FloatArray, *, upper: bool) -> None:
         """Overlaps of rows in CSC, from the bins that two rows share."""
+
+    def term_sums(
+        self, term: Term, P: Distributions, Q: Distributions, i: NDArray[Any], j: NDArray[Any]
+    ) -> FloatArray | None:
+        """Sums over bins of the terms of P[i[k]] and Q[j[k]], both dense or both sparse; None if it has no such term."""
 
     def add_pooled_overlaps(
         self, values: FloatArray, terms: FloatArray, bins: NDArray[Any], owners: NDArray[Any],

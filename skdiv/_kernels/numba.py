@@ -17,8 +17,10 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from skdiv._forms import Pair
+from skdiv._kernels.numba_terms import compiled, term_sums
 from skdiv._terms import FloatArray
 
+__all__ = ["MergingRows", "add_pooled_overlaps", "merging", "overlaps", "sparse_overlaps", "term_sums"]
 Indices = NDArray[np.integer[Any]]
 
 _LN2 = float(np.log(2))
@@ -72,18 +74,7 @@ def _log2(_: Any, x: Any) -> Any:
     return x(x), generate
 
 
-def _compiled(function: Callable[..., None]) -> Callable[..., None]:
-    """Compiled at its first call and cached, unless no directory for a cache can be written."""
-    # error_model: a check for division by zero would keep the loops from being vectorised.
-    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-    try:
-        dispatcher = numba.njit(cache=True, **options)(function)
-    except RuntimeError:
-        dispatcher = numba.njit(**options)(function)
-    return dispatcher  # type: ignore[no-any-return]
-
-
-@_compiled
+@compiled
 def _add_row_sums(mixture: bool, columns: FloatArray, logs: FloatArray, out: FloatArray) -> None:
     """Add to out[i] the sum over bins, which are the rows of ``columns``, of p log2(p), or of −p."""
     total = np.empty(columns.shape[1], columns.dtype)
@@ -102,7 +93,7 @@ def _add_row_sums(mixture: bool, columns: FloatArray, logs: FloatArray, out: Flo
             out[i] += total[i]
 
 
-@_compiled
+@compiled
 def _add_sums(
     mixture: bool, P: FloatArray, columns: FloatArray, logs: FloatArray, upper: bool, out: FloatArray
 ) -> None:
@@ -135,7 +126,7 @@ def _add_sums(
                 result[j] += some[j]
 
 
-@_compiled
+@compiled
 def _subtract_row_sums(left: FloatArray, right: FloatArray, factor: float, out: FloatArray) -> None:
     for i in range(len(out)):
         row, of_row = out[i], left[i]
@@ -180,7 +171,7 @@ def _overlap_adder(mixture: bool) -> Callable[..., None]:
                 for u in range(len(q)):
                     row[places[u]] += values[u]
 
-    return _compiled(add_overlaps)
+    return compiled(add_overlaps)
 
 
 _ADD_OVERLAPS: dict[Pair, Callable[..., None]] = {
@@ -204,7 +195,7 @@ def overlaps(pair: Pair, P: FloatArray, Q: FloatArray, out: FloatArray, *, upper
     _subtract_row_sums(*of_rows, _LN2 / 2 if mixture else 0.5, out)
 
 
-@_compiled
+@compiled
 def _sums_with(p: FloatArray, columns: FloatArray, logs: FloatArray, start: int, out: FloatArray) -> None:
     """out[j] is the sum over bins of (p + q) log2(p + q), for the rows q from ``start`` on: `_add_sums` for one row."""
     out[:] = 0
@@ -260,7 +251,7 @@ class MergingRows:
         return self._columns[:, places].T
 
 
-@_compiled
+@compiled
 def add_pooled_overlaps(
     values: FloatArray, terms: FloatArray, bins: Indices, owners: Indices,
     p: FloatArray, p_terms: FloatArray, start: int, out: FloatArray,
