@@ -2,11 +2,11 @@
 
     python benchmarks/connectivity.py
 
-prints the time of the tree alone, from the divergences of the edges, with scikit-learn's `linkage_tree` (whose distances
-are a Python function of an edge, for the alternative is a square matrix) and with this library; then that of a whole fit
-with one worker, under the graph and without it. The graphs are of the 10 nearest neighbours of each row, among rows of a
-Dirichlet distribution. With concentration 1 a few clusters grow by one row after another and have many edges, with 0.1
-hardly any does. Times are medians of interleaved repetitions, and the trees are compared.
+prints the time of the tree alone, from the divergences of the edges, with scikit-learn's `linkage_tree` (whose
+distances are a Python function of an edge, for the alternative is a square matrix) and with this library; then that
+of a whole fit with one worker, under the graph and without it. The graphs are of the 10 nearest neighbours of each
+row, among rows of a Dirichlet distribution. With concentration 1 a few clusters grow by one row after another and
+have many edges, with 0.1 hardly any does. Times are medians of interleaved repetitions, and the trees are compared.
 """
 
 import time
