@@ -15,14 +15,13 @@ from skdiv._checks import (
     Matrix,
     MatrixLike,
     Names,
+    as_doubles,
     as_weights,
-    first_beyond_double,
     names_of,
     refuse_empty_rows,
     refuse_entries,
     refuse_large_pseudocount,
     refuse_lost_entry,
-    refuse_masked,
 )
 from skdiv._terms import FloatArray
 
@@ -109,16 +108,9 @@ def as_distributions(X: MatrixLike, *, pseudocount: float = 0.0) -> Distribution
 
 def as_distribution(vector: ArrayLike, name: str) -> FloatArray:
     """One vector of non-negative weights as a normalised row of shape (1, n_bins)."""
-    refuse_masked(vector, name)
-    array = np.asarray(vector)
-    if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"{name} must be a vector of at least one bin, but its shape is {array.shape}.")
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
-    i = first_beyond_double(array)
-    if i is not None:
-        raise ValueError(f"{name}[{i}] = {array[i]!s} is beyond the range of float64; divide {name} by its sum first.")
-    weights = array.astype(np.float64)
+    weights = as_doubles(vector, name)
+    if weights.ndim != 1 or weights.size == 0:
+        raise ValueError(f"{name} must be a vector of at least one bin, but its shape is {weights.shape}.")
     bad = ~(np.isfinite(weights) & (weights >= 0))
     if bad.any():
         i = int(bad.argmax())

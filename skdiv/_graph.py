@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from sklearn.utils import check_array, gen_batches
 
+from skdiv._checks import refuse_broken_indices
 from skdiv._linkage import tree_of_merges
 from skdiv._terms import FloatArray
 
@@ -41,6 +42,8 @@ def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArr
     graph = connectivity(X) if callable(connectivity) else connectivity
     if np.ndim(graph) == 0 and not sp.issparse(graph):
         raise TypeError(f"connectivity must be a graph of the rows, or a function that returns one, not {graph!r}.")
+    if sp.issparse(graph):
+        refuse_broken_indices(graph, "connectivity")
     graph = check_array(graph, accept_sparse=["csr", "coo", "lil"], input_name="connectivity")
     n = X.shape[0]
     if graph.shape != (n, n):

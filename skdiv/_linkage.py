@@ -94,7 +94,6 @@ def condensed_of_precomputed(D: FloatArray) -> FloatArray:
 
     Symmetry and a zero diagonal are asked for up to the rounding of a square root, relative to the largest entry.
     """
-    _refuse_entries(D)
     n = len(D)
     if D.shape != (n, n):
         raise ValueError(f"A precomputed X must be square, a row and a column for each distribution; got {D.shape}.")
@@ -116,18 +115,6 @@ def condensed_of_precomputed(D: FloatArray) -> FloatArray:
             )
     condensed: FloatArray = squareform(D, force="tovector", checks=False)
     return condensed
-
-
-def _refuse_entries(D: FloatArray) -> None:
-    for i, row in enumerate(D):
-        bad = ~(np.isfinite(row) & (row >= 0))
-        if bad.any():
-            j = int(bad.argmax())
-            kind = "Negative values in data" if row[j] < 0 and np.isfinite(row[j]) else "NaN or inf"
-            raise ValueError(
-                f"{kind} passed to X: precomputed X[{i}, {j}] = {row[j]}. Distances are finite and not negative; "
-                "a pseudocount or a bounded divergence keeps them finite."
-            )
 
 
 def as_children(tree: FloatArray) -> NDArray[Any]:

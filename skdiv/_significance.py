@@ -17,7 +17,7 @@ from scipy.stats import random_table
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, check_scalar
 
-from skdiv._checks import as_counts
+from skdiv._checks import Names, as_counts
 from skdiv._distributions import normalise
 from skdiv._terms import FloatArray
 from skdiv._trees import tree_of_rows
@@ -119,7 +119,7 @@ class Null:
         return [self.height(tables.rvs(method=method, random_state=rng).astype(np.float64)) for _ in range(n)]
 
 
-def counts_for(rule: Significance, X: Any) -> Any:
+def counts_for(rule: Significance, X: Any, names: Names) -> Any:
     """Checked before a tree is built."""
     check_scalar(rule.alpha, "alpha", Real, min_val=0, max_val=1, include_boundaries="neither")
     check_scalar(rule.n_resamples, "n_resamples", Integral, min_val=1)
@@ -127,6 +127,7 @@ def counts_for(rule: Significance, X: Any) -> Any:
         X,
         "significance needs counts: how many observations stand behind a row decides what chance may do, and "
         "probabilities do not tell. Pass the counts, or a number of clusters or distance_threshold of your own.",
+        names,
     )
     total = counts.sum()
     if total > _MOST:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from skdiv._checks import UNNAMED, Names
 from skdiv._distributions import Distributions
 from skdiv._divergence import Divergence, divergences
 from skdiv._graph import connected_edges, tree_of_graph
@@ -44,17 +45,18 @@ def tree_of_rows(
     connectivity: Any,
     version: str,  # noqa: ARG001 (part of the key in a cache)
     n_jobs: int | None,
+    names: Names = UNNAMED,
 ) -> FloatArray:
     """SciPy's Z of distributions, each of a mass."""
     if linkage == "information":
         return _information_tree(rows, masses, kernel, n_jobs)
     if connectivity is None:
         condensed = kernel.condensed(rows, n_jobs=n_jobs)
-        _refuse_infinite(condensed, lambda place: condensed_position(place, len(rows)), kernel)
+        _refuse_infinite(condensed, lambda place: condensed_position(place, len(rows)), kernel, names)
         return linkage_matrix(condensed, linkage, masses)
     edges = connected_edges(connectivity, lambda i, j: kernel.matrix(rows[i], rows[j], n_jobs=n_jobs))
     distances = kernel.paired(rows, rows, *edges, n_jobs=n_jobs)
-    _refuse_infinite(distances, lambda place: (int(edges[0][place]), int(edges[1][place])), kernel)
+    _refuse_infinite(distances, lambda place: (int(edges[0][place]), int(edges[1][place])), kernel, names)
     return tree_of_graph(len(rows), edges, distances, linkage)
 
 
@@ -77,13 +79,15 @@ def _information_tree(
     return tree
 
 
-def _refuse_infinite(distances: FloatArray, pair: Callable[[int], tuple[int, int]], kernel: BlockKernel) -> None:
+def _refuse_infinite(
+    distances: FloatArray, pair: Callable[[int], tuple[int, int]], kernel: BlockKernel, names: Names
+) -> None:
     """A tree has no place for an infinite distance."""
     infinite = np.isinf(distances)
     if infinite.any():
         i, j = pair(int(infinite.argmax()))
         raise ValueError(
-            f"metric {kernel.divergence.name!r} is infinite between X[{i}] and X[{j}], whose supports differ, and no "
-            "tree can be built on infinite distances. Pass a pseudocount, or choose a bounded metric such as "
-            "'js_distance'."
+            f"metric {kernel.divergence.name!r} is infinite between {names.row(i)} and {names.row(j)}, whose supports "
+            "differ, and no tree can be built on infinite distances. Pass a pseudocount, or choose a bounded metric "
+            "such as 'js_distance'."
         )

@@ -14,7 +14,16 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Cluster
 from sklearn.utils import Tags, gen_batches
 from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
 
-from skdiv._checks import DTYPES, MatrixLike, check_sample_weight, refuse_masked
+from skdiv._checks import (
+    DTYPES,
+    MatrixLike,
+    Names,
+    check_distances,
+    check_sample_weight,
+    names_of,
+    refuse_other_columns,
+    refuse_what_is_not_real,
+)
 from skdiv._distributions import Distributions, normalise
 from skdiv._divergence import Divergence, resolve
 from skdiv._graph import check_connectivity
@@ -144,9 +153,9 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     array([1, 0])
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any] | str]] = {
         "n_clusters": [Interval(Integral, 1, None, closed="left"), Significance, StrOptions({"significant"}), None],
-        "metric": [str, Divergence],
+        "metric": "no_validation",  # by `resolve`
         "linkage": [StrOptions({"auto", *LINKAGES})],
         "distance_threshold": [Interval(Real, 0, None, closed="left"), None],
         "symmetrize": [StrOptions(set(SYMMETRIZATIONS))],
@@ -214,15 +223,15 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             parameters do not fit together, as ward on a divergence that is not Hilbertian.
         """
         self._check_combination()
-        validated = self._validated(X, reset=True)
+        names, validated = names_of(X), self._validated(X, reset=True)
         n_samples = validated.shape[0]
         if isinstance(self.n_clusters, Integral) and int(self.n_clusters) > n_samples:
             raise ValueError(f"n_clusters = {self.n_clusters} is more than the {n_samples} rows of X.")
         rule = Significance() if self.n_clusters == "significant" else self.n_clusters
         masses = check_sample_weight(sample_weight, n_samples)
-        rows = None if self._is_precomputed else normalise(validated, pseudocount=self.pseudocount)
-        counts = counts_for(rule, validated) if isinstance(rule, Significance) else None
-        tree = self._tree(validated, rows, masses)
+        rows = None if self._is_precomputed else normalise(validated, pseudocount=self.pseudocount, names=names)
+        counts = counts_for(rule, validated, names) if isinstance(rule, Significance) else None
+        tree = self._tree(validated, rows, masses, names)
         if isinstance(rule, Significance):
             labels, pvalues = significant_labels(
                 counts, tree, rule, self._kernel(), self.linkage_, masses=masses, pseudocount=self.pseudocount,
@@ -254,11 +263,11 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         ValueError
             If a row is not a distribution, or is infinitely far from every cluster.
         """
-        validated = self._validated(X, reset=False)
+        names, validated = names_of(X), self._validated(X, reset=False)
         labels = np.empty(validated.shape[0], dtype=np.intp)
-        for batch, distances in self._to_clusters(validated):
+        for batch, distances in self._to_clusters(validated, names):
             labels[batch] = distances.argmin(axis=1)
-            _refuse_unreachable(distances, batch.start)
+            _refuse_unreachable(distances, batch.start, names)
         return labels
 
     def transform(self, X: MatrixLike) -> FloatArray:
@@ -275,9 +284,9 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             To the nearest fitted member, or with ``assign="centroid"`` the divergence D(x ‖ centre), in nats unless
             ``base`` is given.
         """
-        validated = self._validated(X, reset=False)
+        names, validated = names_of(X), self._validated(X, reset=False)
         out = np.empty((validated.shape[0], self.n_clusters_), dtype=validated.dtype)
-        for batch, distances in self._to_clusters(validated):
+        for batch, distances in self._to_clusters(validated, names):
             out[batch] = distances
         return out
 
@@ -324,22 +333,30 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         """X as a float array or CSR matrix, checked against the fitted columns; `normalise` checks its entries."""
         if not reset:
             check_is_fitted(self)
-        refuse_masked(X, "X")
-        return validate_data(
+        names = names_of(X)
+        refuse_what_is_not_real(X, names, also="cO")  # scikit-learn refuses complex numbers, and asks for objects
+        validated = validate_data(
             self,
             X,
             reset=reset,
             accept_sparse=False if self._is_precomputed else "csr",
             # New rows in the precision of the fitted ones, else equal weights would not give equal distributions.
             dtype=DTYPES if reset else self._dtype,
-            ensure_all_finite=self._is_precomputed and not reset,
-            ensure_non_negative=self._is_precomputed and not reset,
+            ensure_all_finite=False,
             ensure_min_samples=2 if reset else 1,
         )
+        if reset:
+            self._columns = names.columns
+        else:
+            order = ", for instance X[fitted.columns]"  # scikit-learn compares names that are strings alone
+            refuse_other_columns(names.columns, self._columns, ("X", "the fitted X"), order)
+        if self._is_precomputed:
+            check_distances(validated, names)
+        return validated
 
     # --- Fitting ---
 
-    def _tree(self, X: Any, rows: Distributions | None, masses: FloatArray | None) -> FloatArray:
+    def _tree(self, X: Any, rows: Distributions | None, masses: FloatArray | None, names: Names) -> FloatArray:
         divergence = None if rows is None else resolve(self.metric)
         self.linkage_ = self.linkage
         if self.linkage == "auto":
@@ -351,8 +368,8 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         kernel = self._kernel()
         build = tree_of_rows
         if self._is_cacheable(kernel.divergence):
-            build = check_memory(self.memory).cache(tree_of_rows, ignore=["n_jobs"])
-        tree: FloatArray = build(rows, masses, kernel, self.linkage_, graph, __version__, n_jobs=self.n_jobs)
+            build = check_memory(self.memory).cache(tree_of_rows, ignore=["n_jobs", "names"])
+        tree: FloatArray = build(rows, masses, kernel, self.linkage_, graph, __version__, self.n_jobs, names)
         return tree
 
     @staticmethod
@@ -397,13 +414,13 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
 
     # --- Prediction ---
 
-    def _to_clusters(self, X: Any) -> Iterator[tuple[slice, FloatArray]]:
+    def _to_clusters(self, X: Any, names: Names) -> Iterator[tuple[slice, FloatArray]]:
         """Distances to the clusters, as many rows at a time as fit `_BATCH_BYTES` and scikit-learn's working memory."""
         precomputed = self._assigns == "precomputed"
         n_targets = self.n_leaves_ if precomputed else len(self._targets)
         room = min(_BATCH_BYTES, int(get_config()["working_memory"] * 2**20))
         size = max(1, room // (8 * n_targets))
-        rows = None if precomputed else normalise(X, pseudocount=self.pseudocount)
+        rows = None if precomputed else normalise(X, pseudocount=self.pseudocount, names=names)
         for batch in gen_batches(X.shape[0], size):
             yield batch, self._batch_to_clusters(X[batch][:, self._member_order] if rows is None else rows[batch])
 
@@ -428,10 +445,10 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         return tags
 
 
-def _refuse_unreachable(distances: FloatArray, start: int) -> None:
+def _refuse_unreachable(distances: FloatArray, start: int, names: Names) -> None:
     unreachable = np.flatnonzero(np.isinf(distances.min(axis=1)))
     if unreachable.size:
         raise ValueError(
-            f"X[{start + unreachable[0]}] is infinitely far from every cluster, so it belongs to none. "
+            f"{names.row(start + int(unreachable[0]))} is infinitely far from every cluster, so it belongs to none. "
             "Pass a pseudocount, or choose a bounded metric such as 'js_distance'."
         )

@@ -14,7 +14,7 @@ from scipy.special import xlogy
 from scipy.stats import chi2, false_discovery_control
 from sklearn.utils import check_random_state, check_scalar
 
-from skdiv._checks import MatrixLike, as_counts, as_weights
+from skdiv._checks import MatrixLike, as_counts, as_weights, names_of
 from skdiv._distributions import Distributions, normalise
 from skdiv._information import pair_costs
 from skdiv._kernels import KernelName, chosen
@@ -157,9 +157,10 @@ def pairwise_homogeneity(
     if method not in ("permutation", "chi2"):
         raise ValueError(f"method = {method!r} must be 'permutation' or 'chi2'.")
     check_scalar(n_resamples, "n_resamples", Integral, min_val=1)
-    weights = as_weights(X)
-    normalise(weights)  # refuses what is no weight
-    counts = Distributions(as_counts(weights, _WHY_COUNTS))
+    names = names_of(X)
+    weights = as_weights(X, names)
+    normalise(weights, names=names)  # refuses what is no weight
+    counts = Distributions(as_counts(weights, _WHY_COUNTS, names))
     n, n_bins = counts.shape
     test: _Test = _chi2_pvalues
     if method == "permutation":

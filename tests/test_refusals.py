@@ -93,11 +93,6 @@ def test_a_number_of_workers_that_is_none(n_jobs):
         pairwise_divergences(GOOD, n_jobs=n_jobs)
 
 
-def test_text_in_a_frame_is_refused():
-    with pytest.raises(ValueError, match="could not convert string to float: 'b'"):
-        pairwise_divergences(pd.DataFrame({"a": [1.0, 2.0], "name": ["b", "c"]}))
-
-
 def test_shapes_that_do_not_fit():
     with pytest.raises(ValueError, match=r"X has 3 bins \(columns\) and Y has 2"):
         pairwise_divergences(GOOD, [[1, 2]])
@@ -234,7 +229,7 @@ def test_exactly_one_way_to_cut_the_tree(parameters):
 @pytest.mark.parametrize(
     "parameters",
     [{"n_clusters": 0}, {"linkage": "median"}, {"symmetrize": "no"}, {"assign": "nearest"}, {"base": 1.0},
-     {"pseudocount": -1}, {"n_jobs": "two"}, {"memory": 3}, {"metric": 3}, {"distance_threshold": -1}],
+     {"pseudocount": -1}, {"n_jobs": "two"}, {"memory": 3}, {"distance_threshold": -1}],
 )  # fmt: skip
 def test_parameters_out_of_range(parameters):
     (name,) = parameters
@@ -245,3 +240,53 @@ def test_parameters_out_of_range(parameters):
 def test_more_clusters_than_rows():
     with pytest.raises(ValueError, match="n_clusters = 5 is more than the 4 rows of X"):
         DivergenceClustering(5).fit(GOOD)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.5])
+@pytest.mark.parametrize("method", ["fit", "predict", "transform"])
+def test_an_entry_that_is_no_distance_is_named(value, method):
+    D = pairwise_divergences(GOOD)
+    clustering = DivergenceClustering(metric="precomputed").fit(D)
+    D[1, 2] = value
+    with pytest.raises(
+        ValueError, match=rf"passed to X: precomputed X\[1, 2\] = {value}\. Distances are finite and not"
+    ):
+        getattr(clustering, method)(D)
+
+
+def test_a_function_as_a_metric_is_told_how_to_become_one():
+    def cosine(p, q):
+        return 1 - p @ q
+
+    for function in (pairwise_divergences, lambda X, metric: DivergenceClustering(metric=metric).fit(X)):
+        with pytest.raises(
+            ValueError, match=r"metric = <function .*cosine.*Divergence\(name='cosine', term=\.\.\., symm"
+        ) as error:
+            function(GOOD, metric=cosine)
+        assert "_divergence" not in str(error.value)
+        with pytest.raises(ValueError, match="Unknown metric 3. Use one of"):
+            function(GOOD, metric=3)
+
+
+@pytest.mark.parametrize(
+    ("out", "remedy"),
+    [
+        (np.ma.zeros((4, 4)), r"masked array.*out\.data"),
+        (np.zeros((4, 4)).view(np.matrix), r"matrix.*numpy\.asarray\(out\)"),
+    ],
+)
+def test_an_out_that_is_no_plain_array(out, remedy):
+    with pytest.raises(TypeError, match=f"out .*{remedy}"):
+        pairwise_divergences(GOOD, out=out)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_array])
+def test_a_pseudocount_that_would_vanish(kind):
+    with pytest.raises(ValueError, match=r"X\[0, 1\] = 0\.0 with pseudocount = 5e-324 .* Pass a larger pseudocount"):
+        pairwise_divergences(kind([[3.0, 0.0], [1.0, 1.0]]), pseudocount=5e-324)
+
+
+def test_a_pseudocount_saves_an_entry_that_would_vanish_alone():
+    X = np.array([[1e10, 1e-320], [1.0, 1.0]])
+    dense, sparse = (pairwise_divergences(kind(X), metric="kl", pseudocount=0.5) for kind in (np.asarray, sp.csr_array))
+    np.testing.assert_allclose(sparse, dense, rtol=1e-12)
