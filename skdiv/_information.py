@@ -26,9 +26,9 @@ from skdiv._terms import FloatArray, weighted_jensen_shannon
 from skdiv._tiles import IntoPlaces, run, tiles_of
 
 _TILE = 496  # rows and columns
-_INACCURATE = 1e-5  # of the masses: where the digits of a cost would show rounding, so it is summed again for the tree
-_DOUBTFUL = 1e-10  # where rounding might exchange two merges, so all such costs are summed again
-_ROUNDING = 4 * float(np.finfo(np.float64).eps) ** 2  # as much as equal rows lose whose entries were rounded apart
+_INACCURATE = 1e-5  # of what is summed: the digits of a lower cost would show rounding, so the tree's is summed again
+_DOUBTFUL = 1e-10  # of what is summed: rounding might exchange merges of lower costs, so all such are summed again
+_EPS = float(np.finfo(np.float64).eps)
 _CROWDED = 4  # an entry of sparse rows takes as long as so many of dense ones
 
 
@@ -58,20 +58,36 @@ def _weighted(rows: Distributions, masses: FloatArray) -> Distributions:
     return Distributions(rows.dense() * masses[:, np.newaxis])
 
 
-def merge_cost(a: FloatArray, b: FloatArray, v: FloatArray, w: FloatArray) -> FloatArray:
-    """Information lost when row i of ``a`` is merged with row i of ``b``, from terms that are never negative."""
+def merge_cost(
+    a: FloatArray, b: FloatArray, v: FloatArray, w: FloatArray, n_members: FloatArray | float = 2
+) -> FloatArray:
+    """Information lost when row i of ``a`` is merged with row i of ``b``, from terms that are never negative.
+
+    It is 0 where it is no more than equal rows of so many ``n_members`` would lose for having been rounded apart.
+    """
     v_column, w_column = v[..., np.newaxis], w[..., np.newaxis]
     both = v_column + w_column
     terms = weighted_jensen_shannon(a / v_column, b / w_column, v_column / both, w_column / both)
-    shared = terms.sum(axis=-1)
-    costs: FloatArray = (v + w) * np.where(shared > _ROUNDING, shared, 0)
-    return costs
+    costs: FloatArray = (v + w) * terms.sum(axis=-1)
+    # Rows whose entries differ by a relative δ lose at most δ² / 2 of the smaller mass. Two rows, divided by their sums
+    # and weighted, may differ by four units in the last place, and each member added to them by half a unit more.
+    apart = _EPS * (3 + n_members / 2)
+    return np.where(costs > apart**2 / 2 * np.minimum(v, w), costs, 0)
 
 
 def _fast_costs(v: FloatArray, w: FloatArray, overlaps: FloatArray) -> FloatArray:
     log_of_both = np.log(v + w)
     costs: FloatArray = v * (log_of_both - np.log(v)) + w * (log_of_both - np.log(w)) - 2 * overlaps
     return costs
+
+
+def _summed(both: FloatArray, n_bins: int) -> FloatArray:
+    """The size of the sums whose difference a fast cost is, to which its rounding is in proportion.
+
+    A mass far from one has large logarithms, which cancel.
+    """
+    sizes: FloatArray = both * (1 + np.log(n_bins) + np.abs(np.log(both)))
+    return sizes
 
 
 def pair_costs(
@@ -83,7 +99,7 @@ def pair_costs(
     costs = _fast_costs(v, w, blocks.pair_overlaps("mixture", P, Q, load(kernel), upper=upper))
     if upper:
         costs[np.tri(len(P), dtype=bool)] = np.inf
-    i, j = np.nonzero(costs < accurate_below * (1 + np.log(P.shape[1])) * (v + w))
+    i, j = np.nonzero(costs < accurate_below * _summed(v + w, P.shape[1]))
     for some in blocks.few_rows(len(i), P.shape[1]):
         rows, columns = i[some], j[some]
         costs[rows, columns] = merge_cost(P[rows].dense(), Q[columns].dense(), of_p[rows], of_q[columns])
@@ -136,6 +152,7 @@ class _Agglomeration:
     def __init__(self, rows: MergingRows, masses: FloatArray, nearest: NDArray[np.intp], costs: FloatArray) -> None:
         self.rows, self.masses, self.nearest, self.costs = rows, masses, nearest, costs
         self.members = np.arange(len(masses))  # one of each cluster
+        self.sizes = np.ones(len(masses))  # numbers of members
         self.alive, self.current = np.ones((2, len(masses)), dtype=bool)
 
     def merge(self) -> tuple[int, int, float]:
@@ -148,6 +165,7 @@ class _Agglomeration:
         merge = int(self.members[i]), int(self.members[j]), self._accurate_cost(i, j)
         self.rows.merge(i, j)
         self.masses[j] += self.masses[i]
+        self.sizes[j] += self.sizes[i]
         self.alive[i], self.costs[i] = False, np.inf
         costs = self._costs(j, 0)
         before, earlier = slice(j), costs[:j]
@@ -168,17 +186,19 @@ class _Agglomeration:
         costs[~self.alive[start:]] = np.inf
         if i >= start:
             costs[i - start] = np.inf
-        doubtful = np.flatnonzero(costs < _DOUBTFUL * (v + w))
+        doubtful = np.flatnonzero(costs < _DOUBTFUL * _summed(v + w, self.rows.n_bins))
         for few in blocks.few_rows(len(doubtful), self.rows.n_bins):
             some = doubtful[few]
-            costs[some] = merge_cost(self.rows.dense([i]), self.rows.dense(start + some), v, w[some])
+            n_members = self.sizes[i] + self.sizes[start + some]
+            costs[some] = merge_cost(self.rows.dense([i]), self.rows.dense(start + some), v, w[some], n_members)
         return costs
 
     def _accurate_cost(self, i: int, j: int) -> float:
         v, w = self.masses[[i]], self.masses[[j]]
-        if self.costs[i] > _INACCURATE * (1 + np.log(self.rows.n_bins)) * (v + w):
+        if self.costs[i] > _INACCURATE * _summed(v + w, self.rows.n_bins):
             return float(self.costs[i])
-        return float(merge_cost(self.rows.dense([i]), self.rows.dense([j]), v, w)[0])
+        n_members = self.sizes[i] + self.sizes[j]
+        return float(merge_cost(self.rows.dense([i]), self.rows.dense([j]), v, w, n_members)[0])
 
     def _search(self, i: int, to_later: FloatArray) -> None:
         """The last place has none after it."""
@@ -195,5 +215,5 @@ class _Agglomeration:
         place = np.cumsum(self.alive) - 1
         self.rows.keep(kept)
         self.nearest = place[self.nearest[kept]]
-        self.masses, self.costs, self.members = self.masses[kept], self.costs[kept], self.members[kept]
-        self.current, self.alive = self.current[kept], self.alive[kept]
+        self.masses, self.costs, self.current = self.masses[kept], self.costs[kept], self.current[kept]
+        self.members, self.sizes, self.alive = self.members[kept], self.sizes[kept], self.alive[kept]
