@@ -57,7 +57,7 @@ def _is_far(kind: int, p: float, q: float, alpha: float) -> bool:
     if kind == _SQUARED_HELLINGER or kind == _TOTAL_VARIATION or kind == _CHI2:  # noqa: PLR1714 (Numba has no such set)
         return False
     if kind == _ALPHA:
-        return abs(p - q) * max(1.0, alpha) > 1e-3 * q
+        return abs(p - q) * max(1.0, alpha) > 0.05 * q
     if kind == _WEIGHTED:
         return abs(p - q) > 0.05 * min(p, q)
     return abs(p - q) > _NEAR * (p + q)
@@ -71,12 +71,17 @@ def _phi(x: float) -> float:
 
 @compiled
 def _alpha_series(p: float, q: float, alpha: float) -> float:
-    """The series of `_terms.alpha_divergence` in (p − q)/q, after its fifth power."""
-    beta, x = alpha - 1, (p - q) / (q + _TINY)
-    tail = 1 + (beta - 4) * x * (1 / 6)
-    tail = 1 + (beta - 3) * x * (1 / 5) * tail
-    tail = 1 + (beta - 2) * x * (1 / 4) * tail
-    tail = 1 + (beta - 1) * x * (1 / 3) * tail
+    """The binomial series of `_terms.alpha_divergence` in x = (p − q)/q, for abs(x) max(1, α) up to 0.05."""
+    x = (p - q) / (q + _TINY)
+    tail = 1 + (alpha - 10) * x * (1 / 11)
+    tail = 1 + (alpha - 9) * x * (1 / 10) * tail
+    tail = 1 + (alpha - 8) * x * (1 / 9) * tail
+    tail = 1 + (alpha - 7) * x * (1 / 8) * tail
+    tail = 1 + (alpha - 6) * x * (1 / 7) * tail
+    tail = 1 + (alpha - 5) * x * (1 / 6) * tail
+    tail = 1 + (alpha - 4) * x * (1 / 5) * tail
+    tail = 1 + (alpha - 3) * x * (1 / 4) * tail
+    tail = 1 + (alpha - 2) * x * (1 / 3) * tail
     return q * x * x * 0.5 * tail
 
 
