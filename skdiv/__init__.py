@@ -6,12 +6,13 @@ from skdiv._significance import Significance
 from skdiv._version import __version__ as __version__
 from skdiv.centroids import barycenter
 from skdiv.cluster import DivergenceClustering
-from skdiv.homogeneity import pairwise_homogeneity
+from skdiv.homogeneity import HomogeneityResult, pairwise_homogeneity
 from skdiv.pairwise import condensed_divergences, paired_divergences, pairwise_divergences
 
 __all__ = [
     "Divergence",
     "DivergenceClustering",
+    "HomogeneityResult",
     "Significance",
     "barycenter",
     "condensed_divergences",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import pairwise
@@ -18,6 +17,7 @@ from sklearn.utils import check_array, gen_batches
 from skdiv._checks import refuse_broken_indices
 from skdiv._linkage import tree_of_merges
 from skdiv._terms import FloatArray
+from skdiv._warnings import warn_caller
 
 Places = NDArray[np.intp]
 Merges = tuple[Places, FloatArray]  # one node of either cluster, and the distance, from the first merge to the last
@@ -60,10 +60,9 @@ def connected_edges(connectivity: Any, distances: Callable[[Places, Places], Flo
     n_parts, part = connected_components(graph, directed=False)
     i, j = graph.nonzero()
     if n_parts > 1:
-        warnings.warn(
+        warn_caller(
             f"The connectivity graph has {n_parts} parts that are not connected with each other; to build a whole tree "
-            "each two of them are connected where they are nearest.",
-            stacklevel=2,
+            "each two of them are connected where they are nearest."
         )
         of_one, of_other = _nearest_of_parts(part, distances)
         i, j = np.append(i, of_one), np.append(j, of_other)

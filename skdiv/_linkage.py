@@ -12,16 +12,27 @@ from scipy.spatial.distance import squareform
 from skdiv._sklearn import cut_tree, single_linkage_label
 from skdiv._terms import FloatArray
 
+_COUNTING_MASSES = ("average", "ward")
+
 
 def linkage_matrix(condensed: FloatArray, linkage: str, masses: FloatArray | None = None) -> FloatArray:
     """SciPy's Z, from a finite condensed distance matrix, of leaves that count as much as ``masses`` say.
 
     Single and complete linkage take no notice of them.
     """
-    if masses is not None and linkage in ("average", "ward"):
+    if masses is not None and linkage in _COUNTING_MASSES:
         return _linkage_of_masses(condensed, linkage, masses)
     tree: FloatArray = hierarchy.linkage(condensed, method=linkage)
     return tree
+
+
+def bytes_of_linkage(n: int, linkage: str, masses: FloatArray | None = None) -> int:
+    """Return what a tree of n leaves takes at the least: the condensed distances as float64, and copies of them.
+
+    SciPy copies the condensed distances for all linkages but single; those of leaves with masses become a square.
+    """
+    copies = 0 if linkage == "single" else 2 if masses is not None and linkage in _COUNTING_MASSES else 1
+    return (1 + copies) * 8 * (n * (n - 1) // 2)
 
 
 def _linkage_of_masses(condensed: FloatArray, linkage: str, masses: FloatArray) -> FloatArray:
@@ -31,11 +42,12 @@ def _linkage_of_masses(condensed: FloatArray, linkage: str, masses: FloatArray) 
     distances from a new cluster by G. N. Lance and W. T. Williams (1967). Ward's are those of SciPy with equal rows
     in place of whole masses: √(2 v w / (v + w)) times that of the means; it works on their squares.
     """
-    D, w = squareform(condensed.astype(np.float64)), masses.astype(np.float64)
+    D, w = squareform(condensed.astype(np.float64, copy=False)), masses.astype(np.float64)
     ward = linkage == "ward"
     if ward:
         D *= D
-        D *= 2 * w[:, np.newaxis] * w / (w[:, np.newaxis] + w)
+        for row, mass in zip(D, w, strict=True):
+            row *= 2 * mass * w / (mass + w)
     np.fill_diagonal(D, np.inf)
     pairs: list[tuple[int, int]] = []
     distances: list[float] = []
@@ -89,8 +101,8 @@ def condensed_position(index: int, n: int) -> tuple[int, int]:
     return row, row + 1 + index - int(starts[row])
 
 
-def condensed_of_precomputed(D: FloatArray) -> FloatArray:
-    """The upper triangle of a user's square matrix, once it is known to be a matrix of distances.
+def check_square(D: FloatArray) -> None:
+    """Refuse a matrix of a user's, of entries that are distances, if it cannot hold those of rows from each other.
 
     Symmetry and a zero diagonal are asked for up to the rounding of a square root, relative to the largest entry.
     """
@@ -113,6 +125,10 @@ def condensed_of_precomputed(D: FloatArray) -> FloatArray:
                 f"Precomputed X is not symmetric: X[{i}, {j}] = {D[i, j]}, X[{j}, {i}] = {D[j, i]}. "
                 "Symmetrise it first, for instance with (X + X.T) / 2."
             )
+
+
+def condensed_of(D: FloatArray) -> FloatArray:
+    """Return the upper triangle of a square matrix, in SciPy's order."""
     condensed: FloatArray = squareform(D, force="tovector", checks=False)
     return condensed
 

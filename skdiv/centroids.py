@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,15 +13,28 @@ from skdiv._blas import one_blas_thread
 from skdiv._checks import MatrixLike, check_pseudocount, check_sample_weight
 from skdiv._distributions import Distributions, as_distributions
 from skdiv._terms import FloatArray
+from skdiv._warnings import warn_caller
 
-CENTROIDS = ("mean", "geometric", "js")
-_ALSO = {"kl": "mean", "js_divergence": "js", "js_distance": "js", "jensenshannon": "js"}
+Centroid = Literal["mean", "geometric", "js"]
+CENTROIDS: tuple[Centroid, ...] = get_args(Centroid)
+Minimised = Literal["mean", "geometric", "js", "kl", "js_divergence", "js_distance", "jensenshannon"]
+_KIND_OF: dict[Minimised, Centroid] = {
+    **{kind: kind for kind in CENTROIDS},
+    "kl": "mean",
+    "js_divergence": "js",
+    "js_distance": "js",
+    "jensenshannon": "js",
+}
 _CONVERGED = 1e-13  # total variation between two steps
 _MOST_STEPS = 10_000
 
 
 def barycenter(
-    X: MatrixLike, metric: str = "mean", *, sample_weight: ArrayLike | None = None, pseudocount: float = 0.0
+    X: MatrixLike,
+    metric: Minimised = "mean",
+    *,
+    sample_weight: ArrayLike | None = None,
+    pseudocount: float = 0.0,
 ) -> FloatArray:
     """The distribution c with the lowest weighted sum of divergences from the rows of X.
 
@@ -29,7 +42,7 @@ def barycenter(
     ----------
     X : {array-like, sparse matrix, frame} of shape (n, n_bins)
         Probabilities or counts; each row is divided by its sum.
-    metric : {"mean", "geometric", "js"} or str, default="mean"
+    metric : {"mean", "geometric", "js", "kl", "js_divergence", "js_distance", "jensenshannon"}, default="mean"
         What is minimised: for ``"mean"``, or ``"kl"``, the sum of KL(X[i] ‖ c), as any Bregman divergence does; for
         ``"geometric"`` that of KL(c ‖ X[i]), by the normalised geometric mean; for ``"js"``, or ``"js_divergence"``
         and ``"js_distance"``, that of JS(X[i], c), which is the square of the distance.
@@ -77,9 +90,9 @@ def barycenter(
     >>> barycenter(X, sample_weight=[3, 1])
     array([0.725, 0.275])
     """
-    kind = _ALSO.get(metric, metric) if isinstance(metric, str) else None
-    if kind not in CENTROIDS:
-        raise ValueError(f"metric = {metric!r} must be one of {(*CENTROIDS, *_ALSO)}.")
+    kind = _KIND_OF.get(metric) if isinstance(metric, str) else None
+    if kind is None:
+        raise ValueError(f"metric = {metric!r} must be one of {tuple(_KIND_OF)}.")
     rows = as_distributions(X, pseudocount=check_pseudocount(pseudocount))
     masses = check_sample_weight(sample_weight, len(rows))
     masses = np.ones(len(rows)) if masses is None else masses
@@ -88,7 +101,7 @@ def barycenter(
 
 
 def centres(
-    rows: Distributions, masses: FloatArray | None, labels: NDArray[np.intp], n_clusters: int, kind: str
+    rows: Distributions, masses: FloatArray | None, labels: NDArray[np.intp], n_clusters: int, kind: Centroid
 ) -> FloatArray:
     """The centre of each cluster."""
     out = np.empty((n_clusters, rows.shape[1]), dtype=rows.dtype)
@@ -133,10 +146,9 @@ def _jensen_shannon(rows: Distributions, shares: FloatArray) -> FloatArray:
         centre = new
         if moved < _CONVERGED:
             return centre
-    warnings.warn(
+    warn_caller(
         f"The centroid of Jensen-Shannon still moves by {moved:.1g} (total variation) after {_MOST_STEPS} steps.",
         ConvergenceWarning,
-        stacklevel=3,
     )
     return centre
 
@@ -164,7 +176,7 @@ def _bin_sums(
     return sums
 
 
-_CENTRE_OF: dict[str, Callable[[Distributions, FloatArray], FloatArray]] = {
+_CENTRE_OF: dict[Centroid, Callable[[Distributions, FloatArray], FloatArray]] = {
     "mean": _mean,
     "geometric": _geometric,
     "js": _jensen_shannon,

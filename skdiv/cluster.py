@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
-from sklearn.utils import Tags, gen_batches
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
 
 from skdiv._checks import (
@@ -25,21 +24,41 @@ from skdiv._checks import (
     refuse_what_is_not_real,
 )
 from skdiv._distributions import Distributions, normalise
-from skdiv._divergence import Divergence, resolve
+from skdiv._divergence import Divergence, MetricName, resolve
 from skdiv._graph import check_connectivity
 from skdiv._information import information_curve
-from skdiv._kernels import chosen
 from skdiv._linkage import as_children, labels_of, n_clusters_below
+from skdiv._prediction import Assign, FromDistances, FromRows, HandleEmpty, Members, Predictor
 from skdiv._significance import Significance, counts_for, significant_labels
 from skdiv._sklearn import HasMethods, Interval, StrOptions, fit_context
 from skdiv._terms import FloatArray
-from skdiv._trees import LINKAGES, check_linkage, tree_of_distances, tree_of_rows
+from skdiv._trees import (
+    LINKAGES,
+    Linkage,
+    check_linkage,
+    is_cacheable,
+    resolved_linkage,
+    tree_of_distances,
+    tree_of_rows,
+)
 from skdiv._version import __version__
-from skdiv.centroids import CENTROIDS, centres
-from skdiv.pairwise import SYMMETRIZATIONS, BlockKernel, check_symmetrize
+from skdiv.centroids import CENTROIDS, Centroid, centres
+from skdiv.pairwise import SYMMETRIZATIONS, BlockKernel, Symmetrize, check_symmetrize
 
-_OF_SOME_FITS = {"cluster_centers_", "information_curve_", "node_pvalues_", "_targets", "_target_kernel"}
-_BATCH_BYTES = 64 * 2**20  # of distances from new rows to fitted ones
+
+@dataclass(frozen=True)
+class _Given:
+    """What `fit` was given, checked: the rows and their masses, the rule by which the tree is cut, and the linkage.
+
+    ``learned`` holds the attributes of the estimator that X alone decides.
+    """
+
+    X: Any
+    names: Names
+    masses: FloatArray | None
+    rule: int | Significance | None
+    linkage: Linkage
+    learned: dict[str, Any]
 
 
 class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, BaseEstimator):
@@ -75,13 +94,18 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         divergence D(x ‖ centre) to its centre, for which no fitted data is kept.
     centroid : {"mean", "geometric", "js"}, default="mean"
         What the centre of a cluster is: see `barycenter`.
+    handle_empty : {"error", "label"}, default="error"
+        What `predict` does with a row that belongs to no cluster: one without mass, or one that is infinitely far from
+        every cluster. It raises an error, or with ``"label"`` the row gets the label -1, and in `transform` a row
+        without mass gets NaN. `fit` refuses such rows in either case, and with a pseudocount no row is empty.
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     pseudocount : float, default=0.0
         Added to every entry before the rows are normalised, in the units of X: 0.5 or 1 for counts, far less for
         probabilities.
     n_jobs : int, optional
-        Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it.
+        Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it. No other parameter
+        has an effect on `predict` and `transform` after the fit.
     memory : str or joblib.Memory, optional
         Caches the tree, so that another number of clusters costs nothing; not under a divergence of your own, whose
         term may change unseen.
@@ -128,8 +152,9 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     lose the mutual information between rows and bins (nats, or by ``base``), and ``distances_`` tells what each loses.
     No matrix is held: memory is that of the rows.
 
-    Otherwise `fit` needs twice the memory of the n (n - 1) / 2 distances, as float64, and with weights for average or
-    ward linkage four times. `transform` names its columns
+    Otherwise `fit` needs twice the memory of the n (n - 1) / 2 distances, as float64, for SciPy copies them: 16 GiB for
+    46,000 rows. It is once for single linkage, and with weights for average or ward linkage three times. A fit that
+    fails, for want of memory or whatever, leaves the estimator as it was. `transform` names its columns
     ``divergenceclustering0`` and so on. For a grid search pass a scorer that compares labels, such as
     ``sklearn.metrics.make_scorer(adjusted_rand_score)``.
 
@@ -153,6 +178,23 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     array([1, 0])
     """
 
+    labels_: NDArray[np.intp]
+    n_clusters_: int
+    n_leaves_: int
+    children_: NDArray[np.int64]
+    distances_: FloatArray
+    linkage_matrix_: FloatArray
+    linkage_: Linkage
+    cluster_centers_: FloatArray
+    node_pvalues_: FloatArray
+    information_curve_: tuple[NDArray[np.intp], FloatArray]
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+    _n_features_out: int
+    _columns: list[Any]
+    _dtype: np.dtype[Any]
+    _predictor: Predictor
+
     _parameter_constraints: ClassVar[dict[str, list[Any] | str]] = {
         "n_clusters": [Interval(Integral, 1, None, closed="left"), Significance, StrOptions({"significant"}), None],
         "metric": "no_validation",  # by `resolve`
@@ -160,8 +202,9 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         "distance_threshold": [Interval(Real, 0, None, closed="left"), None],
         "symmetrize": [StrOptions(set(SYMMETRIZATIONS))],
         "connectivity": ["array-like", "sparse matrix", callable, None],
-        "assign": [StrOptions({"member", "centroid"})],
+        "assign": [StrOptions(set(get_args(Assign)))],
         "centroid": [StrOptions(set(CENTROIDS))],
+        "handle_empty": [StrOptions(set(get_args(HandleEmpty)))],
         "base": [Interval(Real, 1, None, closed="neither"), None],
         "pseudocount": [Interval(Real, 0, None, closed="left")],
         "n_jobs": [Integral, None],
@@ -170,15 +213,16 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
 
     def __init__(
         self,
-        n_clusters: int | Significance | str | None = 2,
+        n_clusters: int | Significance | Literal["significant"] | None = 2,
         *,
-        metric: str | Divergence = "js_distance",
-        linkage: str = "auto",
+        metric: MetricName | Literal["precomputed"] | Divergence = "js_distance",
+        linkage: Linkage | Literal["auto"] = "auto",
         distance_threshold: float | None = None,
         connectivity: Any = None,
-        symmetrize: str = "mean",
-        assign: str = "member",
-        centroid: str = "mean",
+        symmetrize: Symmetrize = "mean",
+        assign: Assign = "member",
+        centroid: Centroid = "mean",
+        handle_empty: HandleEmpty = "error",
         base: float | None = None,
         pseudocount: float = 0.0,
         n_jobs: int | None = None,
@@ -192,10 +236,21 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         self.connectivity = connectivity
         self.assign = assign
         self.centroid = centroid
+        self.handle_empty = handle_empty
         self.base = base
         self.pseudocount = pseudocount
         self.n_jobs = n_jobs
         self.memory = memory
+
+    if TYPE_CHECKING:  # They come from scikit-learn's mixins, which have no types.
+
+        def fit_predict(
+            self, X: MatrixLike, y: None = None, *, sample_weight: ArrayLike | None = None
+        ) -> NDArray[np.intp]:
+            """Return the labels of the rows of X."""
+
+        def fit_transform(self, X: MatrixLike, y: None = None, *, sample_weight: ArrayLike | None = None) -> FloatArray:
+            """Return the distances of the rows of X to their clusters."""
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: MatrixLike, y: None = None, sample_weight: ArrayLike | None = None) -> Self:  # noqa: ARG002
@@ -221,27 +276,14 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         ValueError
             If a row is not a distribution, a distance is infinite, a precomputed matrix is not one of distances, or the
             parameters do not fit together, as ward on a divergence that is not Hilbertian.
+        MemoryError
+            If the distances do not fit into the memory that is left, before any of them is computed.
         """
-        self._check_combination()
-        names, validated = names_of(X), self._validated(X, reset=True)
-        n_samples = validated.shape[0]
-        if isinstance(self.n_clusters, Integral) and int(self.n_clusters) > n_samples:
-            raise ValueError(f"n_clusters = {self.n_clusters} is more than the {n_samples} rows of X.")
-        rule = Significance() if self.n_clusters == "significant" else self.n_clusters
-        masses = check_sample_weight(sample_weight, n_samples)
-        rows = None if self._is_precomputed else normalise(validated, pseudocount=self.pseudocount, names=names)
-        counts = counts_for(rule, validated, names) if isinstance(rule, Significance) else None
-        tree = self._tree(validated, rows, masses, names)
-        if isinstance(rule, Significance):
-            labels, pvalues = significant_labels(
-                counts, tree, rule, self._kernel(), self.linkage_, masses=masses, pseudocount=self.pseudocount,
-                n_jobs=self.n_jobs,
-            )  # fmt: skip
-        else:
-            labels, pvalues = labels_of(tree, self._n_clusters(tree)), None
-        self._dtype = validated.dtype
-        self._store_tree(tree, pvalues)
-        self._store_clusters(rows, labels, masses)
+        given = self._validate(X, sample_weight)
+        rows, counts = self._rows(given)
+        tree = self._tree(given, rows)
+        labels, pvalues = self._cut(given, counts, tree)
+        self._store(given.learned, self._of_tree(given, tree, pvalues), self._of_clusters(given, rows, labels))
         return self
 
     def predict(self, X: MatrixLike) -> NDArray[np.intp]:
@@ -256,18 +298,17 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         -------
         ndarray of shape (n_new,)
             Labels. With ``assign="member"`` those of the fitted distributions are ``labels_`` again, unless equal rows
-            were put into different clusters.
+            were put into different clusters. With ``handle_empty="label"`` -1 for a row that belongs to none.
 
         Raises
         ------
         ValueError
-            If a row is not a distribution, or is infinitely far from every cluster.
+            If a row is not a distribution, or is infinitely far from every cluster, unless ``handle_empty="label"``.
         """
         names, validated = names_of(X), self._validated(X, reset=False)
         labels = np.empty(validated.shape[0], dtype=np.intp)
-        for batch, distances in self._to_clusters(validated, names):
-            labels[batch] = distances.argmin(axis=1)
-            _refuse_unreachable(distances, batch.start, names)
+        for batch, distances in self._predictor.to_clusters(validated, names, self.n_jobs):
+            labels[batch] = self._predictor.labels(distances, batch.start, names)
         return labels
 
     def transform(self, X: MatrixLike) -> FloatArray:
@@ -282,11 +323,16 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         -------
         ndarray of shape (n_new, n_clusters)
             To the nearest fitted member, or with ``assign="centroid"`` the divergence D(x ‖ centre), in nats unless
-            ``base`` is given.
+            ``base`` is given. With ``handle_empty="label"`` NaN for a row without mass.
+
+        Raises
+        ------
+        ValueError
+            If a row is not a distribution, unless it has no mass and ``handle_empty="label"``.
         """
         names, validated = names_of(X), self._validated(X, reset=False)
         out = np.empty((validated.shape[0], self.n_clusters_), dtype=validated.dtype)
-        for batch, distances in self._to_clusters(validated, names):
+        for batch, distances in self._predictor.to_clusters(validated, names, self.n_jobs):
             out[batch] = distances
         return out
 
@@ -311,7 +357,8 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
                 "of them as it was built of X."
             )
         if self._is_precomputed:
-            for name, default in (("assign", "member"), ("centroid", "mean"), ("base", None), ("pseudocount", 0)):
+            of_rows = {"assign": "member", "centroid": "mean", "base": None, "pseudocount": 0, "handle_empty": "error"}
+            for name, default in of_rows.items():
                 if getattr(self, name) != default:
                     raise ValueError(
                         f"{name} = {getattr(self, name)!r} needs the distributions; metric='precomputed' has none."
@@ -333,13 +380,14 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         """X as a float array or CSR matrix, checked against the fitted columns; `normalise` checks its entries."""
         if not reset:
             check_is_fitted(self)
+        precomputed = self._is_precomputed if reset else self._predictor.takes_distances
         names = names_of(X)
         refuse_what_is_not_real(X, names, also="cO")  # scikit-learn refuses complex numbers, and asks for objects
         validated = validate_data(
             self,
             X,
             reset=reset,
-            accept_sparse=False if self._is_precomputed else "csr",
+            accept_sparse=False if precomputed else "csr",
             # New rows in the precision of the fitted ones, else equal weights would not give equal distributions.
             dtype=DTYPES if reset else self._dtype,
             ensure_all_finite=False,
@@ -350,93 +398,93 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         else:
             order = ", for instance X[fitted.columns]"  # scikit-learn compares names that are strings alone
             refuse_other_columns(names.columns, self._columns, ("X", "the fitted X"), order)
-        if self._is_precomputed:
+        if precomputed:
             check_distances(validated, names)
         return validated
 
     # --- Fitting ---
 
-    def _tree(self, X: Any, rows: Distributions | None, masses: FloatArray | None, names: Names) -> FloatArray:
-        divergence = None if rows is None else resolve(self.metric)
-        self.linkage_ = self.linkage
-        if self.linkage == "auto":
-            ward = divergence is not None and divergence.hilbertian and self.connectivity is None
-            self.linkage_ = "ward" if ward else "average"
-        graph = check_connectivity(self.connectivity, X, self.linkage_, masses)
+    def _validate(self, X: MatrixLike, sample_weight: ArrayLike | None) -> _Given:
+        """Check what `fit` is given, but for the entries of X, and leave the estimator as it is."""
+        self._check_combination()
+        blank = type(self)(**self.get_params(deep=False))  # validate_data sets what it learns of X at once.
+        validated = blank._validated(X, reset=True)
+        n_samples = validated.shape[0]
+        if isinstance(self.n_clusters, Integral) and int(self.n_clusters) > n_samples:
+            raise ValueError(f"n_clusters = {self.n_clusters} is more than the {n_samples} rows of X.")
+        divergence = None if self._is_precomputed else resolve(self.metric)
+        return _Given(
+            X=validated,
+            names=names_of(X),
+            masses=check_sample_weight(sample_weight, n_samples),
+            rule=Significance() if self.n_clusters == "significant" else self.n_clusters,
+            linkage=resolved_linkage(self.linkage, divergence, on_graph=self.connectivity is not None),
+            learned={"_dtype": validated.dtype, **{k: v for k, v in vars(blank).items() if k in _FITTED}},
+        )
+
+    def _rows(self, given: _Given) -> tuple[Distributions | None, Any]:
+        """Return the distributions, unless X holds distances, and the counts if they are to be tested."""
+        if self._is_precomputed:
+            return None, None
+        rows, rule = normalise(given.X, pseudocount=self.pseudocount, names=given.names), given.rule
+        return rows, counts_for(rule, given.X, given.names) if isinstance(rule, Significance) else None
+
+    def _tree(self, given: _Given, rows: Distributions | None) -> FloatArray:
+        """Return the tree as SciPy has it, from the cache if it is there."""
+        graph = check_connectivity(self.connectivity, given.X, given.linkage, given.masses)
         if rows is None:
-            return tree_of_distances(X, masses, self.linkage_, graph)
+            return tree_of_distances(given.X, given.masses, given.linkage, graph)
         kernel = self._kernel()
-        build = tree_of_rows
-        if self._is_cacheable(kernel.divergence):
-            build = check_memory(self.memory).cache(tree_of_rows, ignore=["n_jobs", "names"])
-        tree: FloatArray = build(rows, masses, kernel, self.linkage_, graph, __version__, self.n_jobs, names)
-        return tree
+        cached = check_memory(self.memory).cache(tree_of_rows, ignore=["n_jobs", "names"])
+        build: Callable[..., FloatArray] = cached if is_cacheable(kernel.divergence) else tree_of_rows
+        return build(rows, given.masses, kernel, given.linkage, graph, __version__, self.n_jobs, given.names)
+
+    def _cut(self, given: _Given, counts: Any, tree: FloatArray) -> tuple[NDArray[np.intp], FloatArray | None]:
+        """Return the labels of the rows, and the p-values of the nodes if they were tested."""
+        if isinstance(given.rule, Significance):
+            return significant_labels(
+                counts, tree, given.rule, self._kernel(), given.linkage, masses=given.masses,
+                pseudocount=self.pseudocount, n_jobs=self.n_jobs,
+            )  # fmt: skip
+        threshold = self.distance_threshold
+        n_clusters = given.rule if threshold is None else n_clusters_below(tree, threshold)
+        return labels_of(tree, int(n_clusters)), None  # type: ignore[arg-type]
 
     @staticmethod
-    def _is_cacheable(divergence: Divergence) -> bool:
-        """A cache knows a function by its name alone, so one of the user's may have changed unseen."""
-        functions = [divergence.term, divergence.finish, *filter(None, [divergence.rows])]
-        return all(getattr(function, "__module__", "").startswith("skdiv.") for function in functions)
-
-    def _n_clusters(self, tree: FloatArray) -> int:
-        if self.distance_threshold is None:
-            return int(self.n_clusters)  # type: ignore[arg-type]
-        return n_clusters_below(tree, self.distance_threshold)
-
-    def _store_tree(self, tree: FloatArray, pvalues: FloatArray | None) -> None:
-        for of_earlier_fit in _OF_SOME_FITS & vars(self).keys():
-            delattr(self, of_earlier_fit)
-        self.linkage_matrix_ = tree
-        self.n_leaves_ = len(tree) + 1
-        self.children_ = as_children(tree)
-        self.distances_ = tree[:, 2]
-        if self.linkage_ == "information":
-            self.information_curve_ = information_curve(self.distances_)
+    def _of_tree(given: _Given, tree: FloatArray, pvalues: FloatArray | None) -> dict[str, Any]:
+        """Return the attributes that describe the tree."""
+        fitted: dict[str, Any] = {"linkage_": given.linkage, "linkage_matrix_": tree, "n_leaves_": len(tree) + 1}
+        fitted |= {"children_": as_children(tree), "distances_": tree[:, 2]}
+        if given.linkage == "information":
+            fitted["information_curve_"] = information_curve(tree[:, 2])
         if pvalues is not None:
-            self.node_pvalues_ = pvalues
+            fitted["node_pvalues_"] = pvalues
+        return fitted
 
-    def _store_clusters(self, rows: Distributions | None, labels: NDArray[np.intp], masses: FloatArray | None) -> None:
-        """Keep what prediction needs: the members sorted by cluster, or the centres alone."""
-        self.labels_, self.n_clusters_ = labels, int(labels.max()) + 1
-        order = np.argsort(self.labels_, kind="stable")
-        self._member_starts = np.searchsorted(self.labels_[order], np.arange(self.n_clusters_))
-        self._member_order = order
-        self._n_features_out = self.n_clusters_
-        self._assigns = "precomputed" if rows is None else self.assign
-        if rows is not None:
-            self.cluster_centers_ = centres(rows, masses, self.labels_, self.n_clusters_, self.centroid)
-            kernel = self._kernel()
-            if self.assign == "member":
-                self._target_kernel, self._targets = kernel, rows[order]
-            else:
-                self._target_kernel = BlockKernel(kernel.divergence, kernel.scale)
-                self._targets = Distributions(self.cluster_centers_)
+    def _of_clusters(self, given: _Given, rows: Distributions | None, labels: NDArray[np.intp]) -> dict[str, Any]:
+        """Return the attributes that describe the clusters, and what prediction needs: all members, or the centres."""
+        n_clusters = int(labels.max()) + 1
+        fitted = {"labels_": labels, "n_clusters_": n_clusters, "_n_features_out": n_clusters}
+        if rows is None:
+            return {**fitted, "_predictor": FromDistances(Members.of(labels))}
+        centers = centres(rows, given.masses, labels, n_clusters, self.centroid)
+        predictor = FromRows.of(
+            rows, labels, centers, self._kernel(), assign=self.assign, pseudocount=self.pseudocount,
+            handle_empty=self.handle_empty,
+        )  # fmt: skip
+        return {**fitted, "cluster_centers_": centers, "_predictor": predictor}
 
-    # --- Prediction ---
+    def _store(self, *fitted: dict[str, Any]) -> None:
+        """Replace all that an earlier fit has left, now that this one has succeeded."""
+        for earlier in _FITTED & vars(self).keys():
+            delattr(self, earlier)
+        for attributes in fitted:
+            self.__dict__.update(attributes)
 
-    def _to_clusters(self, X: Any, names: Names) -> Iterator[tuple[slice, FloatArray]]:
-        """Distances to the clusters, as many rows at a time as fit `_BATCH_BYTES` and scikit-learn's working memory."""
-        precomputed = self._assigns == "precomputed"
-        n_targets = self.n_leaves_ if precomputed else len(self._targets)
-        room = min(_BATCH_BYTES, int(get_config()["working_memory"] * 2**20))
-        size = max(1, room // (8 * n_targets))
-        rows = None if precomputed else normalise(X, pseudocount=self.pseudocount, names=names)
-        for batch in gen_batches(X.shape[0], size):
-            yield batch, self._batch_to_clusters(X[batch][:, self._member_order] if rows is None else rows[batch])
-
-    def _batch_to_clusters(self, batch: Any) -> FloatArray:
-        distances: FloatArray
-        if self._assigns == "precomputed":
-            distances = batch
-        else:
-            here = replace(self._target_kernel, kernel=chosen())  # a model may have been fitted where Numba was at hand
-            distances = here.matrix(batch, self._targets, n_jobs=self.n_jobs)
-        if self._assigns == "centroid":
-            return distances
-        nearest: FloatArray = np.minimum.reduceat(distances, self._member_starts, axis=1)
-        return nearest
+    # --- What scikit-learn asks for ---
 
     def __sklearn_tags__(self) -> Tags:
+        """What the next fit takes, by the parameters as they are."""
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = self._is_precomputed
         tags.input_tags.positive_only = True
@@ -445,10 +493,4 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         return tags
 
 
-def _refuse_unreachable(distances: FloatArray, start: int, names: Names) -> None:
-    unreachable = np.flatnonzero(np.isinf(distances.min(axis=1)))
-    if unreachable.size:
-        raise ValueError(
-            f"{names.row(start + int(unreachable[0]))} is infinitely far from every cluster, so it belongs to none. "
-            "Pass a pseudocount, or choose a bounded metric such as 'js_distance'."
-        )
+_FITTED = frozenset(DivergenceClustering.__annotations__)  # all that is annotated but set by no parameter

@@ -140,7 +140,7 @@ def check_symmetrize(divergence: Divergence, symmetrize: str | None) -> Symmetri
             f"metric {divergence.name!r} is not symmetric, and a condensed matrix holds one number for a pair: pass "
             "symmetrize='mean', 'min' or 'max', or use pairwise_divergences for both directions."
         )
-    return symmetrize  # type: ignore[return-value]
+    return symmetrize
 
 
 def as_pair(X: MatrixLike, Y: MatrixLike, pseudocount: float) -> tuple[Distributions, Distributions]:
@@ -384,9 +384,7 @@ def paired_divergences(
     return block_kernel.paired(P, Q, n_jobs=n_jobs)
 
 
-def _memory_for_result(
-    what: str, n_entries: int, dtype: np.dtype[Any], *others: str
-) -> AbstractContextManager[None]:
+def _memory_for_result(what: str, n_entries: int, dtype: np.dtype[Any], *others: str) -> AbstractContextManager[None]:
     """Refuse a result that does not fit into memory, before it is computed."""
     remedies = ["pairwise_divergences with a numpy.memmap as out, which keeps the matrix on disk", *others]
     if dtype == np.float64:

@@ -1,6 +1,8 @@
 """DivergenceClustering: its trees are scikit-learn's and SciPy's, its predictions are what they say."""
 
 import pickle
+import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
@@ -12,15 +14,25 @@ from scipy.cluster.hierarchy import dendrogram, is_valid_linkage
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.cluster import AgglomerativeClustering
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score, make_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 
-from skdiv import Divergence, DivergenceClustering, divergences, pairwise_divergences
+from skdiv import (
+    Divergence,
+    DivergenceClustering,
+    Significance,
+    barycenter,
+    divergences,
+    pairwise_divergences,
+    pairwise_homogeneity,
+)
 from skdiv._distributions import normalise
 from skdiv.centroids import centres
+from skdiv.pairwise import BlockKernel
 
 X = random_distributions(60, 12, seed=3)
 NEW = random_distributions(31, 12, seed=4)
@@ -171,14 +183,96 @@ def test_prediction_runs_in_chunks(monkeypatch):
     clustering = DivergenceClustering(4).fit(X)
     expected = clustering.transform(NEW)
     seen = []
-    original = DivergenceClustering._batch_to_clusters
+    original = BlockKernel.matrix
     monkeypatch.setattr(
-        DivergenceClustering, "_batch_to_clusters", lambda self, batch: seen.append(len(batch)) or original(self, batch)
+        BlockKernel,
+        "matrix",
+        lambda self, batch, *others, **options: seen.append(len(batch)) or original(self, batch, *others, **options),
     )
     with config_context(working_memory=5 * 60 * 8 / 2**20):
         np.testing.assert_allclose(clustering.transform(NEW), expected, rtol=1e-14)
         np.testing.assert_array_equal(clustering.predict(NEW), expected.argmin(axis=1))
     assert set(seen) == {5, 1}
+
+
+# --- Rows that belong to no cluster ---
+
+EMPTY = np.isin(np.arange(31), [0, 3, 4, 30])
+WITH_EMPTY = NEW * ~EMPTY[:, np.newaxis]
+
+
+def in_csr_with_stored_zeros(rows):
+    return sp.csr_array((rows.ravel(), np.tile(np.arange(12), len(rows)), np.arange(0, rows.size + 1, 12)), rows.shape)
+
+
+@pytest.mark.parametrize("assign", ["member", "centroid"])
+@pytest.mark.parametrize("convert", [np.asarray, sp.csr_array, sp.csc_array, in_csr_with_stored_zeros, pd.DataFrame])
+def test_empty_rows_are_labelled_and_the_others_predicted(convert, assign):
+    clustering = DivergenceClustering(4, handle_empty="label", assign=assign).fit(X)
+    given = convert(WITH_EMPTY)
+    labels, distances = clustering.predict(given), clustering.transform(given)
+    assert (labels[EMPTY] == -1).all()
+    assert np.isnan(distances[EMPTY]).all()
+    np.testing.assert_array_equal(labels[~EMPTY], clustering.predict(NEW[~EMPTY]))
+    np.testing.assert_allclose(distances[~EMPTY], clustering.transform(NEW[~EMPTY]), rtol=1e-12)
+    np.testing.assert_array_equal(WITH_EMPTY[EMPTY], 0)
+
+
+def test_a_batch_of_empty_rows_alone_is_labelled():
+    clustering = DivergenceClustering(4, handle_empty="label").fit(X)
+    for nothing in (np.zeros((3, 12)), sp.csr_array((3, 12)), np.zeros((3, 12), dtype=np.float32)):
+        np.testing.assert_array_equal(clustering.predict(nothing), [-1, -1, -1])
+        assert np.isnan(clustering.transform(nothing)).all()
+
+
+def test_empty_rows_are_an_error_unless_asked_for():
+    clustering = DivergenceClustering(4).fit(X)
+    for convert in (np.asarray, sp.csr_array):
+        for method in (clustering.predict, clustering.transform):
+            with pytest.raises(ValueError, match=r"X\[0\] sums to 0 \(and 3 more rows\).*handle_empty='label'"):
+                method(convert(WITH_EMPTY))
+
+
+@pytest.mark.parametrize("convert", [np.asarray, sp.csr_array])
+def test_fit_refuses_empty_rows_in_any_case(convert):
+    with pytest.raises(ValueError, match=r"X\[0\] sums to 0"):
+        DivergenceClustering(4, handle_empty="label").fit(convert(WITH_EMPTY))
+
+
+@pytest.mark.parametrize("convert", [np.asarray, sp.csr_array])
+def test_no_row_is_empty_with_a_pseudocount(convert):
+    labelling, refusing = (
+        DivergenceClustering(4, handle_empty=handle, pseudocount=0.1).fit(X) for handle in ("label", "error")
+    )
+    np.testing.assert_array_equal(labelling.transform(convert(WITH_EMPTY)), refusing.transform(convert(WITH_EMPTY)))
+
+
+@pytest.mark.parametrize("convert", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("value", [np.nan, -1, np.inf])
+def test_bad_entries_are_named_by_their_place_beside_empty_rows(convert, value):
+    bad = WITH_EMPTY.copy()
+    bad[5] *= 0
+    bad[5, 2] = value
+    clustering = DivergenceClustering(4, handle_empty="label").fit(X)
+    with pytest.raises(ValueError, match=rf"X\[5, 2\] = {float(value)}"):
+        clustering.predict(convert(bad))
+
+
+def test_rows_infinitely_far_from_every_cluster():
+    rows = np.eye(4, 5) + [[0.1, 0.1, 0.1, 0.1, 0]]
+    new = [[1, 0, 0, 1, 0], [0, 0, 0, 0, 3], [0, 0, 0, 0, 0]]
+    parameters = {"metric": "bhattacharyya", "assign": "centroid", "linkage": "single"}
+    refusing = DivergenceClustering(2, **parameters).fit(rows)
+    with pytest.raises(ValueError, match=r"X\[1\] is infinitely far from every cluster.*handle_empty='label'"):
+        refusing.predict(new[:2])
+    labelling = DivergenceClustering(2, handle_empty="label", **parameters).fit(rows)
+    assert labelling.predict(new).tolist() == [*refusing.predict(new[:1]), -1, -1]
+    np.testing.assert_array_equal(labelling.transform(new)[1:], [[np.inf, np.inf], [np.nan, np.nan]])
+
+
+def test_distances_have_no_empty_rows():
+    with pytest.raises(ValueError, match="handle_empty = 'label' needs the distributions"):
+        DivergenceClustering(metric="precomputed", handle_empty="label").fit(pairwise_divergences(X))
 
 
 # --- Life in scikit-learn ---
@@ -274,11 +368,140 @@ def test_a_divergence_of_ones_own_is_never_taken_from_the_cache(tmp_path):
     assert not np.allclose(*heights)
 
 
-def test_prediction_is_by_the_parameters_of_the_fit():
-    for before, after in [("member", "centroid"), ("centroid", "member")]:
-        clustering = DivergenceClustering(3, assign=before).fit(X)
-        expected = clustering.predict(NEW)
-        np.testing.assert_array_equal(clustering.set_params(assign=after).predict(NEW), expected)
+COUNTS = np.random.default_rng(8).poisson(4.0, (40, 6)) + 0.0
+CHANGES = [
+    ({}, {"pseudocount": 5}),
+    ({"pseudocount": 5}, {"pseudocount": 0.0}),
+    ({}, {"assign": "centroid"}),
+    ({"assign": "centroid"}, {"assign": "member"}),
+    ({}, {"metric": "kl"}),
+    ({}, {"metric": "precomputed"}),
+    ({"metric": "kl", "pseudocount": 1}, {"symmetrize": "max"}),
+    ({}, {"base": 2}),
+    ({"assign": "centroid"}, {"centroid": "js"}),
+    ({"linkage": "average"}, {"linkage": "ward"}),
+    ({}, {"n_clusters": 5}),
+    ({}, {"n_clusters": None, "distance_threshold": 0.1}),
+    ({}, {"n_clusters": Significance()}),
+    ({}, {"connectivity": np.eye(40)}),
+    ({}, {"memory": "nowhere"}),
+    ({}, {"handle_empty": "label"}),
+    ({}, {"n_jobs": 2}),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), CHANGES, ids=str)
+def test_prediction_is_by_the_parameters_of_the_fit(before, after):
+    clustering = DivergenceClustering(3, **before).fit(COUNTS)
+    distances, labels = clustering.transform(COUNTS + 1), clustering.predict(COUNTS + 1)
+    clustering.set_params(**after)
+    np.testing.assert_array_equal(clustering.transform(COUNTS + 1), distances)
+    np.testing.assert_array_equal(clustering.predict(COUNTS + 1), labels)
+    with pytest.raises(ValueError, match=r"X\[1\] sums to 0") if not before.get("pseudocount") else nullcontext():
+        clustering.predict(COUNTS * (np.arange(40) != 1)[:, np.newaxis])
+
+
+def test_every_parameter_is_changed_after_a_fit():
+    assert {name for _, after in CHANGES for name in after} == DivergenceClustering().get_params(deep=False).keys()
+
+
+def test_prediction_from_distances_is_by_the_parameters_of_the_fit():
+    D = pairwise_divergences(X)
+    clustering = DivergenceClustering(3, metric="precomputed").fit(D)
+    labels = clustering.predict(D)
+    clustering.set_params(metric="js_distance", assign="centroid", pseudocount=1, handle_empty="label")
+    np.testing.assert_array_equal(clustering.predict(D), labels)
+    with pytest.raises(ValueError, match="NaN or inf passed to X"):
+        clustering.predict(np.full((1, 60), np.nan))
+
+
+# --- A fit that fails ---
+
+FAILING = [
+    ({"linkage": "average", "symmetrize": "nothing"}, COUNTS),
+    ({"n_clusters": 50}, COUNTS),
+    ({"linkage": "complete"}, COUNTS - 1),
+    ({"linkage": "complete"}, COUNTS * [1, 1, 1, 0, 0, 0] * (np.arange(40) % 7 > 0)[:, np.newaxis]),
+    ({"metric": "kl", "linkage": "complete"}, np.eye(8, 9)),
+    ({"centroid": "geometric"}, np.eye(8, 9)),
+    ({"metric": "precomputed"}, np.ones((7, 7))),
+    ({"n_clusters": "significant"}, COUNTS / 7),
+    ({"connectivity": np.ones((3, 3)), "linkage": "complete"}, COUNTS),
+    ({}, pd.DataFrame(COUNTS * 0, columns=[f"new {k}" for k in range(6)])),
+    ({}, pd.DataFrame(COUNTS[:, :2], columns=["one", 2])),
+]
+
+
+@pytest.mark.parametrize(("params", "rows"), FAILING, ids=lambda value: str(value) if isinstance(value, dict) else "")
+def test_a_failed_refit_leaves_the_estimator_as_it_was(params, rows):
+    table = pd.DataFrame(COUNTS, columns=[f"bin {k}" for k in range(6)])
+    clustering = DivergenceClustering(3, linkage="information").fit(table)
+    before = {name: value for name, value in vars(clustering).items() if name not in clustering.get_params()}
+    labels = clustering.predict(table)
+    with pytest.raises((ValueError, TypeError)):
+        clustering.set_params(**params).fit(rows)
+    after = {name: value for name, value in vars(clustering).items() if name not in clustering.get_params()}
+    assert after.keys() == before.keys()
+    assert all(after[name] is before[name] for name in before)
+    np.testing.assert_array_equal(clustering.predict(table), labels)
+
+
+def test_an_interrupted_refit_leaves_the_estimator_as_it_was(monkeypatch):
+    clustering = DivergenceClustering(3).fit(COUNTS)
+    before = dict(vars(clustering))
+    for step in ("normalise", "tree_of_rows", "labels_of", "centres"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"skdiv.cluster.{step}", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                clustering.fit(X)
+        assert vars(clustering) == before
+
+
+def test_a_failed_first_fit_leaves_nothing():
+    clustering = DivergenceClustering(50)
+    untouched = dict(vars(clustering))
+    with pytest.raises(ValueError, match="n_clusters = 50 is more than the 40 rows"):
+        clustering.fit(COUNTS)
+    assert vars(clustering) == untouched
+
+
+# --- Warnings ---
+
+
+def split_graph(_):
+    return np.kron(np.eye(2), np.ones((20, 20)))
+
+
+WARNING = [
+    lambda: pairwise_homogeneity([[1, 2], [2, 1]], method="chi2"),
+    lambda: barycenter(COUNTS, "js"),
+    lambda: DivergenceClustering(centroid="js").fit(COUNTS),
+    lambda: DivergenceClustering(centroid="js").fit_predict(COUNTS),
+    lambda: DivergenceClustering(linkage="single", connectivity=split_graph).fit(COUNTS),
+    lambda: DivergenceClustering(linkage="average", connectivity=split_graph).fit_transform(COUNTS),
+    lambda: make_pipeline(DivergenceClustering(linkage="single", connectivity=split_graph)).fit(COUNTS),
+]
+
+
+@pytest.mark.parametrize("number", range(len(WARNING)))
+@pytest.mark.parametrize("memory", [False, True])
+def test_a_warning_points_at_the_line_of_the_caller(number, memory, tmp_path, monkeypatch):
+    monkeypatch.setattr("skdiv.centroids._MOST_STEPS", 1)
+    if memory:
+        monkeypatch.setattr(DivergenceClustering.__init__, "__kwdefaults__", {
+            **DivergenceClustering.__init__.__kwdefaults__, "memory": str(tmp_path)
+        })  # fmt: skip
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        WARNING[number]()
+    assert caught
+    assert {warning.category for warning in caught} <= {UserWarning, ConvergenceWarning}
+    assert {(warning.filename, warning.lineno) for warning in caught} == {
+        (__file__, WARNING[number].__code__.co_firstlineno)
+    }
+
+
+# --- Precision ---
 
 
 def test_new_rows_take_the_precision_of_the_fitted():
