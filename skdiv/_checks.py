@@ -63,14 +63,20 @@ UNNAMED = Names()
 
 def names_of(X: Any, argument: str = "X") -> Names:
     """Return the names of an argument, which has labels if it is a frame of pandas, polars or their like."""
-    return Names(argument, X if hasattr(X, "columns") and hasattr(X, "dtypes") else None)
+    return Names(argument, X if hasattr(X, "columns") and hasattr(type(X), "dtypes") else None)
 
 
 def _label(labels: Sequence[Any], place: int) -> Any:
     """Return the label at a place, or None if it tells no more than the place does."""
-    label = labels[place] if len(labels) else None
-    label = label.item() if isinstance(label, np.generic) else label
+    label = _plain(labels[place]) if len(labels) else None
     return None if _same(label, place) else label
+
+
+def _plain(label: Any) -> Any:
+    """Return a label without NumPy's types, which its repr would name."""
+    if isinstance(label, tuple):
+        return tuple(map(_plain, label))
+    return label.item() if isinstance(label, np.generic) else label
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -113,12 +119,12 @@ def refuse_what_is_not_real(X: MatrixLike, names: Names, also: str = "") -> None
     if sp.issparse(X):
         refuse_broken_indices(X, names.argument)
     if names.frame is not None:
-        _refuse_columns(names, _REAL + also)
-        if not any(dtype == np.dtype("O") or _is_extended(dtype) for dtype in names.frame.dtypes):
+        dtypes = _dtypes_of_columns(names, _REAL + also)
+        if not any(dtype == np.dtype("O") or _is_extended(dtype) for dtype in dtypes):
             return
     array: Matrix = X if sp.issparse(X) else np.asarray(X)
     if array.dtype.kind not in _REAL + also.replace("O", ""):
-        _refuse_dtype(array, names, may_be_objects="O" in also)
+        _refuse_dtype(array, names, may_be_objects="O" in also or names.frame is not None)
     if _is_extended(array.dtype) and array.ndim == 2:
         _refuse_beyond_double(array, names)
 
@@ -127,24 +133,31 @@ def refuse_masked(X: Any, name: str) -> None:
     """A mask would be dropped silently."""
     if isinstance(X, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, whose mask would be ignored; fill it first, as {name}.filled(0).")
-    if isinstance(X, list) and any(isinstance(row, np.ma.MaskedArray) for row in X):
+    if isinstance(X, list | tuple) and any(isinstance(row, np.ma.MaskedArray) for row in X):
         raise TypeError(
             f"{name} is a list with a masked array, whose mask would be ignored; fill it first, as row.filled(0)."
         )
 
 
-def _refuse_columns(names: Names, kinds: str) -> None:
-    """Refuse the first column of a frame whose dtype is of another kind."""
-    for label, dtype in zip(names.columns, names.frame.dtypes, strict=True):
-        if hasattr(dtype, "is_numeric"):  # polars: it has a type of its own for a column in which all is missing
-            is_real = dtype.is_numeric() or str(dtype) in ("Boolean", "Null")
-        else:  # pandas: the dtypes of text and of categories are of the kind of objects
-            is_real = dtype.kind in kinds and (dtype.kind != "O" or dtype == np.dtype("O"))
-        if not is_real:
-            raise TypeError(
-                f"Column {label!r} of {names} has dtype {dtype}, but bins must hold real numbers. "
-                f"{_remedy_for_column(names, label)}"
-            )
+def _dtypes_of_columns(names: Names, kinds: str) -> set[Any]:
+    """Return the dtypes of a frame, or refuse its first column whose dtype is of another kind."""
+    dtypes = list(names.frame.dtypes)
+    bad = [dtype for dtype in set(dtypes) if not _is_real(dtype, kinds)]
+    if bad:
+        place = min(map(dtypes.index, bad))
+        label = names.columns[place]
+        raise TypeError(
+            f"Column {label!r} of {names} has dtype {dtypes[place]}, but bins must hold real numbers. "
+            f"{_remedy_for_column(names, label)}"
+        )
+    return set(dtypes)
+
+
+def _is_real(dtype: Any, kinds: str) -> bool:
+    """Whether a column of a dtype holds numbers, or objects if these are of the kinds that are let through."""
+    if hasattr(dtype, "is_numeric"):  # polars, which has a dtype of its own for a column in which all is missing
+        return dtype.is_numeric() or str(dtype) in ("Boolean", "Null")
+    return dtype.kind in kinds and (dtype.kind != "O" or dtype == np.dtype("O"))  # text and categories are no objects
 
 
 def _remedy_for_column(names: Names, label: Any) -> str:
@@ -220,8 +233,8 @@ def refuse_broken_indices(X: Matrix, name: str) -> None:
     if X.ndim != 2:
         return
     if X.format == "lil":
-        X = X.tocsr()
-    if X.format == "coo":
+        _refuse_broken_lists(X, name)
+    elif X.format == "coo":
         for axis in (0, 1):
             k = _first_outside(X.coords[axis], X.shape[axis])
             if k is not None:
@@ -234,6 +247,15 @@ def refuse_broken_indices(X: Matrix, name: str) -> None:
         if k is not None:
             place = int(np.searchsorted(X.indptr, k, side="right")) - 1
             _refuse_index(name, axis, place * block[1 - axis], X.indices[k] * block[axis], X.shape[axis])
+
+
+def _refuse_broken_lists(X: Matrix, name: str) -> None:
+    for i, (columns, values) in enumerate(zip(X.rows, X.data, strict=True)):
+        if len(columns) != len(values):
+            raise ValueError(f"{name}[{i}] has entries in {len(columns)} columns, but {len(values)} values. {_REBUILD}")
+        k = _first_outside(np.asarray(columns), X.shape[1])
+        if k is not None:
+            _refuse_index(name, 1, i, columns[k], X.shape[1])
 
 
 def _refuse_broken_pointers(X: Matrix, n: int, name: str) -> None:

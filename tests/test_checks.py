@@ -159,9 +159,9 @@ def broken(kind, name, position, value):
     return X
 
 
-def broken_lists():
+def broken_lists(columns):
     X = sp.lil_array(GOOD)
-    X.rows[2][1] = FAR
+    X.rows[2] = columns
     return X
 
 
@@ -176,7 +176,8 @@ BROKEN = {
     ),
     "coo row": (lambda: broken(sp.coo_matrix, "row", 7, -1), r"\w\[:, 1\] has an entry in row -1, but \w has 4 rows"),
     "bsr": (lambda: broken(sp.bsr_array, "indices", 0, FAR), "has an entry in column 100000000, but"),
-    "lil": (broken_lists, r"\w\[2\] has an entry in column 100000000, but"),
+    "lil short": (lambda: broken_lists([0, 1]), r"\w\[2\] has entries in 2 columns, but 3 values"),
+    "lil": (lambda: broken_lists([0, FAR, 2]), r"\w\[2\] has an entry in column 100000000, but"),
     "falling": (
         lambda: broken(sp.csr_array, "indptr", 2, 2),
         r"indptr of \w .* but indptr\[1\] = 3 and indptr\[2\] = 2",
@@ -271,6 +272,8 @@ def test_a_row_of_a_frame_without_an_index_has_no_name():
         pairwise_divergences(pd.DataFrame([[1.0, np.nan]]))
     with pytest.raises(ValueError, match=r"NaN: X\[1, 0\] \(row 7\) = nan"):
         pairwise_divergences(pd.DataFrame([[1.0], [np.nan]], index=[1, 7]))
+    with pytest.raises(ValueError, match=r"NaN: X\[1, 0\] \(row \('a', 1\)\) = nan"):
+        pairwise_divergences(pd.DataFrame([[1.0], [np.nan]], index=pd.MultiIndex.from_product([["a"], [0, 1]])))
     with pytest.raises(ValueError, match=r"X\[1\] \(7\) sums to 0:"):
         pairwise_divergences(pd.DataFrame([[1.0], [0.0]], index=[1, 7]))
 
