@@ -129,10 +129,12 @@ def counts_for(rule: Significance, X: Any, names: Names) -> Any:
         "probabilities do not tell. Pass the counts, or a number of clusters or distance_threshold of your own.",
         names,
     )
-    total = counts.sum()
+    with np.errstate(over="ignore"):
+        total = counts.sum()
     if total > _MOST:
+        held = f"{total:g}" if np.isfinite(total) else "more than 1e308"
         raise ValueError(
-            f"X holds {total:g} observations, and tables can be drawn of {_MOST:g} at the most. Of so many the least "
+            f"X holds {held} observations, and tables can be drawn of {_MOST:g} at the most. Of so many the least "
             "difference is significant: pass a number of clusters, or see how much linkage='information' retains."
         )
     return counts

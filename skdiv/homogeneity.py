@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,39 +13,62 @@ from scipy.special import xlogy
 from scipy.stats import chi2, false_discovery_control
 from sklearn.utils import check_random_state, check_scalar
 
-from skdiv._checks import MatrixLike, as_counts, as_weights, names_of
+from skdiv._checks import Matrix, MatrixLike, Names, as_counts, as_weights, names_of
 from skdiv._distributions import Distributions, normalise
 from skdiv._information import pair_costs
 from skdiv._kernels import KernelName, chosen
 from skdiv._terms import FloatArray
 from skdiv._tiles import Tile, run, tiles_of
+from skdiv._warnings import warn_caller
 
 _TILE = 256  # rows and columns
 _CELL = 2**18  # entries of the tables that are drawn, or of expected counts, at a time
 _FEW = 5.0  # expected counts below it leave the chi-squared approximation in doubt (Cochran 1954)
 _TIE = 1e-12  # relative: tables of one statistic, which rounding tells apart
 _MOST = 10**9  # observations that NumPy draws from
+_WHOLE = 2**53  # up to it float64 has every whole number
 
 _WHY_COUNTS = "a test needs counts: probabilities do not tell how many observations stand behind them. Pass the counts."
 
 Method = Literal["permutation", "chi2"]
+Adjustment = Literal["bh", "by", "bonferroni"]
 
 
 class HomogeneityResult(NamedTuple):
-    """Tests of all pairs of rows.
+    """The tests of all pairs of rows, as `pairwise_homogeneity` returns them.
 
-    Attributes
+    Parameters
     ----------
     statistic : ndarray of shape (n, n)
         The G statistics; 0 on the diagonal.
     pvalue : ndarray of shape (n, n)
         Their p-values; 1 on the diagonal.
+
+    See Also
+    --------
+    pairwise_homogeneity : Makes it.
+
+    References
+    ----------
+    Y. Benjamini and Y. Hochberg, "Controlling the False Discovery Rate", Journal of the Royal Statistical Society B 57
+    (1995), and Y. Benjamini and D. Yekutieli, "The Control of the False Discovery Rate in Multiple Testing under
+    Dependency", Annals of Statistics 29 (2001), for `adjusted`.
+
+    Examples
+    --------
+    >>> from skdiv import pairwise_homogeneity
+    >>> result = pairwise_homogeneity([[30, 20], [28, 23], [12, 38]], method="chi2")
+    >>> result.pvalue.round(3)
+    array([[1.   , 0.604, 0.   ],
+           [0.604, 1.   , 0.001],
+           [0.   , 0.001, 1.   ]])
+    >>> statistic, pvalue = result
     """
 
     statistic: FloatArray
     pvalue: FloatArray
 
-    def adjusted(self, method: Literal["bh", "by", "bonferroni"] = "bh") -> FloatArray:
+    def adjusted(self, method: Adjustment = "bh") -> FloatArray:
         """The p-values adjusted for the number of pairs.
 
         Parameters
@@ -59,8 +81,13 @@ class HomogeneityResult(NamedTuple):
         -------
         ndarray of shape (n, n)
             Adjusted p-values; 1 on the diagonal.
+
+        Raises
+        ------
+        ValueError
+            If the method is not known.
         """
-        if method not in ("bh", "by", "bonferroni"):
+        if method not in get_args(Adjustment):
             raise ValueError(f"method = {method!r} must be 'bh', 'by' or 'bonferroni'.")
         above = np.triu_indices(len(self.pvalue), 1)
         each = self.pvalue[above]
@@ -85,7 +112,7 @@ def pairwise_homogeneity(
     Parameters
     ----------
     X : {array-like, sparse matrix, frame} of shape (n, n_bins)
-        Counts: whole numbers.
+        Counts: whole numbers up to 2**53.
     method : {"permutation", "chi2"}, default="permutation"
         How a p-value is found. ``"permutation"`` exchanges the observations of both rows, which is exact whatever the
         counts; ``"chi2"`` takes the limit for large counts, and warns where they are not large.
@@ -105,9 +132,10 @@ def pairwise_homogeneity(
     Raises
     ------
     ValueError
-        If an entry is negative, not finite or not a whole number, a row sums to zero, or an argument is not valid.
+        If an entry is negative, not finite, not a whole number or above 2**53, a row sums to zero, an argument is not
+        valid, or two rows have so many observations together, 10**9 or more, that ``"permutation"`` cannot draw them.
     TypeError
-        If X holds complex numbers or objects.
+        If X is masked or holds anything but real numbers.
 
     Warns
     -----
@@ -154,16 +182,18 @@ def pairwise_homogeneity(
            [1.   , 1.   , 0.003],
            [0.003, 0.003, 1.   ]])
     """
-    if method not in ("permutation", "chi2"):
+    if method not in get_args(Method):
         raise ValueError(f"method = {method!r} must be 'permutation' or 'chi2'.")
     check_scalar(n_resamples, "n_resamples", Integral, min_val=1)
     names = names_of(X)
     weights = as_weights(X, names)
     normalise(weights, names=names)  # refuses what is no weight
     counts = Distributions(as_counts(weights, _WHY_COUNTS, names))
+    _refuse_what_is_not_whole(counts.values, names)
     n, n_bins = counts.shape
     test: _Test = _chi2_pvalues
     if method == "permutation":
+        _refuse_what_is_not_drawn(counts.values, names)
         test = _Permutation(int(n_resamples), int(check_random_state(random_state).randint(np.iinfo(np.int32).max)))
     store = _IntoLayers(np.zeros((2, n, n)), np.zeros((n, n), dtype=bool))
     tiles = tiles_of((n, n), (_TILE, _TILE), of_itself=True, upper=True)
@@ -171,14 +201,34 @@ def pairwise_homogeneity(
     work = 3.0 * n * n * n_bins * (1 if method == "chi2" else n_resamples)
     run(_tests_of_tile, calls, store, 24 * _TILE**2, n_jobs=n_jobs, nanoseconds=lambda: work)
     if store.few.any():
-        warnings.warn(
+        warn_caller(
             f"For {np.count_nonzero(store.few)} of {n * (n - 1) // 2} pairs an expected count is below {_FEW:g}, where "
-            "the chi-squared approximation of their p-values is poor, and often too low. Use method='permutation'.",
-            stacklevel=2,
+            "the chi-squared approximation of their p-values is poor, and often too low. Use method='permutation'."
         )
     statistic, pvalue = store.layers
     np.fill_diagonal(pvalue, 1)
     return HomogeneityResult(statistic, pvalue)
+
+
+def _refuse_what_is_not_whole(counts: Matrix, names: Names) -> None:
+    row, column = (int(place) for place in np.unravel_index(counts.argmax(), counts.shape))
+    if counts[row, column] > _WHOLE:
+        raise ValueError(
+            f"{names.entry(row, column)} = {counts[row, column]:g} is above 2**53, where float64 does not tell whole "
+            "numbers apart, but a test needs counts. Of so many observations the least difference is significant: see "
+            "with pairwise_divergences how large it is."
+        )
+
+
+def _refuse_what_is_not_drawn(counts: Matrix, names: Names) -> None:
+    totals = np.asarray(counts.sum(axis=1))
+    pair = np.sort(np.argsort(totals, kind="stable")[-2:])  # of most observations; a single row is none
+    together = totals[pair].sum()
+    if len(pair) == 2 and together >= _MOST:
+        raise ValueError(
+            f"{' and '.join(map(names.row, pair))} have {together:.0f} observations, and permutation takes fewer than "
+            f"{_MOST}. Pass method='chi2', which is right for so many."
+        )
 
 
 # What finds p-values: (p, N, rows q, their M, statistics, place of the first pair) -> p-values, where counts are few
@@ -247,11 +297,6 @@ class _Permutation:
     def _pvalue(self, p: NDArray[np.int64], q: NDArray[np.int64], pair: tuple[int, int]) -> float:
         met = p + q > 0
         p, pooled = p[met], (p + q)[met]
-        if pooled.sum() >= _MOST:
-            raise ValueError(
-                f"X[{pair[0]}] and X[{pair[1]}] have {pooled.sum()} observations, and permutation takes fewer "
-                f"than {_MOST}. Pass method='chi2', which is right for so many."
-            )
         observed = float(_varying(p, pooled))
         rng = np.random.default_rng(np.random.SeedSequence(self.entropy, spawn_key=pair))
         reached, step = 0, max(1, _CELL // len(pooled))

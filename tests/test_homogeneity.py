@@ -1,13 +1,16 @@
 """Tests of pairs of rows, against SciPy's test of one table and against exact enumeration."""
 
+import re
 from itertools import combinations, product
 from math import comb, prod
 
 import numpy as np
+import oracle
 import pytest
 import scipy.sparse as sp
 from conftest import random_distributions
 from joblib import parallel_config
+from mpmath import mp, mpf
 from scipy.special import xlogy
 from scipy.stats import chi2_contingency, false_discovery_control, hypergeom, kstest
 from scipy.stats.contingency import expected_freq
@@ -142,7 +145,53 @@ def test_rows_that_cannot_differ():
         result = pairwise_homogeneity([[3, 0], [900, 0]], method=method)
         np.testing.assert_array_equal(result.pvalue, 1)
         np.testing.assert_array_equal(result.statistic, 0)
+        assert pairwise_homogeneity([[3], [900], [900]], method=method).pvalue.tolist() == np.ones((3, 3)).tolist()
+        assert pairwise_homogeneity(np.tile([[9, 0, 2**28]], (3, 1)), method=method).pvalue.min() == 1
     assert pairwise_homogeneity([[3, 4]]).pvalue.tolist() == [[1]]
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("method", ["chi2", "permutation"])
+@pytest.mark.parametrize("count", [2.0**53 + 2, 1e19, 1.7e308])
+def test_what_float64_does_not_tell_from_the_next_whole_number_is_no_count(count, method, container):
+    with pytest.raises(ValueError, match=rf"X\[1, 0\] = {re.escape(f'{count:g}')} is above 2\*\*53, .*pairwise_div"):
+        pairwise_homogeneity(container([[1, 2], [count, 1], [3, 1]]), method=method)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+def test_statistics_of_the_largest_counts_are_those_of_exact_arithmetic(container):
+    X = np.array([[2**53, 2**52, 0, 1], [2**53 - 3 * 10**7, 2**52 + 10**8, 7, 0], [0, 0, 0, 1], [0, 2**53, 2**53, 0]])
+    with pytest.warns(UserWarning, match="For 5 of 6 pairs"):
+        result = pairwise_homogeneity(container(X), method="chi2")
+    for i, j in combinations(range(4), 2):
+        with mp.workdps(oracle.DIGITS):
+            rows = [np.array([mpf(int(count)) for count in X[k]]) for k in (i, j)]
+            mean = (rows[0] + rows[1]) / (rows[0] + rows[1]).sum()
+            expected = sum(2 * row.sum() * oracle.kl(row / row.sum(), mean) for row in rows)
+            divergence = expected / (rows[0] + rows[1]).sum()
+        allowed = 1e-9 + np.finfo(float).eps / float(divergence) ** 0.5
+        assert oracle.relative_error(result.statistic[i, j], expected) < allowed
+    assert np.isfinite(result.pvalue).all()
+
+
+def test_permutation_refuses_the_rows_with_most_observations_before_it_tests_any():
+    X = [[1, 2], [4 * 10**8, 4 * 10**8], [3, 1], [10**9, 2]]
+    with pytest.raises(ValueError, match=r"X\[1\] and X\[3\] have 1800000002 observations, .* than 1000000000\. Pass"):
+        pairwise_homogeneity(X)
+    assert pairwise_homogeneity(X[3:]).pvalue.tolist() == [[1]]  # no pair, nothing to draw
+    assert pairwise_homogeneity([[0, 10**9 - 4], [3, 0]], n_resamples=9, random_state=0).pvalue[0, 1] == 0.1
+
+
+def test_counts_in_single_precision_are_tested_as_they_are():
+    X = np.array([[2**24 + 2, 2**26, 30], [2**24, 2**26 + 8, 10], [2**25, 2**26, 90]], dtype=np.float32)
+    for method in ("chi2", "permutation"):
+        of_single, of_double = (
+            pairwise_homogeneity(rows, method=method, n_resamples=9, random_state=0)
+            for rows in (X, X.astype(np.float64))
+        )
+        for single, double in zip(of_single, of_double, strict=True):
+            assert single.dtype == np.float64
+            np.testing.assert_array_equal(single, double)
 
 
 def test_counts_in_two_entries_are_their_sum():

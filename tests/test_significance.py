@@ -232,6 +232,8 @@ def test_refusals():
         clustered(sp.csr_array([[1, 0.5], [1, 1]]))
     with pytest.raises(ValueError, match=r"X holds 1.6e\+10 observations, and tables can be drawn of 3e\+09"):
         clustered(np.full((2, 2), 4e9))
+    with pytest.raises(ValueError, match=r"X holds more than 1e308 observations, and tables can be drawn of 3e\+09"):
+        clustered([[1.7e308, 1], [1.7e308, 2]])
     with pytest.raises(ValueError, match="cannot be had with metric='precomputed'"):
         clustered(np.zeros((4, 4)), metric="precomputed")
     with pytest.raises(ValueError, match="cannot be had with a connectivity"):
