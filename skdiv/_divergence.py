@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Literal
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -428,9 +427,8 @@ def resolve(metric: str | Divergence) -> Divergence:
 
 def _refuse_metric(metric: Any) -> NoReturn:
     if callable(metric):
-        name = getattr(metric, "__name__", "mine")
         raise ValueError(
-            f"metric = {metric!r} is a function. Wrap it as Divergence(name={name!r}, term=..., symmetric=...), whose "
+            f"metric = {metric!r} is a function. Wrap it as Divergence(name=..., term=..., symmetric=...), whose "
             "term(p, q) returns what each bin adds to the sum."
         )
     shown = repr(metric) if isinstance(metric, (str, int, float, type(None))) else f"of type {type(metric).__name__}"

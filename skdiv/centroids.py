@@ -61,6 +61,8 @@ def barycenter(
     ValueError
         If a row is not a distribution, a weight is not positive, the metric is not known, or for ``"geometric"`` no bin
         has mass in every row.
+    TypeError
+        If X or ``sample_weight`` is masked or holds anything but real numbers.
 
     Warns
     -----

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
-from sklearn.utils import Tags
+from sklearn.utils import Tags, check_array
 from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
 
 from skdiv._checks import (
@@ -276,6 +276,8 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         ValueError
             If a row is not a distribution, a distance is infinite, a precomputed matrix is not one of distances, or the
             parameters do not fit together, as ward on a divergence that is not Hilbertian.
+        TypeError
+            If X or ``sample_weight`` is masked or holds text, dates or objects; an array of objects may hold numbers.
         MemoryError
             If the distances do not fit into the memory that is left, before any of them is computed.
         """
@@ -302,8 +304,9 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
 
         Raises
         ------
-        ValueError
-            If a row is not a distribution, or is infinitely far from every cluster, unless ``handle_empty="label"``.
+        ValueError, TypeError
+            If a row is not a distribution, or is infinitely far from every cluster, unless ``handle_empty="label"``; or
+            if the columns of a frame differ in name or order from those of the fitted one.
         """
         names, validated = names_of(X), self._validated(X, reset=False)
         labels = np.empty(validated.shape[0], dtype=np.intp)
@@ -327,8 +330,9 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
 
         Raises
         ------
-        ValueError
-            If a row is not a distribution, unless it has no mass and ``handle_empty="label"``.
+        ValueError, TypeError
+            If a row is not a distribution, unless it has no mass and ``handle_empty="label"``; or if the columns of a
+            frame differ in name or order from those of the fitted one.
         """
         names, validated = names_of(X), self._validated(X, reset=False)
         out = np.empty((validated.shape[0], self.n_clusters_), dtype=validated.dtype)
@@ -383,23 +387,23 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         precomputed = self._is_precomputed if reset else self._predictor.takes_distances
         names = names_of(X)
         refuse_what_is_not_real(X, names, also="cO")  # scikit-learn refuses complex numbers, and asks for objects
-        validated = validate_data(
-            self,
+        validated = check_array(
             X,
-            reset=reset,
             accept_sparse=False if precomputed else "csr",
             # New rows in the precision of the fitted ones, else equal weights would not give equal distributions.
             dtype=DTYPES if reset else self._dtype,
             ensure_all_finite=False,
             ensure_min_samples=2 if reset else 1,
+            estimator=self,
+            input_name="X",
         )
-        if reset:
-            self._columns = names.columns
-        else:
-            order = ", for instance X[fitted.columns]"  # scikit-learn compares names that are strings alone
-            refuse_other_columns(names.columns, self._columns, ("X", "the fitted X"), order)
         if precomputed:
             check_distances(validated, names)
+        validate_data(self, X, reset=reset, skip_check_array=True)  # compares the number of columns, and their names
+        if reset:
+            self._columns = names.columns
+        else:  # scikit-learn compares names that are strings alone
+            refuse_other_columns(names.columns, self._columns, ("X", "the fitted X"), ", as X[fitted.columns]")
         return validated
 
     # --- Fitting ---

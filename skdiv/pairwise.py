@@ -208,10 +208,12 @@ def pairwise_divergences(
     Raises
     ------
     ValueError
-        If an entry is negative, NaN or infinite, a row sums to zero, X and Y have different bins, or an argument is not
-        valid. The message names the row, the value and the remedy.
+        If an entry is negative, NaN, infinite or beyond float64, a row sums to zero, the indices of a sparse matrix are
+        broken, X and Y have different bins, or frames whose columns differ in name or order, or an argument is not
+        valid. The message names the row, the value and the remedy, rows and columns of a frame by their labels too.
     TypeError
-        If X or Y holds complex numbers or objects.
+        If X or Y is masked or holds anything but real numbers: text, dates, objects or complex numbers; or if ``out``
+        is masked or a matrix.
     MemoryError
         If the matrix does not fit into the memory that is left, before any of it is computed.
 
@@ -297,7 +299,7 @@ def condensed_divergences(
     ValueError
         As `pairwise_divergences`; also if the divergence is asymmetric and ``symmetrize`` is None.
     TypeError
-        If X holds complex numbers or objects.
+        If X is masked or holds anything but real numbers.
     MemoryError
         If the vector does not fit into the memory that is left, before any of it is computed.
 
@@ -359,7 +361,7 @@ def paired_divergences(
     ValueError
         As `pairwise_divergences`; also if X and Y differ in their number of rows.
     TypeError
-        If X or Y holds complex numbers or objects.
+        If X or Y is masked or holds anything but real numbers.
 
     See Also
     --------
