@@ -172,16 +172,19 @@ def _remedy_for_column(names: Names, label: Any) -> str:
 def _refuse_dtype(array: Matrix, names: Names, *, may_be_objects: bool) -> None:
     """Refuse an array by its dtype and name the first entry that is no number; let objects pass that may be and are."""
     entry = ""
+    remedy = (
+        "The argument must be converted first, be it from strings, to real numbers, for instance with "
+        f"{names}.astype(float)."
+    )
     if array.ndim == 2 and array.size and not sp.issparse(array):
         is_number = np.array([_is_real_number(value) for value in array.flat])
         if may_be_objects and is_number.all():
             return
         row, column = _place(array, int(is_number.argmin()))
         entry = f": {names.entry(row, column)} = {array[row, column]!r}"
-    raise TypeError(
-        f"{names} must hold real numbers, but its dtype is {array.dtype}{entry}. The argument must be converted first, "
-        f"be it from strings, to real numbers, for instance with {names}.astype(float)."
-    )
+        if names.frame is not None:
+            remedy = _remedy_for_column(names, names.columns[column])
+    raise TypeError(f"{names} must hold real numbers, but its dtype is {array.dtype}{entry}. {remedy}")
 
 
 def _is_real_number(value: Any) -> bool:
