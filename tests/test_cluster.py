@@ -259,7 +259,7 @@ def test_bad_entries_are_named_by_their_place_beside_empty_rows(convert, value):
 
 
 def test_rows_infinitely_far_from_every_cluster():
-    rows = np.eye(4, 5) + [[0.1, 0.1, 0.1, 0.1, 0]]
+    rows = np.eye(4, 5) + np.array([0.1, 0.1, 0.1, 0.1, 0])
     new = [[1, 0, 0, 1, 0], [0, 0, 0, 0, 3], [0, 0, 0, 0, 0]]
     parameters = {"metric": "bhattacharyya", "assign": "centroid", "linkage": "single"}
     refusing = DivergenceClustering(2, **parameters).fit(rows)

@@ -1,6 +1,9 @@
-"""What is held beyond input and result: a few MiB, however many pairs there are."""
+"""What is held beyond input and result: a few MiB, however many pairs; and what is said where memory is too little."""
 
+import subprocess
+import sys
 import tracemalloc
+from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -9,11 +12,12 @@ from conftest import random_distributions
 from sklearn import config_context
 
 from skdiv import DivergenceClustering, condensed_divergences, pairwise_divergences
-from skdiv._memory import Workspace
+from skdiv._memory import Workspace, available_memory
+from skdiv.pairwise import BlockKernel
 
 pytestmark = pytest.mark.usefixtures("kernel")
 
-MIB = 2**20
+MIB, GIB = 2**20, 2**30
 
 
 def peak(function):
@@ -23,6 +27,13 @@ def peak(function):
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return most
+
+
+def output_of(program):
+    """What a program prints in a process of its own."""
+    ended = subprocess.run([sys.executable, "-c", dedent(program)], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
 
 
 @pytest.mark.parametrize("metric", ["js_distance", "kl", "total_variation"])
@@ -70,10 +81,186 @@ def test_dense_beside_sparse_rows():
         assert peak(lambda: pairwise_divergences(X, Y, metric=metric)) < X.nbytes + 40 * MIB  # noqa: B023
 
 
-def test_fit_needs_twice_its_condensed_matrix():
-    X = random_distributions(3000, 8)
-    condensed = 8 * 3000 * 2999 // 2
-    assert peak(lambda: DivergenceClustering().fit(X)) < 2.5 * condensed
+@pytest.mark.parametrize(
+    ("dtype", "linkage", "times"),
+    [("float64", "ward", 2), ("float32", "ward", 2), ("float64", "single", 1), ("float32", "single", 1.5)],
+)
+def test_fit_needs_its_distances_and_the_copy_of_scipy(dtype, linkage, times):
+    """The copy is not seen by tracemalloc, but by the system, in a process that has done nothing larger before."""
+    program = f"""
+        import resource
+        import numpy as np
+        from skdiv import DivergenceClustering
+
+        X = np.random.default_rng(0).dirichlet(np.ones(4), 5000).astype(np.{dtype})
+        peaks = []
+        for rows in (X[:500], X):
+            DivergenceClustering(linkage={linkage!r}).fit(rows)
+            peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        print(1024 * (peaks[1] - peaks[0]))
+    """
+    condensed = 8 * 5000 * 4999 // 2
+    assert (times - 0.3) * condensed < int(output_of(program)) < (times + 0.3) * condensed
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("linkage", ["ward", "average"])
+def test_fit_with_weights_needs_its_distances_and_their_square(dtype, linkage):
+    X = random_distributions(1500, 8).astype(dtype)
+    clustering = DivergenceClustering(linkage=linkage).fit(X[:100])  # What is compiled for the first time takes memory.
+    assert peak(lambda: clustering.fit(X, sample_weight=np.full(1500, 2))) < 3.3 * 8 * 1500 * 1499 // 2
+
+
+@pytest.mark.parametrize(("weighted", "times"), [(False, 2), (True, 3)])
+def test_fit_on_distances_needs_no_more(weighted, times):
+    n = 1500
+    D, weights = pairwise_divergences(random_distributions(n, 8)), np.full(n, 2.0) if weighted else None
+    clustering = DivergenceClustering(metric="precomputed")
+    assert peak(lambda: clustering.fit(D, sample_weight=weights)) < (times + 0.3) * 8 * n * (n - 1) // 2
+
+
+def test_distances_that_keep_to_a_graph_are_not_copied():
+    D = pairwise_divergences(random_distributions(1500, 8))
+    clustering = DivergenceClustering(metric="precomputed", connectivity=sp.eye_array(1500, k=1, format="csr"))
+    assert peak(lambda: clustering.fit(D)) < 0.5 * D.nbytes
+
+
+# --- Where memory is too little ---
+
+LARGE = random_distributions(4500, 4)  # 4500 × 4500 divergences take 0.15 GiB, and those of pairs half of it
+REFUSED = {
+    "pairwise": (
+        lambda: pairwise_divergences(LARGE),
+        r"matrix of 4500 × 4500 divergences needs 0\.15 GiB of memory, and 0\.06 GiB are available\. "
+        r".*memmap.*condensed_divergences.*float32",
+    ),
+    "of two": (lambda: pairwise_divergences(LARGE, LARGE), r"needs 0\.15 GiB .*memmap.*fewer rows of X.*float32"),
+    "single precision": (
+        lambda: pairwise_divergences(LARGE.astype(np.float32)),
+        r"needs 0\.08 GiB .*memmap(?!.*float32)",
+    ),
+    "condensed": (
+        lambda: condensed_divergences(LARGE),
+        r"10122750 pairs of 4500 rows needs 0\.08 GiB .*memmap.*float32",
+    ),
+    "fit": (
+        lambda: DivergenceClustering().fit(LARGE),
+        r"X of 4500 rows and linkage='ward' needs 0\.15 GiB .*linkage='information'.*'single'.*sample.*predict",
+    ),
+    "fit, single": (
+        lambda: DivergenceClustering(linkage="single", metric="hellinger").fit(LARGE),
+        r"linkage='single' needs 0\.08 GiB .*available\. Fit a sample of the rows",
+    ),
+    "fit, weighted": (
+        lambda: DivergenceClustering(metric="hellinger").fit(LARGE, sample_weight=np.full(4500, 2)),
+        r"linkage='ward' needs 0\.23 GiB .*available\. Pass linkage='single'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_too_little_memory_is_known_before_the_first_tile(case, monkeypatch):
+    function, message = REFUSED[case]
+    monkeypatch.setattr("skdiv._memory.available_memory", lambda: 64 * MIB)
+    monkeypatch.setattr(BlockKernel, "_run", None)
+    with pytest.raises(MemoryError, match=message):
+        function()
+
+
+def test_too_little_memory_for_a_tree_of_distances(monkeypatch):
+    D = pairwise_divergences(random_distributions(3000, 4))
+    monkeypatch.setattr("skdiv._memory.available_memory", lambda: 64 * MIB)
+    with pytest.raises(
+        MemoryError, match=r"X of 3000 rows and linkage='average' needs 0\.07 GiB .*Pass linkage='single"
+    ):
+        DivergenceClustering(metric="precomputed").fit(D)
+
+
+def test_what_is_just_enough_is_not_refused(monkeypatch):
+    monkeypatch.setattr("skdiv._memory.available_memory", lambda: 8 * 4500 * 4499 // 2)
+    condensed_divergences(LARGE)
+    DivergenceClustering(linkage="single").fit(LARGE)
+    with pytest.raises(MemoryError):
+        pairwise_divergences(LARGE)
+
+
+def test_what_needs_no_memory_is_not_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr("skdiv._memory.available_memory", lambda: 0)
+    pairwise_divergences(LARGE[:1000])
+    out = np.memmap(tmp_path / "out", dtype=np.float64, mode="w+", shape=(4500, 4500))
+    pairwise_divergences(LARGE, out=out)
+    DivergenceClustering(linkage="information").fit(LARGE[:1000])
+
+
+@pytest.mark.parametrize(("known", "found"), [(None, "more than could be had"), (GIB, "and 1.00 GiB are available")])
+def test_memory_that_runs_out_nevertheless_is_explained(known, found, monkeypatch):
+    def out_of_memory(*_, **__):
+        raise MemoryError("unable to allocate array data.")
+
+    monkeypatch.setattr("skdiv._memory.available_memory", lambda: known)
+    monkeypatch.setattr("skdiv._linkage.hierarchy.linkage", out_of_memory)
+    with pytest.raises(MemoryError, match=f"linkage='ward' needs 0.15 GiB of memory, {found}"):
+        DivergenceClustering().fit(LARGE)
+
+
+def test_a_limit_of_the_address_space_is_seen():
+    """In a process of its own, whose limit stands as long as it lives."""
+    program = """
+        import resource
+        import numpy as np
+        from skdiv import DivergenceClustering, condensed_divergences
+        from skdiv._memory import available_memory
+
+        X = np.random.default_rng(0).dirichlet(np.ones(4), 10_000)
+        condensed_divergences(X[:100])
+        used = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize"))
+        resource.setrlimit(resource.RLIMIT_AS, (used * 1024 + 2**29, resource.RLIM_INFINITY))
+        assert 2**28 < available_memory() < 2**29 + 2**20, available_memory()
+        condensed_divergences(X)
+        for attempt in (lambda: DivergenceClustering().fit(X), lambda: np.empty(2**30)):
+            try:
+                attempt()
+            except MemoryError as error:
+                print(error)
+    """
+    printed = output_of(program)
+    assert "fit with X of 10000 rows and linkage='ward' needs 0.74 GiB of memory, and 0." in printed
+    assert "Unable to allocate 8.00 GiB" in printed
+
+
+def kernel_files(root, **files):
+    for name, text in files.items():
+        path = root / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+MEMINFO = "MemTotal: 99 kB\nMemFree: 1 kB\nMemAvailable:   8192 kB\nSwapFree: 1024 kB\nHugePages_Total: 0\n"
+
+
+def test_caches_and_swap_count_as_available(tmp_path):
+    assert available_memory(kernel_files(tmp_path, proc__meminfo=MEMINFO)) == 9 * MIB
+
+
+def test_nothing_is_known_of_another_system(tmp_path):
+    assert available_memory(tmp_path) is None
+
+
+def test_each_control_group_above_the_process_limits_it(tmp_path):
+    root = kernel_files(tmp_path, proc__meminfo=MEMINFO, proc__self__cgroup="1:name=old:/x\n0::/outer/inner\n")
+    groups = root / "sys/fs/cgroup"
+    stat = f"anon 5\nactive_file {MIB}\ninactive_file {MIB}\nslab_reclaimable {MIB}\nfile 77\n"
+    for group, limit, used in (("", "max", 7 * MIB), ("outer", 6 * MIB, 5 * MIB), ("outer/inner", "max", 4 * MIB)):
+        (groups / group).mkdir(parents=True, exist_ok=True)
+        (groups / group / "memory.max").write_text(f"{limit}\n")
+        (groups / group / "memory.current").write_text(f"{used}\n")
+        (groups / group / "memory.stat").write_text(stat)
+    assert available_memory(root) == (6 - 5 + 3 + 1) * MIB
+    (groups / "outer/inner/memory.max").write_text(f"{2 * MIB}")
+    assert available_memory(root) == (2 - 4 + 3 + 1) * MIB
+    (groups / "outer/inner/memory.max").write_text("0")
+    assert available_memory(root) == 0
 
 
 def test_prediction_never_holds_new_by_fitted():
