@@ -100,6 +100,20 @@ def _view_of_rows(rows: Matrix, some: slice) -> Matrix:
     )
 
 
+def in_used_bins(P: Matrix, Q: Matrix) -> tuple[Matrix, Matrix]:
+    """Two CSR matrices without the columns that are empty in both, if there are more columns than entries."""
+    if P.shape[1] <= P.nnz + Q.nnz:
+        return P, Q
+    used = np.unique(P.indices if P is Q else np.concatenate([P.indices, Q.indices]))
+
+    def renumbered(rows: Matrix) -> Matrix:
+        bins = np.searchsorted(used, rows.indices).astype(rows.indices.dtype)
+        return sp.csr_array((rows.data, bins, rows.indptr), shape=(rows.shape[0], max(1, len(used))))
+
+    of_p = renumbered(P)
+    return of_p, of_p if P is Q else renumbered(Q)
+
+
 def as_distributions(X: MatrixLike, *, pseudocount: float = 0.0) -> Distributions:
     """Check a user's array-like, sparse matrix or frame and normalise its rows."""
     names = names_of(X)

@@ -19,10 +19,12 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from skdiv._distributions import Distributions
-from skdiv._kernels import KernelName, MergingRows, blocks, load
+from skdiv._kernels import KernelName, MergingRows, PairKernel, load, termwise
 from skdiv._kernels.merging import SparseMergingRows
+from skdiv._kernels.overlaps import pair_overlaps
+from skdiv._kernels.termwise import Places
 from skdiv._linkage import tree_of_merges
-from skdiv._terms import FloatArray, weighted_jensen_shannon
+from skdiv._terms import FloatArray
 from skdiv._tiles import IntoPlaces, run, tiles_of
 
 _TILE = 496  # rows and columns
@@ -37,7 +39,7 @@ def information_tree(rows: Distributions, masses: FloatArray, kernel: KernelName
     sums = _weighted(rows, masses)
     nearest, costs = _nearest_later(sums, masses, kernel, n_jobs)
     merging = SparseMergingRows(sums.values, load(kernel)) if sums.is_sparse else load(kernel).merging(sums.dense())
-    clusters = _Agglomeration(merging, masses.astype(np.float64), nearest, costs)
+    clusters = _Agglomeration(merging, masses.astype(np.float64), nearest, costs, load(kernel))
     merges = [clusters.merge() for _ in range(len(masses) - 1)]
     return tree_of_merges(np.array([pair for *pair, _ in merges]), np.array([cost for *_, cost in merges]))
 
@@ -58,17 +60,16 @@ def _weighted(rows: Distributions, masses: FloatArray) -> Distributions:
     return Distributions(rows.dense() * masses[:, np.newaxis])
 
 
-def merge_cost(
-    a: FloatArray, b: FloatArray, v: FloatArray, w: FloatArray, n_members: FloatArray | float = 2
-) -> FloatArray:
-    """Information lost when row i of ``a`` is merged with row i of ``b``, from terms that are never negative.
+def merge_costs(
+    P: Distributions, Q: Distributions, i: Places, j: Places, v: FloatArray, w: FloatArray, kernel: PairKernel,
+    n_members: FloatArray | float = 2,
+) -> FloatArray:  # fmt: skip
+    """Return the information lost when the sum P[i[k]], of mass v[k], is merged with Q[j[k]], of mass w[k].
 
-    It is 0 where it is no more than equal rows of so many ``n_members`` would lose for having been rounded apart.
+    It is made of terms that are never negative. It is 0 where it is no more than equal rows of so many ``n_members``
+    would lose for having been rounded apart.
     """
-    v_column, w_column = v[..., np.newaxis], w[..., np.newaxis]
-    both = v_column + w_column
-    terms = weighted_jensen_shannon(a / v_column, b / w_column, v_column / both, w_column / both)
-    costs: FloatArray = (v + w) * terms.sum(axis=-1)
+    costs: FloatArray = (v + w) * termwise.weighted_of_pairs(P, Q, i, j, v, w, kernel)
     # Rows whose entries differ by a relative δ lose at most δ² / 2 of the smaller mass. Two rows, divided by their sums
     # and weighted, may differ by four units in the last place, and each member added to them by half a unit more.
     apart = _EPS * (3 + n_members / 2)
@@ -94,15 +95,19 @@ def pair_costs(
     P: Distributions, Q: Distributions, of_p: FloatArray, of_q: FloatArray, kernel: KernelName, *, upper: bool,
     accurate_below: float = _INACCURATE,
 ) -> FloatArray:  # fmt: skip
-    """Of all pairs of sums, of given masses; infinite with ``upper`` where j ≤ i."""
+    """Return the costs of merging any sum in P with any in Q, of given masses; infinite with ``upper`` where j ≤ i."""
     v, w = of_p[:, np.newaxis], of_q[np.newaxis]
-    costs = _fast_costs(v, w, blocks.pair_overlaps("mixture", P, Q, load(kernel), upper=upper))
+    costs = _fast_costs(v, w, pair_overlaps("mixture", P, Q, load(kernel), upper=upper))
     if upper:
         costs[np.tri(len(P), dtype=bool)] = np.inf
-    i, j = np.nonzero(costs < accurate_below * _summed(v + w, P.shape[1]))
-    for some in blocks.few_rows(len(i), P.shape[1]):
-        rows, columns = i[some], j[some]
-        costs[rows, columns] = merge_cost(P[rows].dense(), Q[columns].dense(), of_p[rows], of_q[columns])
+    doubtful = costs < accurate_below * _summed(v + w, P.shape[1])
+    if np.count_nonzero(doubtful) > len(P) + len(Q):  # else rows would be compared for nothing
+        labels_of_p, labels_of_q = termwise.labels_of_equal_rows(P, Q)
+        equal = doubtful & (labels_of_p[:, np.newaxis] == labels_of_q) & (v == w)
+        costs[equal] = 0
+        doubtful &= ~equal
+    i, j = np.nonzero(doubtful)
+    costs[i, j] = merge_costs(P, Q, i, j, of_p[i], of_q[j], load(kernel))
     return costs
 
 
@@ -149,7 +154,10 @@ class _Agglomeration:
     cost is a lower bound, and is computed again when it is the lowest of all. A new cluster takes the later place.
     """
 
-    def __init__(self, rows: MergingRows, masses: FloatArray, nearest: NDArray[np.intp], costs: FloatArray) -> None:
+    def __init__(
+        self, rows: MergingRows, masses: FloatArray, nearest: NDArray[np.intp], costs: FloatArray, kernel: PairKernel
+    ) -> None:
+        self.kernel = kernel
         self.rows, self.masses, self.nearest, self.costs = rows, masses, nearest, costs
         self.members = np.arange(len(masses))  # one of each cluster
         self.sizes = np.ones(len(masses))  # numbers of members
@@ -187,18 +195,22 @@ class _Agglomeration:
         if i >= start:
             costs[i - start] = np.inf
         doubtful = np.flatnonzero(costs < _DOUBTFUL * _summed(v + w, self.rows.n_bins))
-        for few in blocks.few_rows(len(doubtful), self.rows.n_bins):
+        for few in termwise.few_rows(len(doubtful), self.rows.n_bins):
             some = doubtful[few]
-            n_members = self.sizes[i] + self.sizes[start + some]
-            costs[some] = merge_cost(self.rows.dense([i]), self.rows.dense(start + some), v, w[some], n_members)
+            costs[some] = self._accurate_costs(i, start + some)
         return costs
 
+    def _accurate_costs(self, i: int, others: Places) -> FloatArray:
+        """Return the costs of merging cluster i with some others, from their terms."""
+        P, Q = Distributions(self.rows.dense([i])), Distributions(self.rows.dense(others.astype(np.intp)))
+        place, places = np.zeros(len(others), dtype=np.intp), np.arange(len(others))
+        v, n_members = np.full(len(others), self.masses[i]), self.sizes[i] + self.sizes[others]
+        return merge_costs(P, Q, place, places, v, self.masses[others], self.kernel, n_members)
+
     def _accurate_cost(self, i: int, j: int) -> float:
-        v, w = self.masses[[i]], self.masses[[j]]
-        if self.costs[i] > _INACCURATE * _summed(v + w, self.rows.n_bins):
+        if self.costs[i] > _INACCURATE * _summed(self.masses[i] + self.masses[j], self.rows.n_bins):
             return float(self.costs[i])
-        n_members = self.sizes[i] + self.sizes[j]
-        return float(merge_cost(self.rows.dense([i]), self.rows.dense([j]), v, w, n_members)[0])
+        return float(self._accurate_costs(i, np.array([j]))[0])
 
     def _search(self, i: int, to_later: FloatArray) -> None:
         """The last place has none after it."""

@@ -79,8 +79,7 @@ def jensen_shannon(p: FloatArray, q: FloatArray) -> FloatArray:
     """½ p ln(p/m) + ½ q ln(q/m), m = (p + q)/2, as (p + q)/4 · ψ((p − q)/(p + q))."""
     s = p + q
     with _ignoring_limits():
-        term = s / 4 * _psi(np.where(s == 0, 0, (p - q) / s))
-    return term
+        return s / 4 * _psi(np.where(s == 0, 0, (p - q) / s))
 
 
 def weighted_jensen_shannon(p: FloatArray, q: FloatArray, share: FloatArray, other: FloatArray) -> FloatArray:

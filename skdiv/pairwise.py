@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skdiv._checks import MatrixLike, as_weights, check_pseudocount, names_of, refuse_other_columns
-from skdiv._distributions import Distributions, as_distributions, normalise
+from skdiv._distributions import Distributions, as_distributions, in_used_bins, normalise
 from skdiv._divergence import Divergence, MetricName, resolve
 from skdiv._forms import ProductForm
 from skdiv._kernels import KernelName, blocks, chosen, load
@@ -78,8 +78,8 @@ class BlockKernel:
         out: FloatArray | None = None,
     ) -> FloatArray:
         """All D(P[i] ‖ Q[j]); without Q those of P with itself."""
-        other = P if Q is None else Q
         upper = Q is None and self.symmetric
+        P, other = _in_used_bins(P, P if Q is None else Q)
         size = blocks.tile_shape(self.divergence, P, other, square=upper)
         if out is None:
             out = np.empty((len(P), len(other)), dtype=P.dtype)
@@ -89,6 +89,7 @@ class BlockKernel:
 
     def condensed(self, P: Distributions, *, n_jobs: int | None = None) -> FloatArray:
         """The upper triangle of the matrix of P with itself, as a vector."""
+        P, _ = _in_used_bins(P, P)
         n, size = len(P), blocks.tile_shape(self.divergence, P, P, square=True)
         out = np.empty(n * (n - 1) // 2, dtype=P.dtype)
         tiles = tiles_of((n, n), size, of_itself=True, upper=True)
@@ -121,6 +122,17 @@ class BlockKernel:
 
         blas_bound = isinstance(self.divergence.fast, ProductForm)
         run_tiles(self, P, Q, tiles, size, store, n_jobs=n_jobs, nanoseconds=nanoseconds, blas_bound=blas_bound)
+
+
+def _in_used_bins(P: Distributions, Q: Distributions) -> tuple[Distributions, Distributions]:
+    """The same collections without bins in which none has mass, if they are sparse and there are many such bins."""
+    if not (P.is_sparse and Q.is_sparse):
+        return P, Q
+    of_p, of_q = in_used_bins(P.values, Q.values)
+    if of_p is P.values:
+        return P, Q
+    used = Distributions(of_p)
+    return used, used if P is Q else Distributions(of_q)
 
 
 def _combined(forth: FloatArray, back: FloatArray, symmetrize: Symmetrize) -> FloatArray:

@@ -16,6 +16,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from skdiv import DivergenceClustering, pairwise_divergences
 from skdiv import _information as information
+from skdiv._distributions import Distributions
+from skdiv._kernels import chosen, load
 
 pytestmark = pytest.mark.usefixtures("kernel")
 
@@ -156,9 +158,12 @@ def test_near_duplicates_merge_in_the_right_order():
 
 def test_the_cost_of_a_merge_does_not_depend_on_which_is_first():
     P, Q = random_distributions(5, 8), random_distributions(5, 8, seed=1)
+    places = np.arange(5)
     for w in 10.0 ** -np.arange(0, 300, 20.0):
-        v, w = np.array([1.0]), np.array([w])
-        forth, back = information.merge_cost(P, w * Q, v, w), information.merge_cost(w * Q, P, w, v)
+        v, w = np.ones(5), np.full(5, w)
+        left, right, kernel = Distributions(P), Distributions(w[:, np.newaxis] * Q), load(chosen())
+        forth = information.merge_costs(left, right, places, places, v, w, kernel)
+        back = information.merge_costs(right, left, places, places, w, v, kernel)
         np.testing.assert_allclose(forth, back, rtol=1e-12)
 
 

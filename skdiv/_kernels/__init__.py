@@ -34,7 +34,18 @@ class PairKernel(Protocol):
     def term_sums(
         self, term: Term, P: Distributions, Q: Distributions, i: NDArray[Any], j: NDArray[Any]
     ) -> FloatArray | None:
-        """Sums over bins of the terms of P[i[k]] and Q[j[k]], both dense or both sparse; None if it has no such term."""
+        """Return the sums over bins of the terms of P[i[k]] and Q[j[k]], in double precision.
+
+        Both collections are dense or both sparse. None is returned for a term that the kernel does not know.
+        """
+
+    def weighted_term_sums(
+        self, P: Distributions, Q: Distributions, i: NDArray[Any], j: NDArray[Any], v: FloatArray, w: FloatArray
+    ) -> FloatArray | None:
+        """Return those of the weighted Jensen-Shannon divergence of P[i[k]] / v[k] and Q[j[k]] / w[k].
+
+        v[k] and w[k] are the masses by which the two are weighted; the rows are sums of such masses.
+        """
 
     def add_pooled_overlaps(
         self, values: FloatArray, terms: FloatArray, bins: NDArray[Any], owners: NDArray[Any],

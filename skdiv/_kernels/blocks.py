@@ -10,9 +10,7 @@ from skdiv._divergence import Divergence
 from skdiv._forms import PairForm, ProductForm
 from skdiv._kernels import PairKernel
 from skdiv._kernels.overlaps import CROWDED, block_of_pair_form, n_meetings_of_rows
-from skdiv._kernels.overlaps import pair_overlaps as pair_overlaps
 from skdiv._kernels.products import block_of_product_form
-from skdiv._kernels.termwise import few_rows as few_rows
 from skdiv._kernels.termwise import of_pairs
 from skdiv._terms import FloatArray
 

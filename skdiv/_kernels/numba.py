@@ -17,10 +17,18 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from skdiv._forms import Pair
-from skdiv._kernels.numba_terms import compiled, term_sums
+from skdiv._kernels.numba_terms import compiled, term_sums, weighted_term_sums
 from skdiv._terms import FloatArray
 
-__all__ = ["MergingRows", "add_pooled_overlaps", "merging", "overlaps", "sparse_overlaps", "term_sums"]
+__all__ = [
+    "MergingRows",
+    "add_pooled_overlaps",
+    "merging",
+    "overlaps",
+    "sparse_overlaps",
+    "term_sums",
+    "weighted_term_sums",
+]
 Indices = NDArray[np.integer[Any]]
 
 _LN2 = float(np.log(2))

@@ -54,7 +54,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 @compiled
 def _is_far(kind: int, p: float, q: float, alpha: float) -> bool:
     """Whether the series of a term is not accurate."""
-    if kind == _SQUARED_HELLINGER or kind == _TOTAL_VARIATION or kind == _CHI2:  # noqa: PLR1714 (Numba has no such set)
+    if kind in (_SQUARED_HELLINGER, _TOTAL_VARIATION, _CHI2):
         return False
     if kind == _ALPHA:
         return abs(p - q) * max(1.0, alpha) > 0.05 * q
@@ -64,13 +64,13 @@ def _is_far(kind: int, p: float, q: float, alpha: float) -> bool:
 
 
 @compiled
-def _phi(x: float) -> float:
+def _phi(x: float) -> Any:
     """(1 + x) ln(1 + x) − x, by its series, for abs(x) up to 0.05."""
     return x * x * (1 / 2 - x * (1 / 6 - x * (1 / 12 - x * (1 / 20 - x * (1 / 30 - x * (1 / 42 - x * (1 / 56 - x * (1 / 72))))))))  # fmt: skip # noqa: E501
 
 
 @compiled
-def _alpha_series(p: float, q: float, alpha: float) -> float:
+def _alpha_series(p: float, q: float, alpha: float) -> Any:
     """The binomial series of `_terms.alpha_divergence` in x = (p − q)/q, for abs(x) max(1, α) up to 0.05."""
     x = (p - q) / (q + _TINY)
     tail = 1 + (alpha - 10) * x * (1 / 11)
@@ -86,7 +86,7 @@ def _alpha_series(p: float, q: float, alpha: float) -> float:
 
 
 @compiled
-def _near_term(kind: int, p: float, q: float, alpha: float, share: float, other: float) -> float:
+def _near_term(kind: int, p: float, q: float, alpha: float, share: float, other: float) -> Any:
     """A term by its series, or by a formula that is accurate everywhere."""
     d, s = p - q, p + q
     if kind == _TOTAL_VARIATION:
@@ -115,7 +115,7 @@ def _near_term(kind: int, p: float, q: float, alpha: float, share: float, other:
 
 
 @compiled
-def _far_phi(x: float) -> float:
+def _far_phi(x: float) -> Any:
     """(1 + x) ln(1 + x) − x for x from −1 on; rounding may have put x below."""
     if x <= -1:
         return 1.0
@@ -123,7 +123,7 @@ def _far_phi(x: float) -> float:
 
 
 @compiled
-def _far_alpha(p: float, q: float, alpha: float) -> float:
+def _far_alpha(p: float, q: float, alpha: float) -> Any:
     """The generator of the α-divergences, by its definition."""
     beta = alpha - 1
     if p == 0:
@@ -136,7 +136,7 @@ def _far_alpha(p: float, q: float, alpha: float) -> float:
 
 
 @compiled
-def _term(kind: int, p: float, q: float, alpha: float, share: float, other: float) -> float:
+def _term(kind: int, p: float, q: float, alpha: float, share: float, other: float) -> Any:
     """A term, by its series where that is accurate and else by its definition."""
     if not _is_far(kind, p, q, alpha):
         return _near_term(kind, p, q, alpha, share, other)
@@ -159,7 +159,7 @@ def _term(kind: int, p: float, q: float, alpha: float, share: float, other: floa
 
 
 @compiled
-def _entry(kind: int, weight: float, mass: float) -> float:
+def _entry(kind: int, weight: float, mass: float) -> Any:
     """An entry of a row in double precision; a row of a mass other than one is divided by it."""
     return np.float64(weight) / mass if kind == _WEIGHTED else np.float64(weight)
 
@@ -258,6 +258,12 @@ def term_sums(term: Term, P: Distributions, Q: Distributions, i: Indices, j: Ind
         P, Q, i, j, alpha = Q, P, j, i, 1 - alpha
     one = np.ones(len(i))
     return _sums(kind, P, Q, i, j, alpha, one, one)
+
+
+def weighted_term_sums(
+    P: Distributions, Q: Distributions, i: Indices, j: Indices, v: FloatArray, w: FloatArray
+) -> FloatArray:
+    return _sums(_WEIGHTED, P, Q, i, j, 0.0, v, w)
 
 
 def _sums(

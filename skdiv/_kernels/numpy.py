@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skdiv._distributions import Distributions
 from skdiv._forms import Pair, entropy_term
-from skdiv._terms import FloatArray, Term
-
-Places = NDArray[np.integer[Any]]
+from skdiv._terms import FloatArray
 
 _CELL = 131_072  # entries of a buffer, of which there are two: smaller ones have threads wait for Python's lock
 
@@ -62,9 +59,12 @@ def _difference_sums(p: FloatArray, q: FloatArray, difference: FloatArray, _: Fl
     return -totals
 
 
-def term_sums(term: Term, P: Distributions, Q: Distributions, i: Places, j: Places) -> None:  # noqa: ARG001
+def term_sums(*_: Any) -> None:
     """Return nothing: `skdiv._kernels.termwise` evaluates the terms as `skdiv._terms` defines them."""
-    return None
+
+
+def weighted_term_sums(*_: Any) -> None:
+    """Return nothing either."""
 
 
 def sparse_overlaps(pair: Pair, P: Any, Q: Any, out: FloatArray, *, upper: bool) -> None:

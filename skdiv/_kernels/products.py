@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from skdiv._distributions import Distributions
+from skdiv._distributions import Distributions, in_used_bins
 from skdiv._divergence import Divergence
 from skdiv._forms import Elementwise, ProductForm, With, identity
 from skdiv._kernels import PairKernel
@@ -19,7 +19,7 @@ from skdiv._terms import FloatArray
 
 _BINS = 1024  # bins at a time, so that copies of rows stay small and in the cache
 _SINGLE_BINS = 64  # of single precision, whose sums must be short
-_SINGLE_ERROR = 8e-6  # nats, at the very worst; where it might be more, a block is computed in double precision
+_SINGLE_ERROR = 1.2e-5  # nats, at the very worst; where it might be more, a block is computed in double precision
 _MEETING = 128  # a pair of entries that meet in a sparse product costs as much as so many pairs of bins of a dense one
 
 
@@ -130,10 +130,12 @@ def _chunks_in(rows: Distributions, dtype: np.dtype[Any]) -> Iterator[FloatArray
 
 def _totals(rows: Distributions) -> FloatArray:
     """Return the sums of rows in double precision: in single precision they are not quite 1."""
-    totals: FloatArray = np.asarray(rows.values.astype(np.float64).sum(axis=1))
+    values = rows.values.astype(np.float64) if sp.issparse(rows.values) else rows.values  # SciPy adds in its precision
+    totals: FloatArray = np.asarray(values.sum(axis=1, dtype=np.float64))
     if rows.background is None:
         return totals
-    return totals + rows.background[:, 0].astype(np.float64) * (rows.shape[1] - np.diff(rows.values.indptr))
+    totals += rows.background[:, 0].astype(np.float64) * (rows.shape[1] - np.diff(rows.values.indptr))
+    return totals
 
 
 class _Products:
@@ -186,7 +188,8 @@ def _sums_of_stored(divergence: Divergence, form: ProductForm, P: Distributions,
     n_bins, n_stored = P.shape[1], [np.diff(rows.values.indptr) for rows in (P, Q)]
     unit = power_of_two(max(1.0, float(np.mean(np.concatenate(n_stored)))))
     (p, empty_p), (q, empty_q) = (_stored_in_double(rows) for rows in (P, Q))
-    totals = np.zeros((len(P), len(Q)))
+    p, q = in_used_bins(p, q)
+    totals: FloatArray = np.zeros((len(P), len(Q)))
     for of_p, of_q in form.factors:
         left, left_of_empty = _above_empty(of_p, p, empty_p, unit)
         right, right_of_empty = _above_empty(of_q, q, empty_q, unit)
@@ -199,11 +202,11 @@ def _sums_of_stored(divergence: Divergence, form: ProductForm, P: Distributions,
         if divergence.symmetric:
             _set_infinite_off_stored(totals.T, q, p)
     of_left, of_right = (
-        _sums_of_terms(term, rows, empty, unit)
+        _sums_of_terms(term, rows, empty, unit, n_bins)
         for term, rows, empty in ((form.left_term, p, empty_p), (form.right_term, q, empty_q))
     )
     error = rounding_of_sum(max(int(lengths.max()) for lengths in n_stored), totals.dtype)
-    spreads = spread(P, unit)[:, np.newaxis] if form.is_logarithmic else 1.0
+    spreads: Any = spread(P, unit)[:, np.newaxis] if form.is_logarithmic else 1.0
     if form.is_logarithmic and empty_p is not None and empty_q is not None:
         spreads = spreads + max(float(np.abs(np.log(unit * empty)).max()) for empty in (empty_p, empty_q))
     return _Sums(totals, of_left, of_right), error * spreads
@@ -231,12 +234,14 @@ def _above_empty(
     return sp.csr_array((values, rows.indices, rows.indptr), shape=rows.shape), of_empty
 
 
-def _sums_of_terms(term: Elementwise | None, rows: Any, empty: FloatArray | None, unit: float) -> FloatArray:
+def _sums_of_terms(
+    term: Elementwise | None, rows: Any, empty: FloatArray | None, unit: float, n_bins: int
+) -> FloatArray:
     """Return the sum of the terms of each row, those of its empty bins included."""
     if term is None:
         return np.zeros(rows.shape[0])
     sums = _row_sums(sp.csr_array((term(rows.data, unit), rows.indices, rows.indptr), shape=rows.shape))
-    return sums if empty is None else sums + (rows.shape[1] - np.diff(rows.indptr)) * term(empty, unit)
+    return sums if empty is None else sums + (n_bins - np.diff(rows.indptr)) * term(empty, unit)
 
 
 def _row_sums(rows: Any) -> FloatArray:

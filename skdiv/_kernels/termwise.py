@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from skdiv._distributions import Distributions
 from skdiv._divergence import Divergence
 from skdiv._kernels import PairKernel
-from skdiv._terms import FloatArray
+from skdiv._terms import FloatArray, weighted_jensen_shannon
 
 Places = NDArray[np.integer[Any]]
 
@@ -37,7 +37,7 @@ def of_pairs(
 ) -> FloatArray:  # fmt: skip
     """Return D(P[i[k]] ‖ Q[j[k]]) in nats for each k.
 
-    ``small`` says that all are far below one nat, where ``finish`` of the sum of terms is accurate for every divergence.
+    ``small`` says that all are far below one nat, where ``finish`` of the sum of terms is accurate for all divergences.
     """
     if sp.issparse(P.values) != sp.issparse(Q.values):
         return _of_pairs_in_two_storages(divergence, P, Q, i, j, kernel, small=small)
@@ -63,6 +63,21 @@ def _of_pairs_in_two_storages(
     return values
 
 
+def weighted_of_pairs(
+    P: Distributions, Q: Distributions, i: Places, j: Places, v: FloatArray, w: FloatArray, kernel: PairKernel
+) -> FloatArray:
+    """Return the Jensen-Shannon divergence of P[i[k]] / v[k] and Q[j[k]] / w[k], weighted by v[k] and w[k]."""
+    sums = kernel.weighted_term_sums(P, Q, i, j, v, w)
+    if sums is not None:
+        return sums
+    sums = np.empty(len(i))
+    for some, p, q in pair_rows(P, Q, i, j):
+        of_p, of_q = v[some, np.newaxis], w[some, np.newaxis]
+        shares = of_p / (of_p + of_q), of_q / (of_p + of_q)
+        sums[some] = weighted_jensen_shannon(p / of_p, q / of_q, *shares).sum(axis=-1)
+    return sums
+
+
 # --- Pairs of rows side by side ---
 
 
@@ -86,7 +101,7 @@ def pair_rows(
 def _sparse_pair_rows(
     P: Distributions, Q: Distributions, i: Places, j: Places
 ) -> Iterator[tuple[Places, FloatArray, FloatArray]]:
-    """Yield pairs in the order of their numbers of entries, so that little is filled up to the length of the longest."""
+    """Yield pairs by their numbers of entries, so that little is filled up to the length of the longest."""
     lengths = np.diff(P.values.indptr)[i] + np.diff(Q.values.indptr)[j]
     order = np.argsort(-lengths, kind="stable")
     start = 0
@@ -98,7 +113,7 @@ def _sparse_pair_rows(
 
 
 def _in_met_bins(P: Distributions, Q: Distributions) -> tuple[FloatArray, FloatArray]:
-    """Return the rows of P beside those of Q in the bins that either stores, moved together and filled up with zeros."""
+    """Return rows of P beside those of Q in the bins that either stores, moved together and filled up with zeros."""
     met = (P.values.astype(np.complex128) + 1j * Q.values.astype(np.complex128)).tocsr()
     lengths = np.diff(met.indptr)
     is_bin = np.arange(lengths.max(initial=0)) < lengths[:, np.newaxis]
@@ -138,8 +153,9 @@ def _fingerprints(values: Any) -> NDArray[np.uint64]:
     data = values.data if sp.issparse(values) else np.ascontiguousarray(values)
     bits = data.view(np.uint64 if data.dtype == np.float64 else np.uint32).astype(np.uint64, copy=False)
     if not sp.issparse(values):
-        return np.vecdot(bits, _odd_numbers(np.arange(values.shape[1])))
-    sums = np.append(np.uint64(0), np.cumsum(bits * _odd_numbers(values.indices)))
+        numbers: NDArray[np.uint64] = np.vecdot(bits, _odd_numbers(np.arange(values.shape[1])))
+        return numbers
+    sums: NDArray[np.uint64] = np.append(np.uint64(0), np.cumsum(bits * _odd_numbers(values.indices)))
     return sums[values.indptr[1:]] - sums[values.indptr[:-1]]
 
 
@@ -176,7 +192,8 @@ def spread(rows: Distributions, unit: float) -> FloatArray:
 
 def _sums_of_squares(values: Any) -> FloatArray:
     if not sp.issparse(values):
-        return np.vecdot(values, values).astype(np.float64)
+        of_rows: FloatArray = np.vecdot(values, values).astype(np.float64)
+        return of_rows
     squares = sp.csr_array(
         (np.square(values.data, dtype=np.float64), values.indices, values.indptr), shape=values.shape
     )

@@ -1,0 +1,232 @@
+"""What the fast forms cannot tell apart is summed again: right in every regime, storage and precision, and cheap."""
+
+import mpmath
+import numpy as np
+import oracle
+import pytest
+import scipy.sparse as sp
+from conftest import random_distributions
+from test_memory import MIB, peak
+
+from skdiv import Divergence, divergences, paired_divergences, pairwise_divergences, renyi
+from skdiv import _kernels as kernels
+from skdiv._distributions import Distributions, as_distributions
+from skdiv._kernels import termwise
+
+pytestmark = pytest.mark.usefixtures("kernel")
+
+PROMISED = 1e-15  # over √D, beside a relative 1e-9
+SINGLE = 2e-6  # absolute up to one nat, then relative
+COPIES = 16  # of each row, for products of few rows take another path through BLAS
+
+# Rows of few different entries, of which each stands in so many bins: what is rounded adds up over the bins, and the
+# exact value is that of as many bins as there are different entries.
+LEVELS = {
+    "two levels": ([246, 138], [1.6975673710723254, 1.6975673710723254], [1.708204734624122, 1.6786661503790237]),
+    "ten to the five bins": ([57_090, 42_910], [8.1, 8.0], [8.099, 8.0013]),
+    "ten to the six bins": ([638_020, 361_980], [1.0, 1.0], [0.9998, 1.00035]),
+    "ten to the six bins apart": ([638_020, 361_980], [1.0, 1.0], [0.99, 1.02]),
+    "peaked": ([1, 1, 998], [1.0, 10**-7.5, 10**-7.5], [10**-7.5, 1.0, 10**-7.5]),
+    "peaked alike": ([1, 2, 4997], [1.0, 0.5, 1e-6], [1.0, 0.501, 1.1e-6]),
+    "empty bins": ([900, 90, 10], [0.0, 1.0, 3.0], [0.0, 1.0, 4.0]),
+    "tiny tail": ([3, 50_254], [0.3, 1e-9], [0.3, 3e-9]),
+}
+CONTAINERS = {
+    "dense": (np.asarray, np.asarray),
+    "CSR": (sp.csr_array, sp.csr_array),
+    "dense beside CSR": (np.asarray, sp.csr_array),
+    "CSR beside dense": (sp.csr_array, np.asarray),
+}
+
+
+def rows_of(regime, dtype):
+    """Two rows in full, in the order of their entries and mixed, and the same in a few bins."""
+    numbers, *levels = LEVELS[regime]
+    levels = np.array(levels, dtype=dtype)
+    rows = np.repeat(levels, numbers, axis=1)
+    return rows, rows[:, np.random.default_rng(0).permutation(rows.shape[1])], levels.astype(float) * numbers
+
+
+def assert_right(values, name, truth, dtype):
+    record = divergences()[name]
+    for value in np.unique(values):
+        if dtype == np.float64:
+            root = float(truth if record.metric else mpmath.sqrt(truth))
+            assert oracle.relative_error(value, truth) <= 1e-9 + PROMISED / root, (name, value, float(truth))
+        else:
+            exponent = 1 / (record.base_exponent or (2 if name == "hellinger" else 1))
+            expected, found = float(truth) ** exponent, float(value) ** exponent
+            assert abs(found - expected) <= SINGLE * max(1, expected), (name, value, float(truth))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("regime", LEVELS)
+@pytest.mark.parametrize("name", divergences())
+def test_rows_of_few_levels(name, regime, container, dtype):
+    *orders, few = rows_of(regime, dtype)
+    truth = oracle.exact(*few, oracle.DEFINITIONS[name])
+    as_x, as_y = CONTAINERS[container]
+    for rows in orders[: 1 if "six" in regime else 2]:
+        copies = 2 if rows.shape[1] > 10_000 else COPIES
+        X, Y = (as_x(np.repeat(rows[:1], copies, axis=0)), as_y(np.repeat(rows[1:], copies, axis=0)))
+        assert_right(pairwise_divergences(X, Y, metric=name), name, truth, dtype)
+        assert_right(paired_divergences(X[:1], Y[:1], metric=name), name, truth, dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("pseudocount", [0.5, 0.01, 1e-6])
+@pytest.mark.parametrize("name", [*divergences(), 0.3, 0.999, 1.2, 5.0])
+def test_a_pseudocount_on_sparse_rows(name, pseudocount, dtype):
+    """Few bins with mass, and many with none: as exact as the same rows with the pseudocount added by hand."""
+    record = divergences()[name] if isinstance(name, str) else renyi(name)
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(np.where(np.arange(1000) < 50, 4, 0.02), (12, 1000))
+    counts[6:] = counts[:6] + (rng.random((6, 1000)) < 0.002)  # and near duplicates of these
+    added = counts + np.float64(pseudocount)
+    expected = pairwise_divergences(added, metric=record)
+    values = pairwise_divergences(sp.csr_array(counts.astype(dtype)), metric=record, pseudocount=pseudocount)
+    assert values.dtype == dtype
+    power = 2 if record.name in ("js_distance", "hellinger") else 1
+    if dtype == np.float64:
+        d = np.where(expected > 0, expected**power, 1)
+        factor = max(1, record.fast.conditioning)
+        np.testing.assert_array_less(np.abs(values**power - expected**power) / d, factor * (1e-9 + 4e-15 / np.sqrt(d)))
+    else:
+        np.testing.assert_allclose(values**power, expected**power, rtol=SINGLE, atol=SINGLE)
+
+
+def test_a_pseudocount_on_sparse_rows_makes_nothing_dense():
+    """A product of sparse rows and a shift, not one over 10⁶ bins."""
+    rng = np.random.default_rng(0)
+    X = sp.csr_array((np.ones(4000), (np.repeat(np.arange(200), 20), rng.integers(0, 10**6, 4000))), (200, 10**6))
+    for metric in ("kl", "jeffreys", "hellinger", "bhattacharyya"):
+        assert peak(lambda: pairwise_divergences(X, metric=metric, pseudocount=0.5)) < 25 * MIB  # noqa: B023
+
+
+# --- Compiled and interpreted, dense and sparse sums are the same ---
+
+
+def pairs(n):
+    return tuple(places.ravel() for places in np.indices((n, n)))
+
+
+ALL_TERMS = [*divergences().values(), *map(renyi, (0.01, 0.3, 0.5, 0.999, 1.001, 5))]
+
+
+@pytest.mark.parametrize("record", ALL_TERMS, ids=lambda record: record.name)
+@pytest.mark.parametrize("step", [1e-9, 1e-3, 0.3, None])
+@pytest.mark.parametrize("n_bins", [1, 31, 100])
+def test_the_sums_of_a_kernel_are_those_of_the_terms(record, step, n_bins):
+    X = random_distributions(8, n_bins, zeros=0.3 if step is None else 0)
+    if step is not None:
+        X = X[:1] * (1 + step * np.random.default_rng(1).uniform(-1, 1, X.shape))
+    if step is None and n_bins > 1:
+        X[0, -1], X[1, -1] = 5e-324, 1e-310  # logarithms of subnormal numbers are other code
+    rows, (i, j) = as_distributions(X), pairs(8)
+    with np.errstate(over="ignore"):
+        expected = record.term(rows.values[i], rows.values[j]).sum(axis=1)
+    kernel = kernels.load(kernels.chosen())
+    for some in (rows, as_distributions(sp.csr_array(X))):
+        sums = kernel.term_sums(record.term, some, some, i, j)
+        assert (sums is None) == (kernels.chosen() == "numpy")
+        if sums is not None:
+            np.testing.assert_allclose(sums, expected, rtol=1e-11)
+        for k, p, q in termwise.pair_rows(some, some, i, j):
+            with np.errstate(over="ignore"):
+                np.testing.assert_allclose(record.term(p, q).sum(axis=1), expected[k], rtol=1e-11)
+
+
+def test_a_term_of_the_users_own_is_not_compiled():
+    kernel, rows = kernels.load(kernels.chosen()), as_distributions([[1, 2], [2, 1]])
+    assert kernel.term_sums(lambda p, q: p - q, rows, rows, *pairs(2)) is None
+
+
+SQUARED = Divergence(name="squared", term=lambda p, q: (p - q) ** 2, symmetric=True)
+
+
+@pytest.mark.parametrize("pseudocount", [0.0, 0.5])
+def test_a_divergence_of_the_users_own_on_sparse_rows(pseudocount):
+    """Its term need not be homogeneous, so bins must not be put together."""
+    X = np.random.default_rng(0).poisson(0.2, (20, 300)) + np.eye(20, 300)
+    dense, sparse = (
+        pairwise_divergences(each, metric=SQUARED, pseudocount=pseudocount) for each in (X, sp.csr_array(X))
+    )
+    np.testing.assert_allclose(sparse, dense, rtol=1e-12)
+
+
+def test_rows_of_very_different_lengths_side_by_side():
+    lengths = np.array([1, 500, 3, 499, 0, 2])
+    X = sp.csr_array(np.where(np.arange(500) < lengths[:, np.newaxis], 1.0, 0) + np.eye(6, 500)[:, ::-1])
+    expected = pairwise_divergences(X.toarray(), metric="renyi")
+    i, j = pairs(6)
+    np.testing.assert_allclose(paired_divergences(X[i], X[j], metric="renyi"), expected.ravel(), rtol=1e-12)
+
+
+# --- Equal rows ---
+
+
+def equal_or_not(P, Q):
+    of_p, of_q = termwise.labels_of_equal_rows(P, Q)
+    return of_p[:, np.newaxis] == of_q
+
+
+@pytest.mark.parametrize("collide", [False, True])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", ["dense", "sparse", "background"])
+def test_rows_have_one_label_if_and_only_if_they_are_equal(kind, dtype, collide, monkeypatch):
+    """If all rows had one fingerprint too, but then a row is only known to equal the first of its kind."""
+    if collide:
+        monkeypatch.setattr(termwise, "_fingerprints", lambda values: np.zeros(values.shape[0], dtype=np.uint64))
+    rng = np.random.default_rng(0)
+    base = rng.poisson(1, (6, 40)).astype(dtype) + np.eye(6, 40, dtype=dtype)
+    X, Y = base[rng.integers(0, 6, 30)], base[rng.integers(0, 6, 20)]
+    container, pseudocount = (np.asarray if kind == "dense" else sp.csr_array), 0.5 if kind == "background" else 0
+    P, Q = (as_distributions(container(rows), pseudocount=pseudocount) for rows in (X, Y))
+    expected = (X[:, np.newaxis] == Y).all(axis=2)
+    found = equal_or_not(P, Q)
+    assert expected.any()
+    np.testing.assert_array_equal(found, expected & (X[0] == X).all(axis=1)[:, np.newaxis] if collide else expected)
+
+
+def test_rows_that_differ_in_one_bit_have_two_labels():
+    row = random_distributions(1, 50)
+    other = row.copy()
+    other[0, 7] = np.nextafter(row[0, 7], 1)
+    assert not equal_or_not(Distributions(row), Distributions(other)).any()
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("metric", [name for name, record in divergences().items() if record.fast is not None])
+def test_equal_rows_are_not_summed(metric, container, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("a pair of equal rows was summed")
+
+    rows = np.tile(random_distributions(1, 60, zeros=0.3), (50, 1))
+    monkeypatch.setattr(termwise, "of_pairs", refuse)
+    assert not pairwise_divergences(container(rows), metric=metric).any()
+    assert not pairwise_divergences(container(rows), container(rows[:30]), metric=metric).any()
+
+
+# --- A pair of sparse rows costs what the two store ---
+
+
+@pytest.mark.parametrize("metric", ["js_distance", "kl", "renyi", "bhattacharyya"])
+def test_a_pair_of_sparse_rows_takes_the_memory_of_what_it_stores(metric):
+    rng = np.random.default_rng(0)
+    bins = rng.integers(0, 10**7, (200, 20))
+    X, Y = (
+        sp.csr_array((rng.random(4000), (np.repeat(np.arange(200), 20), bins.ravel())), (200, 10**7)) for _ in range(2)
+    )
+    paired_divergences(X[:2], Y[:2], metric=metric)
+    assert peak(lambda: paired_divergences(X, Y, metric=metric)) < 4 * MIB
+
+
+@pytest.mark.parametrize("metric", ["js_distance", "kl"])
+def test_near_duplicates_among_sparse_rows_take_the_memory_of_what_they_store(metric):
+    rng = np.random.default_rng(0)
+    bins, weights = np.tile(rng.integers(0, 10**6, 20), 60), np.tile(rng.random(20), 60)
+    near = weights * (1 + 1e-6 * rng.random(1200))
+    X = sp.csr_array((near, (np.repeat(np.arange(60), 20), bins)), (60, 10**6))
+    pairwise_divergences(X[:3], metric=metric)
+    assert peak(lambda: pairwise_divergences(X, metric=metric)) < 25 * MIB  # of which 16 are for columns
