@@ -23,9 +23,8 @@ COPIES = 16  # of each row, for products of few rows take another path through B
 # exact value is that of as many bins as there are different entries.
 LEVELS = {
     "two levels": ([246, 138], [1.6975673710723254, 1.6975673710723254], [1.708204734624122, 1.6786661503790237]),
-    "ten to the five bins": ([57_090, 42_910], [8.1, 8.0], [8.099, 8.0013]),
-    "ten to the six bins": ([638_020, 361_980], [1.0, 1.0], [0.9998, 1.00035]),
-    "ten to the six bins apart": ([638_020, 361_980], [1.0, 1.0], [0.99, 1.02]),
+    "many bins": ([11_418, 8_582], [8.1, 8.0], [8.099, 8.0013]),
+    "a million bins": ([638_020, 361_980], [1.0, 1.0], [0.9998, 1.00035]),
     "peaked": ([1, 1, 998], [1.0, 10**-7.5, 10**-7.5], [10**-7.5, 1.0, 10**-7.5]),
     "peaked alike": ([1, 2, 4997], [1.0, 0.5, 1e-6], [1.0, 0.501, 1.1e-6]),
     "empty bins": ([900, 90, 10], [0.0, 1.0, 3.0], [0.0, 1.0, 4.0]),
@@ -59,19 +58,28 @@ def assert_right(values, name, truth, dtype):
             assert abs(found - expected) <= SINGLE * max(1, expected), (name, value, float(truth))
 
 
+CASES = [
+    (regime, container)
+    for regime in LEVELS
+    for container in CONTAINERS
+    if container in ("dense", "CSR") or regime in ("two levels", "peaked", "empty bins")
+]
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("container", CONTAINERS)
-@pytest.mark.parametrize("regime", LEVELS)
-@pytest.mark.parametrize("name", divergences())
-def test_rows_of_few_levels(name, regime, container, dtype):
+@pytest.mark.parametrize(("regime", "container"), CASES)
+def test_rows_of_few_levels(regime, container, dtype):
     *orders, few = rows_of(regime, dtype)
-    truth = oracle.exact(*few, oracle.DEFINITIONS[name])
     as_x, as_y = CONTAINERS[container]
-    for rows in orders[: 1 if "six" in regime else 2]:
-        copies = 2 if rows.shape[1] > 10_000 else COPIES
+    wide = orders[0].shape[1] > 10_000
+    copies = 2 if wide else COPIES
+    for rows in orders[:1] if wide else orders:
         X, Y = (as_x(np.repeat(rows[:1], copies, axis=0)), as_y(np.repeat(rows[1:], copies, axis=0)))
-        assert_right(pairwise_divergences(X, Y, metric=name), name, truth, dtype)
-        assert_right(paired_divergences(X[:1], Y[:1], metric=name), name, truth, dtype)
+        for name in divergences():
+            truth = oracle.exact(*few, oracle.DEFINITIONS[name])
+            assert_right(pairwise_divergences(X, Y, metric=name), name, truth, dtype)
+            if not wide:
+                assert_right(paired_divergences(X[:1], Y[:1], metric=name), name, truth, dtype)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

@@ -201,10 +201,8 @@ def _sums_of_stored(divergence: Divergence, form: ProductForm, P: Distributions,
         _set_infinite_off_stored(totals, p, q)
         if divergence.symmetric:
             _set_infinite_off_stored(totals.T, q, p)
-    of_left, of_right = (
-        _sums_of_terms(term, rows, empty, unit, n_bins)
-        for term, rows, empty in ((form.left_term, p, empty_p), (form.right_term, q, empty_q))
-    )
+    of_left = _sums_of_terms(form.left_term, p, empty_p, unit, n_bins)
+    of_right = _sums_of_terms(form.right_term, q, empty_q, unit, n_bins)
     error = rounding_of_sum(max(int(lengths.max()) for lengths in n_stored), totals.dtype)
     spreads: Any = spread(P, unit)[:, np.newaxis] if form.is_logarithmic else 1.0
     if form.is_logarithmic and empty_p is not None and empty_q is not None:

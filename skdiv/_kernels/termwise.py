@@ -153,10 +153,9 @@ def _fingerprints(values: Any) -> NDArray[np.uint64]:
     data = values.data if sp.issparse(values) else np.ascontiguousarray(values)
     bits = data.view(np.uint64 if data.dtype == np.float64 else np.uint32).astype(np.uint64, copy=False)
     if not sp.issparse(values):
-        numbers: NDArray[np.uint64] = np.vecdot(bits, _odd_numbers(np.arange(values.shape[1])))
-        return numbers
-    sums: NDArray[np.uint64] = np.append(np.uint64(0), np.cumsum(bits * _odd_numbers(values.indices)))
-    return sums[values.indptr[1:]] - sums[values.indptr[:-1]]
+        return np.asarray(np.vecdot(bits, _odd_numbers(np.arange(values.shape[1]))))
+    sums = np.append(np.uint64(0), np.cumsum(bits * _odd_numbers(values.indices)))
+    return np.asarray(sums[values.indptr[1:]] - sums[values.indptr[:-1]])
 
 
 def _odd_numbers(bins: Places) -> NDArray[np.uint64]:
