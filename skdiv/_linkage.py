@@ -131,8 +131,3 @@ def condensed_of(D: FloatArray) -> FloatArray:
     """Return the upper triangle of a square matrix, in SciPy's order."""
     condensed: FloatArray = squareform(D, force="tovector", checks=False)
     return condensed
-
-
-def as_children(tree: FloatArray) -> NDArray[Any]:
-    """The merged pairs as integers, as `AgglomerativeClustering.children_`."""
-    return tree[:, :2].astype(np.int64)

@@ -20,6 +20,7 @@ from skdiv.pairwise import BlockKernel
 
 Assign = Literal["member", "centroid"]
 HandleEmpty = Literal["error", "label"]
+Labels = NDArray[np.intp]
 Batches = Iterator[tuple[slice, FloatArray]]
 
 _BATCH_BYTES = 64 * 2**20  # of distances from new rows to fitted ones
@@ -33,7 +34,7 @@ class Members:
     starts: NDArray[np.intp]
 
     @classmethod
-    def of(cls, labels: NDArray[np.intp]) -> Members:
+    def of(cls, labels: Labels) -> Members:
         """Sort rows by their labels, which are 0, 1, 2 and so on."""
         order = np.argsort(labels, kind="stable")
         return cls(order, np.searchsorted(labels[order], np.arange(labels.max() + 1)))
@@ -52,7 +53,7 @@ class Predictor(Protocol):
     def to_clusters(self, X: Any, names: Names, n_jobs: int | None) -> Batches:
         """Yield the distances from new rows to the clusters, NaN of a row without mass, some rows at a time."""
 
-    def labels(self, distances: FloatArray, start: int, names: Names) -> NDArray[np.intp]:
+    def labels(self, distances: FloatArray, start: int, names: Names) -> Labels:
         """Return the nearest clusters of a batch of rows, of which the first is row ``start``."""
 
 
@@ -68,7 +69,7 @@ class FromDistances:
         for batch in _batches(len(X), len(self.members.order)):
             yield batch, self.members.nearest(X[batch][:, self.members.order])
 
-    def labels(self, distances: FloatArray, start: int, names: Names) -> NDArray[np.intp]:  # noqa: ARG002
+    def labels(self, distances: FloatArray, start: int, names: Names) -> Labels:  # noqa: ARG002
         """Return the nearest clusters."""
         return np.asarray(distances.argmin(axis=1))
 
@@ -86,7 +87,7 @@ class FromRows:
 
     @classmethod
     def of(
-        cls, rows: Distributions, labels: NDArray[np.intp], centers: FloatArray, kernel: BlockKernel, *,
+        cls, rows: Distributions, labels: Labels, centers: FloatArray, kernel: BlockKernel, *,
         assign: Assign, pseudocount: float, handle_empty: HandleEmpty,
     ) -> FromRows:  # fmt: skip
         """Keep the fitted rows, or with ``assign="centroid"`` no more than the centres of their clusters."""
@@ -107,9 +108,9 @@ class FromRows:
             distances[empty[batch]] = np.nan
             yield batch, distances
 
-    def labels(self, distances: FloatArray, start: int, names: Names) -> NDArray[np.intp]:
+    def labels(self, distances: FloatArray, start: int, names: Names) -> Labels:
         """Return the nearest clusters, and -1 for a row that belongs to none if such rows are to be labelled."""
-        labels: NDArray[np.intp] = distances.argmin(axis=1)
+        labels: Labels = distances.argmin(axis=1)
         outside = ~np.isfinite(distances.min(axis=1))
         if outside.any() and self.handle_empty == "error":
             raise ValueError(

@@ -27,8 +27,8 @@ from skdiv._distributions import Distributions, normalise
 from skdiv._divergence import Divergence, MetricName, resolve
 from skdiv._graph import check_connectivity
 from skdiv._information import information_curve
-from skdiv._linkage import as_children, labels_of, n_clusters_below
-from skdiv._prediction import Assign, FromDistances, FromRows, HandleEmpty, Members, Predictor
+from skdiv._linkage import labels_of, n_clusters_below
+from skdiv._prediction import Assign, FromDistances, FromRows, HandleEmpty, Labels, Members, Predictor
 from skdiv._significance import Significance, counts_for, significant_labels
 from skdiv._sklearn import HasMethods, Interval, StrOptions, fit_context
 from skdiv._terms import FloatArray
@@ -178,7 +178,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     array([1, 0])
     """
 
-    labels_: NDArray[np.intp]
+    labels_: Labels
     n_clusters_: int
     n_leaves_: int
     children_: NDArray[np.int64]
@@ -244,9 +244,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
 
     if TYPE_CHECKING:  # They come from scikit-learn's mixins, which have no types.
 
-        def fit_predict(
-            self, X: MatrixLike, y: None = None, *, sample_weight: ArrayLike | None = None
-        ) -> NDArray[np.intp]:
+        def fit_predict(self, X: MatrixLike, y: None = None, *, sample_weight: ArrayLike | None = None) -> Labels:
             """Return the labels of the rows of X."""
 
         def fit_transform(self, X: MatrixLike, y: None = None, *, sample_weight: ArrayLike | None = None) -> FloatArray:
@@ -288,7 +286,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         self._store(given.learned, self._of_tree(given, tree, pvalues), self._of_clusters(given, rows, labels))
         return self
 
-    def predict(self, X: MatrixLike) -> NDArray[np.intp]:
+    def predict(self, X: MatrixLike) -> Labels:
         """The nearest cluster of each row of X, by the distance that `transform` returns.
 
         Parameters
@@ -443,7 +441,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         build: Callable[..., FloatArray] = cached if is_cacheable(kernel.divergence) else tree_of_rows
         return build(rows, given.masses, kernel, given.linkage, graph, __version__, self.n_jobs, given.names)
 
-    def _cut(self, given: _Given, counts: Any, tree: FloatArray) -> tuple[NDArray[np.intp], FloatArray | None]:
+    def _cut(self, given: _Given, counts: Any, tree: FloatArray) -> tuple[Labels, FloatArray | None]:
         """Return the labels of the rows, and the p-values of the nodes if they were tested."""
         if isinstance(given.rule, Significance):
             return significant_labels(
@@ -458,14 +456,14 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     def _of_tree(given: _Given, tree: FloatArray, pvalues: FloatArray | None) -> dict[str, Any]:
         """Return the attributes that describe the tree."""
         fitted: dict[str, Any] = {"linkage_": given.linkage, "linkage_matrix_": tree, "n_leaves_": len(tree) + 1}
-        fitted |= {"children_": as_children(tree), "distances_": tree[:, 2]}
+        fitted |= {"children_": tree[:, :2].astype(np.int64), "distances_": tree[:, 2]}
         if given.linkage == "information":
             fitted["information_curve_"] = information_curve(tree[:, 2])
         if pvalues is not None:
             fitted["node_pvalues_"] = pvalues
         return fitted
 
-    def _of_clusters(self, given: _Given, rows: Distributions | None, labels: NDArray[np.intp]) -> dict[str, Any]:
+    def _of_clusters(self, given: _Given, rows: Distributions | None, labels: Labels) -> dict[str, Any]:
         """Return the attributes that describe the clusters, and what prediction needs: all members, or the centres."""
         n_clusters = int(labels.max()) + 1
         fitted = {"labels_": labels, "n_clusters_": n_clusters, "_n_features_out": n_clusters}
