@@ -19,8 +19,8 @@ WITHOUT_FORMULA = {"Divergence", "divergences", "show_versions"}  # whose docstr
 PACKAGE = Path(skdiv.__file__).parent
 # From the bottom up: no module imports one that comes after it. The package itself, which imports all, is the last.
 LAYERS = [
-    "_version", "_warnings", "_terms", "_memory", "_checks", "_distributions", "_forms", "_divergence", "_blas", "_tiles",
-    "_kernels", "_kernels.numpy", "_kernels.numba_terms", "_kernels.numba", "_kernels.merging", "_kernels.termwise",
+    "_version", "_warnings", "_terms", "_memory", "_checks", "_distributions", "_forms", "_divergence", "_blas",
+    "_tiles", "_kernels", "_kernels.numpy", "_kernels.numba_terms", "_kernels.numba", "_kernels.merging", "_kernels.termwise",
     "_kernels.overlaps", "_kernels.products", "_kernels.blocks",
     "pairwise", "_sklearn", "_linkage", "_information", "_graph", "_trees", "_significance",
     "homogeneity", "centroids", "_prediction", "cluster", "_show_versions", "datasets._languages", "datasets", "",

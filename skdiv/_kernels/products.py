@@ -195,8 +195,8 @@ def _sums_of_stored(divergence: Divergence, form: ProductForm, P: Distributions,
         right, right_of_empty = _above_empty(of_q, q, empty_q, unit)
         totals += (left @ right.T).toarray()
         if left_of_empty is not None and right_of_empty is not None:
-            of_right = _row_sums(right) + n_bins * right_of_empty
-            totals += np.stack([left_of_empty, _row_sums(left)], axis=1) @ np.stack([of_right, right_of_empty])
+            whole_right = _row_sums(right) + n_bins * right_of_empty
+            totals += np.stack([left_of_empty, _row_sums(left)], axis=1) @ np.stack([whole_right, right_of_empty])
     if divergence.infinite_off_support and empty_p is None:
         _set_infinite_off_stored(totals, p, q)
         if divergence.symmetric:
