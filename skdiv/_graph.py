@@ -113,7 +113,8 @@ def tree_of_graph(n: int, edges: tuple[Places, Places], distances: FloatArray, l
 def _merges_of_spanning_tree(n: int, pairs: Places, distances: FloatArray) -> Merges:
     """Return the merges of single linkage, from edges in the order of their distances."""
     ranks = np.arange(1.0, len(pairs) + 1)  # SciPy takes a distance of 0 for no edge, and ranks leave one tree only
-    graph = sp.csr_array((ranks, (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    i, j = pairs.astype(np.int32).T  # SciPy 1.13 takes no longer ones
+    graph = sp.csr_array((ranks, (i, j)), shape=(n, n))
     kept = np.sort(minimum_spanning_tree(graph).data).astype(np.intp) - 1
     return pairs[kept], distances[kept]
 

@@ -31,6 +31,7 @@ from skdiv import (
 )
 from skdiv._blas import one_blas_thread
 from skdiv._distributions import as_distributions
+from skdiv._kernels import products
 
 pytestmark = pytest.mark.usefixtures("kernel")
 
@@ -237,7 +238,13 @@ def test_concurrent_calls_give_the_same_bits():
 
 def test_tiles_run_under_one_blas_thread(monkeypatch):
     seen = set()
-    monkeypatch.setattr("skdiv._kernels.blocks._times", lambda p, q, _=None: seen.update(blas_threads()) or p @ q.T)
+    add = products._Products.add
+
+    def seeing(self, left, right):
+        seen.update(blas_threads())
+        add(self, left, right)
+
+    monkeypatch.setattr(products._Products, "add", seeing)
     with threadpool_limits(2, user_api="blas"):
         results("kl")
     assert seen == {1}
@@ -282,7 +289,7 @@ def test_interrupted_threads_are_not_left_behind(n_jobs):
 def test_interrupted_threads_under_blas_are_not_left_behind(monkeypatch):
     """The matrix products of one worker run on threads of their own."""
     before, limits = set(threading.enumerate()), blas_threads()
-    monkeypatch.setattr("skdiv._kernels.blocks._times", lambda *_: interrupting_term(X, X))
+    monkeypatch.setattr(products._Products, "add", lambda *_: interrupting_term(X, X))
     with pytest.raises(KeyboardInterrupt):
         pairwise_divergences(X, metric="kl")
     assert_ends(lambda: bool(set(threading.enumerate()) - before))
