@@ -239,10 +239,12 @@ def pairwise_divergences(
     -----
     An entry D is exact to a relative 1e-9 + 1e-15 / √D (for a distance d: 1e-9 + 1e-15 / d), down to D = 1e-30: the
     second part is what rounding the normalised rows may do. Equal rows give 0.
-    float32 input is computed in single precision, in half the memory: right to 2e-6, absolute up to one nat and
-    relative above (a distance: its square), if no entry is subnormal.
+    float32 input takes half the memory, and is computed in single precision where that is accurate enough: right to
+    2e-6, absolute up to one nat and relative above (a distance: its square), if no entry is subnormal.
 
-    A pair of sparse rows costs what they share: bins where only one of them has mass add a closed form. ``js_*`` and
+    A pair of sparse rows costs at most what the two store. With a pseudocount that holds for ``kl``, ``jeffreys``,
+    ``hellinger``, ``bhattacharyya`` and `renyi` of an order below 1; for the others a few bins at a time are made
+    dense. Equal rows are recognised, and cost next to nothing. ``js_*`` and
     ``total_variation`` are compiled where Numba can be imported (``pip install numba``); see `show_versions`.
 
     References
