@@ -146,7 +146,7 @@ def normalise(X: Matrix, *, pseudocount: float = 0.0, names: Names = UNNAMED) ->
         refuse_entries(X, names)
     refuse_large_pseudocount(largest, pseudocount, names)
     weights = np.ascontiguousarray(X)  # a division keeps the layout, and the kernels sum in the order of memory
-    totals = _totals_of_dense(weights, pseudocount)
+    totals = _totals_of_dense(weights, pseudocount, has_zeros=bool(smallest == 0))
     if not np.isfinite(totals).all():
         return Distributions(_normalise_sparse(_canonical(X), pseudocount, names).dense())
     refuse_empty_rows(totals, names)
@@ -200,15 +200,16 @@ def _canonical(X: Matrix) -> Matrix:
     return rows
 
 
-def _totals_of_dense(weights: FloatArray, pseudocount: float) -> FloatArray:
+def _totals_of_dense(weights: FloatArray, pseudocount: float, *, has_zeros: bool) -> FloatArray:
     """Sums of rows as `_totals` makes them of sparse ones: over the bins that have mass, some rows at a time."""
     n, n_bins = weights.shape
     totals, step = np.empty(n), max(1, _TOTALS_AT_A_TIME // n_bins)
     for start in range(0, n, step):
         some = weights[start : start + step].astype(np.float64, copy=False)
-        has_mass = some != 0
-        lengths = np.count_nonzero(has_mass, axis=1)
-        data = some.ravel() if lengths.min() == n_bins else some[has_mass]
+        data, lengths = some.ravel(), np.full(len(some), n_bins)
+        if has_zeros:
+            has_mass = some != 0
+            data, lengths = some[has_mass], has_mass.sum(axis=1)
         totals[start : start + step] = _totals(data, lengths, pseudocount * n_bins)
     return totals
 

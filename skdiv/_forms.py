@@ -91,7 +91,7 @@ def log_or_zero(p: FloatArray, unit: float) -> FloatArray:
     """Return ln(unit p), and 0 for p = 0: empty bins are accounted for by their support, not by a logarithm."""
     scaled: FloatArray = p * p.dtype.type(unit)
     if not p.min(initial=1) > 0:
-        scaled[p == 0] = 1
+        scaled += p == 0  # A sum takes a tenth of the time of an assignment to some places.
     return np.log(scaled, out=scaled)
 
 
