@@ -18,7 +18,7 @@ from sklearn.cluster import linkage_tree
 from sklearn.neighbors import kneighbors_graph
 
 from skdiv import DivergenceClustering, paired_divergences
-from skdiv._graph import connected_edges, tree_of_graph
+from skdiv._trees.graph import connected_edges, tree_of_graph
 
 
 def tree_of_scikit_learn(n, edges, distances, linkage):

@@ -1,13 +1,14 @@
 """Exact divergences between many probability distributions, and their clustering in scikit-learn."""
 
-from skdiv._divergence import Divergence, divergences, renyi
+from skdiv._divergences.record import Divergence
+from skdiv._divergences.registry import divergences, renyi
 from skdiv._show_versions import show_versions
-from skdiv._significance import Significance
 from skdiv._version import __version__ as __version__
 from skdiv.centroids import barycenter
 from skdiv.cluster import DivergenceClustering
 from skdiv.homogeneity import HomogeneityResult, pairwise_homogeneity
 from skdiv.pairwise import condensed_divergences, paired_divergences, pairwise_divergences
+from skdiv.significance import Significance
 
 __all__ = [
     "Divergence",

@@ -6,7 +6,7 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from skdiv import _kernels
+from skdiv._compute import kernels
 from skdiv._version import __version__
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl", "numba", "llvmlite")
@@ -37,8 +37,8 @@ def show_versions() -> None:
     skdiv: ...
     kernel: ...
     """
-    kernel = _kernels.chosen()
-    obstacle = "" if kernel == "numba" else _kernels.obstacle_to_numba()
+    kernel = kernels.chosen()
+    obstacle = "" if kernel == "numba" else kernels.obstacle_to_numba()
     lines = {
         "skdiv": __version__,
         "kernel": f"{kernel} ({obstacle})" if obstacle else kernel,

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from skdiv._blas import one_blas_thread
-from skdiv._checks import MatrixLike, check_pseudocount, check_sample_weight
-from skdiv._distributions import Distributions, as_distributions
-from skdiv._terms import FloatArray
-from skdiv._warnings import warn_caller
+from skdiv._input.checks import MatrixLike, check_pseudocount, check_sample_weight
+from skdiv._input.distributions import Distributions, as_distributions
+from skdiv._utils.blas import one_blas_thread
+from skdiv._utils.typing import FloatArray
+from skdiv._utils.warnings import warn_caller
 
 Centroid = Literal["mean", "geometric", "js"]
 CENTROIDS: tuple[Centroid, ...] = get_args(Centroid)

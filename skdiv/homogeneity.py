@@ -13,13 +13,14 @@ from scipy.special import xlogy
 from scipy.stats import chi2, false_discovery_control
 from sklearn.utils import check_random_state, check_scalar
 
-from skdiv._checks import Matrix, MatrixLike, Names, as_counts, as_weights, names_of
-from skdiv._distributions import Distributions, normalise
-from skdiv._information import pair_costs
-from skdiv._kernels import KernelName, chosen
-from skdiv._terms import FloatArray
-from skdiv._tiles import Tile, run, tiles_of
-from skdiv._warnings import warn_caller
+from skdiv._compute.blocks.weighted import pair_costs
+from skdiv._compute.kernels import KernelName, chosen
+from skdiv._compute.run import Work, run
+from skdiv._compute.tiles import Tile, tiles_of
+from skdiv._input.checks import Matrix, MatrixLike, Names, as_counts, as_weights, names_of
+from skdiv._input.distributions import Distributions, normalise
+from skdiv._utils.typing import FloatArray
+from skdiv._utils.warnings import warn_caller
 
 _TILE = 256  # rows and columns
 _CELL = 2**18  # entries of the tables that are drawn, or of expected counts, at a time
@@ -199,7 +200,7 @@ def pairwise_homogeneity(
     tiles = tiles_of((n, n), (_TILE, _TILE), of_itself=True, upper=True)
     calls = ((tile, (test, counts[tile.rows], counts[tile.columns], tile, chosen())) for tile in tiles)
     work = 3.0 * n * n * n_bins * (1 if method == "chi2" else n_resamples)
-    run(_tests_of_tile, calls, store, 24 * _TILE**2, n_jobs=n_jobs, nanoseconds=lambda: work)
+    run(_tests_of_tile, calls, store, Work(24 * _TILE**2, lambda: work), n_jobs=n_jobs)
     if store.few.any():
         warn_caller(
             f"For {np.count_nonzero(store.few)} of {n * (n - 1) // 2} pairs an expected count is below {_FEW:g}, where "
@@ -241,7 +242,6 @@ def _tests_of_tile(
     Q: Distributions,
     tile: Tile,
     kernel: KernelName,
-    out: FloatArray | None,  # noqa: ARG001
 ) -> FloatArray:
     """Statistics, p-values and whether counts are few; above the diagonal alone."""
     upper = tile.diagonal is not None

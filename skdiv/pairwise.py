@@ -2,157 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from skdiv._checks import MatrixLike, as_weights, check_pseudocount, names_of, refuse_other_columns
-from skdiv._distributions import Distributions, as_distributions, in_used_bins, normalise
-from skdiv._divergence import Divergence, MetricName, resolve
-from skdiv._forms import ProductForm
-from skdiv._kernels import KernelName, blocks, chosen, load
-from skdiv._memory import enough_memory
-from skdiv._terms import FloatArray
-from skdiv._tiles import (
-    IntoCondensed,
-    IntoMatrix,
-    IntoPlaces,
-    Store,
-    Tile,
-    run,
-    run_tiles,
-    tiles_of,
-)
-
-Symmetrize = Literal["mean", "min", "max"]
-SYMMETRIZATIONS: tuple[Symmetrize, ...] = get_args(Symmetrize)
-Places = NDArray[np.integer[Any]]
-_PAIRED_BLOCK = 2**18  # entries of the row blocks that one worker takes at a time
-
-
-@dataclass(frozen=True)
-class BlockKernel:
-    """What a tile computes: a divergence, symmetrised if asked, in the units of ``scale``."""
-
-    divergence: Divergence
-    scale: float = 1.0
-    symmetrize: Symmetrize | None = None
-    kernel: KernelName = field(default_factory=chosen)  # for each worker the same, whatever its own environment
-
-    @property
-    def symmetric(self) -> bool:
-        """Whether a matrix of rows with themselves is."""
-        return self.divergence.symmetric or self.symmetrize is not None
-
-    def __call__(
-        self, P: Distributions, Q: Distributions, diagonal: int | None = None, out: FloatArray | None = None
-    ) -> FloatArray:
-        """The block of D(P[i] ‖ Q[j]), in ``out`` if it can be made there; ``diagonal``: P[i] is Q[i + diagonal]."""
-        kernel = load(self.kernel)
-        values = blocks.block(self.divergence, P, Q, kernel, diagonal=diagonal, out=out)
-        if self.symmetrize is not None and not self.divergence.symmetric:
-            back = values if diagonal == 0 else blocks.block(self.divergence, Q, P, kernel)
-            values = _combined(values, back.T, self.symmetrize)
-        return self._scaled(values)
-
-    def _paired(self, P: Distributions, Q: Distributions, out: FloatArray | None = None) -> FloatArray:  # noqa: ARG002
-        kernel = load(self.kernel)
-        values = blocks.paired(self.divergence, P, Q, kernel)
-        if self.symmetrize is not None and not self.divergence.symmetric:
-            values = _combined(values, blocks.paired(self.divergence, Q, P, kernel), self.symmetrize)
-        return self._scaled(values)
-
-    def _scaled(self, values: FloatArray) -> FloatArray:
-        return values if self.scale == 1 else values / values.dtype.type(self.scale)
-
-    def matrix(
-        self,
-        P: Distributions,
-        Q: Distributions | None = None,
-        *,
-        n_jobs: int | None = None,
-        out: FloatArray | None = None,
-    ) -> FloatArray:
-        """All D(P[i] ‖ Q[j]); without Q those of P with itself."""
-        upper = Q is None and self.symmetric
-        P, other = _in_used_bins(P, P if Q is None else Q)
-        size = blocks.tile_shape(self.divergence, P, other, square=upper)
-        if out is None:
-            out = np.empty((len(P), len(other)), dtype=P.dtype)
-        tiles = tiles_of(out.shape, size, of_itself=Q is None, upper=upper)
-        self._run(P, other, tiles, size, IntoMatrix(out, mirror=upper), n_jobs, triangle=upper)
-        return out
-
-    def condensed(self, P: Distributions, *, n_jobs: int | None = None) -> FloatArray:
-        """The upper triangle of the matrix of P with itself, as a vector."""
-        P, _ = _in_used_bins(P, P)
-        n, size = len(P), blocks.tile_shape(self.divergence, P, P, square=True)
-        out = np.empty(n * (n - 1) // 2, dtype=P.dtype)
-        tiles = tiles_of((n, n), size, of_itself=True, upper=True)
-        self._run(P, P, tiles, size, IntoCondensed(out, n), n_jobs, triangle=True)
-        return out
-
-    def paired(
-        self, P: Distributions, Q: Distributions, i: Places | None = None, j: Places | None = None, *,
-        n_jobs: int | None = None,
-    ) -> FloatArray:  # fmt: skip
-        """D(P[i[k]] ‖ Q[j[k]]), or without i and j D(P[k] ‖ Q[k])."""
-        n = len(P) if i is None else len(i)
-        of_pair = max(1, P.values.nnz // len(P) + Q.values.nnz // len(Q)) if P.is_sparse and Q.is_sparse else P.shape[1]
-        size = max(1, min(n, _PAIRED_BLOCK // of_pair))
-        slices = (slice(start, min(start + size, n)) for start in range(0, n, size))
-        calls = ((some, (P[some if i is None else i[some]], Q[some if j is None else j[some]])) for some in slices)
-        out = np.empty(n, dtype=P.dtype)
-        run(
-            self._paired, calls, IntoPlaces(out), size * P.dtype.itemsize, n_jobs=n_jobs,
-            nanoseconds=lambda: 30.0 * n * of_pair,
-        )  # fmt: skip
-        return out
-
-    def _run(
-        self, P: Distributions, Q: Distributions, tiles: Iterable[Tile], size: tuple[int, int], store: Store[Tile],
-        n_jobs: int | None, *, triangle: bool,
-    ) -> None:  # fmt: skip
-        def nanoseconds() -> float:
-            return blocks.nanoseconds(self.divergence, P, Q) / (2 if triangle else 1)
-
-        blas_bound = isinstance(self.divergence.fast, ProductForm)
-        run_tiles(self, P, Q, tiles, size, store, n_jobs=n_jobs, nanoseconds=nanoseconds, blas_bound=blas_bound)
-
-
-def _in_used_bins(P: Distributions, Q: Distributions) -> tuple[Distributions, Distributions]:
-    """The same collections without bins in which none has mass, if they are sparse and there are many such bins."""
-    if not (P.is_sparse and Q.is_sparse):
-        return P, Q
-    of_p, of_q = in_used_bins(P.values, Q.values)
-    if of_p is P.values:
-        return P, Q
-    used = Distributions(of_p)
-    return used, used if P is Q else Distributions(of_q)
-
-
-def _combined(forth: FloatArray, back: FloatArray, symmetrize: Symmetrize) -> FloatArray:
-    if symmetrize == "mean":
-        return forth / 2 + back / 2
-    return np.minimum(forth, back) if symmetrize == "min" else np.maximum(forth, back)
-
-
-def check_symmetrize(divergence: Divergence, symmetrize: str | None) -> Symmetrize | None:
-    """The symmetrisation to use: none for a symmetric divergence, and never silently none for another."""
-    if symmetrize is not None and symmetrize not in SYMMETRIZATIONS:
-        raise ValueError(f"symmetrize = {symmetrize!r} must be one of {SYMMETRIZATIONS} or None.")
-    if divergence.symmetric:
-        return None
-    if symmetrize is None:
-        raise ValueError(
-            f"metric {divergence.name!r} is not symmetric, and a condensed matrix holds one number for a pair: pass "
-            "symmetrize='mean', 'min' or 'max', or use pairwise_divergences for both directions."
-        )
-    return symmetrize
+from skdiv._compute.measure import Measure, Symmetrize, check_symmetrize
+from skdiv._divergences.record import Divergence
+from skdiv._divergences.registry import MetricName, resolve
+from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount, names_of, refuse_other_columns
+from skdiv._input.distributions import Distributions, as_distributions, normalise
+from skdiv._utils.memory import enough_memory
+from skdiv._utils.typing import FloatArray
 
 
 def as_pair(X: MatrixLike, Y: MatrixLike, pseudocount: float) -> tuple[Distributions, Distributions]:
@@ -265,16 +126,16 @@ def pairwise_divergences(
            [0.355]])
     """
     divergence = resolve(metric)
-    block_kernel = BlockKernel(divergence, divergence.scale(base))
+    measure = Measure(divergence, divergence.scale(base))
     pseudocount = check_pseudocount(pseudocount)
     P, Q = (as_distributions(X, pseudocount=pseudocount), None) if Y is None else as_pair(X, Y, pseudocount)
     shape = len(P), len(P if Q is None else Q)
     if out is not None:
         _check_out(out, shape, P.dtype)
-        return block_kernel.matrix(P, Q, n_jobs=n_jobs, out=out)
+        return measure.matrix(P, Q, n_jobs=n_jobs, out=out)
     others = "condensed_divergences, which keeps each pair once" if Q is None else "fewer rows of X at a time"
     with _memory_for_result(f"The matrix of {shape[0]} × {shape[1]} divergences", shape[0] * shape[1], P.dtype, others):
-        return block_kernel.matrix(P, Q, n_jobs=n_jobs)
+        return measure.matrix(P, Q, n_jobs=n_jobs)
 
 
 def condensed_divergences(
@@ -334,11 +195,11 @@ def condensed_divergences(
     """
     divergence = resolve(metric)
     symmetrization = check_symmetrize(divergence, symmetrize)
-    block_kernel = BlockKernel(divergence, divergence.scale(base), symmetrization)
+    measure = Measure(divergence, divergence.scale(base), symmetrization)
     rows = as_distributions(X, pseudocount=check_pseudocount(pseudocount))
     n_pairs = len(rows) * (len(rows) - 1) // 2
     with _memory_for_result(f"The vector of the {n_pairs} pairs of {len(rows)} rows", n_pairs, rows.dtype):
-        return block_kernel.condensed(rows, n_jobs=n_jobs)
+        return measure.condensed(rows, n_jobs=n_jobs)
 
 
 def paired_divergences(
@@ -393,11 +254,11 @@ def paired_divergences(
     array([0.105, 0.   ])
     """
     divergence = resolve(metric)
-    block_kernel = BlockKernel(divergence, divergence.scale(base))
+    measure = Measure(divergence, divergence.scale(base))
     P, Q = as_pair(X, Y, check_pseudocount(pseudocount))
     if len(P) != len(Q):
         raise ValueError(f"X has {len(P)} rows and Y has {len(Q)}: paired divergences need one row of Y for each of X.")
-    return block_kernel.paired(P, Q, n_jobs=n_jobs)
+    return measure.paired(P, Q, n_jobs=n_jobs)
 
 
 def _memory_for_result(what: str, n_entries: int, dtype: np.dtype[Any], *others: str) -> AbstractContextManager[None]:

@@ -30,9 +30,9 @@ from skdiv import (
     pairwise_divergences,
     pairwise_homogeneity,
 )
-from skdiv._distributions import normalise
+from skdiv._compute.measure import Measure
+from skdiv._input.distributions import normalise
 from skdiv.centroids import centres
-from skdiv.pairwise import BlockKernel
 
 X = random_distributions(60, 12, seed=3)
 NEW = random_distributions(31, 12, seed=4)
@@ -183,9 +183,9 @@ def test_prediction_runs_in_chunks(monkeypatch):
     clustering = DivergenceClustering(4).fit(X)
     expected = clustering.transform(NEW)
     seen = []
-    original = BlockKernel.matrix
+    original = Measure.matrix
     monkeypatch.setattr(
-        BlockKernel,
+        Measure,
         "matrix",
         lambda self, batch, *others, **options: seen.append(len(batch)) or original(self, batch, *others, **options),
     )
@@ -341,7 +341,7 @@ def test_frames_in_and_out(frame):
 def test_memory_caches_the_tree(tmp_path):
     first = DivergenceClustering(3, memory=str(tmp_path)).fit(X)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skdiv.cluster.BlockKernel.condensed", None)
+        patch.setattr("skdiv._compute.measure.Measure.condensed", None)
         again = DivergenceClustering(5, memory=str(tmp_path), n_jobs=2).fit(X)
     np.testing.assert_array_equal(again.linkage_matrix_, first.linkage_matrix_)
     np.testing.assert_array_equal(again.labels_, DivergenceClustering(5).fit(X).labels_)
@@ -349,8 +349,8 @@ def test_memory_caches_the_tree(tmp_path):
 
 def test_a_tree_of_another_version_is_not_taken_from_the_cache(tmp_path, monkeypatch):
     DivergenceClustering(3, memory=str(tmp_path)).fit(X)
-    monkeypatch.setattr("skdiv.cluster.__version__", "another")
-    monkeypatch.setattr("skdiv.cluster.BlockKernel.condensed", None)
+    monkeypatch.setattr("skdiv.cluster._agglomerative.__version__", "another")
+    monkeypatch.setattr("skdiv._compute.measure.Measure.condensed", None)
     with pytest.raises(TypeError, match="'NoneType' object is not callable"):
         DivergenceClustering(3, memory=str(tmp_path)).fit(X)
 
@@ -451,7 +451,9 @@ def test_an_interrupted_refit_leaves_the_estimator_as_it_was(monkeypatch):
     before = dict(vars(clustering))
     for step in ("normalise", "tree_of_rows", "labels_of", "centres"):
         with monkeypatch.context() as patch:
-            patch.setattr(f"skdiv.cluster.{step}", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+            patch.setattr(
+                f"skdiv.cluster._agglomerative.{step}", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+            )
             with pytest.raises(KeyboardInterrupt):
                 clustering.fit(X)
         assert vars(clustering) == before

@@ -12,7 +12,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import kneighbors_graph
 
 from skdiv import DivergenceClustering, _graph, pairwise_divergences
-from skdiv._kernels import blocks
+from skdiv._compute.measure import Measure
 
 X = random_distributions(60, 12, seed=3)
 CHAIN = sp.diags_array([np.ones(59), np.ones(59)], offsets=[-1, 1]).tocsr()
@@ -190,9 +190,9 @@ def test_each_two_parts_are_joined_at_their_nearest_rows_a_tile_of_distances_at_
 
 
 def test_clusters_are_connected_and_only_edges_are_computed(monkeypatch):
-    pairs, paired = [], blocks.paired
-    monkeypatch.setattr(blocks, "paired", lambda *arguments: pairs.append(len(arguments[1])) or paired(*arguments))
-    monkeypatch.setattr(blocks, "block", None)
+    pairs, paired = [], Measure._paired
+    monkeypatch.setattr(Measure, "_paired", lambda self, P, Q: pairs.append(len(P)) or paired(self, P, Q))
+    monkeypatch.setattr(Measure, "__call__", None)
     clustering = DivergenceClustering(7, linkage="complete", connectivity=CHAIN).fit(X)
     assert sum(pairs) == 59
     for label in range(7):

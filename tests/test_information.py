@@ -15,9 +15,9 @@ from scipy.special import rel_entr, xlogy
 from sklearn.metrics import adjusted_rand_score
 
 from skdiv import DivergenceClustering, pairwise_divergences
-from skdiv import _information as information
-from skdiv._distributions import Distributions
-from skdiv._kernels import chosen, load
+from skdiv._compute.kernels import chosen, load
+from skdiv._input.distributions import Distributions
+from skdiv._trees import information
 
 pytestmark = pytest.mark.usefixtures("kernel")
 

@@ -15,7 +15,7 @@ from joblib.externals.loky import get_reusable_executor
 from scipy.special import xlogy
 
 from skdiv import DivergenceClustering, condensed_divergences, divergences, pairwise_divergences, show_versions
-from skdiv import _kernels as kernels
+from skdiv._compute import kernels
 
 NAMES = ["numpy", "numba"]
 FORMS = {"mixture": lambda p, q: xlogy(p + q, p + q), "difference": lambda p, q: -np.abs(p - q)}
@@ -150,7 +150,7 @@ def test_without_numba_numpy_computes(monkeypatch, capsys):
     monkeypatch.setenv("SKDIV_KERNEL", "numpy")
     expected = pairwise_divergences(X)
     monkeypatch.setattr(kernels, "obstacle_to_numba", lambda: "No module named 'numba'")
-    monkeypatch.setitem(sys.modules, "skdiv._kernels.numba", None)
+    monkeypatch.setitem(sys.modules, "skdiv._compute.kernels.numba", None)
     monkeypatch.delenv("SKDIV_KERNEL")
     assert kernels.chosen() == "numpy"
     np.testing.assert_array_equal(pairwise_divergences(X), expected)
@@ -190,7 +190,7 @@ def test_a_model_fitted_with_numba_predicts_without(monkeypatch):
     model = pickle.dumps(DivergenceClustering(3).fit(X))
     monkeypatch.delenv("SKDIV_KERNEL")
     monkeypatch.setattr(kernels, "obstacle_to_numba", lambda: "No module named 'numba'")
-    monkeypatch.setitem(sys.modules, "skdiv._kernels.numba", None)
+    monkeypatch.setitem(sys.modules, "skdiv._compute.kernels.numba", None)
     loaded = pickle.loads(model)
     np.testing.assert_array_equal(loaded.predict(X), loaded.labels_)
 
@@ -203,7 +203,7 @@ def test_workers_use_the_kernel_of_their_caller(monkeypatch):
         monkeypatch.setenv("SKDIV_KERNEL", name)
         bits[name] = pairwise_divergences(X)
     assert not np.array_equal(*bits.values())
-    monkeypatch.setattr("skdiv._tiles._WORTH_WORKERS", 0)
+    monkeypatch.setattr("skdiv._compute.run._WORTH_WORKERS", 0)
     get_reusable_executor().shutdown()
     with parallel_config("loky", n_jobs=2):
         assert set(Parallel()(delayed(os.getenv)("SKDIV_KERNEL") for _ in range(4))) == {"numba"}

@@ -12,8 +12,8 @@ from conftest import random_distributions
 from sklearn import config_context
 
 from skdiv import DivergenceClustering, condensed_divergences, pairwise_divergences
-from skdiv._memory import Workspace, available_memory
-from skdiv.pairwise import BlockKernel
+from skdiv._compute.measure import Measure
+from skdiv._utils.memory import Workspace, available_memory
 
 pytestmark = pytest.mark.usefixtures("kernel")
 
@@ -164,15 +164,15 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_too_little_memory_is_known_before_the_first_tile(case, monkeypatch):
     function, message = REFUSED[case]
-    monkeypatch.setattr("skdiv._memory.available_memory", lambda: 64 * MIB)
-    monkeypatch.setattr(BlockKernel, "_run", None)
+    monkeypatch.setattr("skdiv._utils.memory.available_memory", lambda: 64 * MIB)
+    monkeypatch.setattr(Measure, "_run", None)
     with pytest.raises(MemoryError, match=message):
         function()
 
 
 def test_too_little_memory_for_a_tree_of_distances(monkeypatch):
     D = pairwise_divergences(random_distributions(3000, 4))
-    monkeypatch.setattr("skdiv._memory.available_memory", lambda: 64 * MIB)
+    monkeypatch.setattr("skdiv._utils.memory.available_memory", lambda: 64 * MIB)
     with pytest.raises(
         MemoryError, match=r"X of 3000 rows and linkage='average' needs 0\.07 GiB .*Pass linkage='single"
     ):
@@ -180,7 +180,7 @@ def test_too_little_memory_for_a_tree_of_distances(monkeypatch):
 
 
 def test_what_is_just_enough_is_not_refused(monkeypatch):
-    monkeypatch.setattr("skdiv._memory.available_memory", lambda: 8 * 4500 * 4499 // 2)
+    monkeypatch.setattr("skdiv._utils.memory.available_memory", lambda: 8 * 4500 * 4499 // 2)
     condensed_divergences(LARGE)
     DivergenceClustering(linkage="single").fit(LARGE)
     with pytest.raises(MemoryError):
@@ -188,7 +188,7 @@ def test_what_is_just_enough_is_not_refused(monkeypatch):
 
 
 def test_what_needs_no_memory_is_not_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr("skdiv._memory.available_memory", lambda: 0)
+    monkeypatch.setattr("skdiv._utils.memory.available_memory", lambda: 0)
     pairwise_divergences(LARGE[:1000])
     out = np.memmap(tmp_path / "out", dtype=np.float64, mode="w+", shape=(4500, 4500))
     pairwise_divergences(LARGE, out=out)
@@ -200,8 +200,8 @@ def test_memory_that_runs_out_nevertheless_is_explained(known, found, monkeypatc
     def out_of_memory(*_, **__):
         raise MemoryError("unable to allocate array data.")
 
-    monkeypatch.setattr("skdiv._memory.available_memory", lambda: known)
-    monkeypatch.setattr("skdiv._linkage.hierarchy.linkage", out_of_memory)
+    monkeypatch.setattr("skdiv._utils.memory.available_memory", lambda: known)
+    monkeypatch.setattr("skdiv._trees.linkage.hierarchy.linkage", out_of_memory)
     with pytest.raises(MemoryError, match=f"linkage='ward' needs 0.15 GiB of memory, {found}"):
         DivergenceClustering().fit(LARGE)
 
@@ -212,7 +212,7 @@ def test_a_limit_of_the_address_space_is_seen():
         import resource
         import numpy as np
         from skdiv import DivergenceClustering, condensed_divergences
-        from skdiv._memory import available_memory
+        from skdiv._utils.memory import available_memory
 
         X = np.random.default_rng(0).dirichlet(np.ones(4), 10_000)
         condensed_divergences(X[:100])

@@ -23,22 +23,22 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from skdiv import (
     Divergence,
     DivergenceClustering,
-    _blas,
     condensed_divergences,
     divergences,
     paired_divergences,
     pairwise_divergences,
 )
-from skdiv._blas import one_blas_thread
-from skdiv._distributions import as_distributions
-from skdiv._kernels import products
+from skdiv._compute.blocks import products
+from skdiv._input.distributions import as_distributions
+from skdiv._utils import blas
+from skdiv._utils.blas import one_blas_thread
 
 pytestmark = pytest.mark.usefixtures("kernel")
 
 
 @pytest.fixture(autouse=True)
 def _workers_even_for_little(monkeypatch):
-    monkeypatch.setattr("skdiv._tiles._WORTH_WORKERS", 0)
+    monkeypatch.setattr("skdiv._compute.run._WORTH_WORKERS", 0)
 
 
 METRICS = ["kl", "js_distance", "hellinger", "total_variation"]
@@ -87,7 +87,7 @@ def test_threads_store_their_blocks_and_processes_return_them(backend, stored_by
             returned.extend(blocks)
             return blocks
 
-    monkeypatch.setattr("skdiv._tiles.Parallel", Recording)
+    monkeypatch.setattr("skdiv._compute.run.Parallel", Recording)
     expected = pairwise_divergences(X, n_jobs=1)
     assert not returned
     with parallel_config(backend):
@@ -209,7 +209,7 @@ def test_a_fork_within_a_limit_may_leave_it():
         def leaves():
             with one_blas_thread():
                 pass
-            _blas._leave()
+            blas._leave()
             with one_blas_thread():
                 return set(blas_threads()) == {1}
 
@@ -313,7 +313,7 @@ def test_a_wrong_number_of_workers_is_refused():
 
 def test_small_work_starts_no_worker(monkeypatch):
     monkeypatch.undo()
-    monkeypatch.setattr("skdiv._tiles.Parallel", None)
+    monkeypatch.setattr("skdiv._compute.run.Parallel", None)
     pairwise_divergences(X, n_jobs=2)
     pairwise_divergences(X, metric="kl", n_jobs=2)
     pairwise_divergences(sp.csr_array(X), n_jobs=2)

@@ -19,11 +19,16 @@ WITHOUT_FORMULA = {"Divergence", "divergences", "show_versions"}  # whose docstr
 PACKAGE = Path(skdiv.__file__).parent
 # From the bottom up: no module imports one that comes after it. The package itself, which imports all, is the last.
 LAYERS = [
-    "_version", "_warnings", "_terms", "_memory", "_checks", "_distributions", "_forms", "_divergence", "_blas",
-    "_tiles", "_kernels", "_kernels.numpy", "_kernels.numba_terms", "_kernels.numba", "_kernels.merging", "_kernels.termwise",
-    "_kernels.overlaps", "_kernels.products", "_kernels.blocks",
-    "pairwise", "_sklearn", "_linkage", "_information", "_graph", "_trees", "_significance",
-    "homogeneity", "centroids", "_prediction", "cluster", "_show_versions", "datasets._languages", "datasets", "",
+    "_version",
+    "_utils", "_utils.typing", "_utils.warnings", "_utils.sklearn", "_utils.blas", "_utils.memory",
+    "_input", "_input.checks", "_input.distributions",
+    "_divergences", "_divergences.terms", "_divergences.forms", "_divergences.record", "_divergences.registry",
+    "_compute", "_compute.kernels", "_compute.kernels.numpy", "_compute.kernels.numba_terms", "_compute.kernels.numba",
+    "_compute.kernels.merging", "_compute.blocks.termwise", "_compute.blocks.pairs", "_compute.blocks.products",
+    "_compute.blocks.weighted", "_compute.blocks", "_compute.run", "_compute.tiles", "_compute.measure",
+    "_trees", "_trees.linkage", "_trees.graph", "_trees.information", "_trees.build",
+    "datasets._languages", "datasets", "pairwise", "centroids", "homogeneity", "significance",
+    "cluster._prediction", "cluster._agglomerative", "cluster", "_show_versions", "",
 ]  # fmt: skip
 
 
@@ -93,14 +98,14 @@ def test_no_module_imports_one_that_comes_after_it(path):
 @pytest.mark.parametrize(
     ("source", "package", "expected"),
     [
-        ("import numpy, skdiv.cluster", "", ["cluster"]),
-        ("import skdiv.cluster as c", "", ["cluster"]),
+        ("import numpy, skdiv.cluster._agglomerative", "", ["cluster"]),
+        ("import skdiv.cluster._agglomerative as c", "", ["cluster"]),
         ("import skdiv", "", [""]),
         ("from skdiv import cluster", "", ["cluster"]),
         ("from skdiv import DivergenceClustering", "", [""]),
         ("from skdiv import cluster, DivergenceClustering", "", ["", "cluster"]),
-        ("from skdiv.cluster import DivergenceClustering", "", ["cluster"]),
-        ("from skdiv._kernels import KernelName, blocks", "", ["_kernels", "_kernels.blocks"]),
+        ("from skdiv.cluster._agglomerative import DivergenceClustering", "", ["cluster"]),
+        ("from skdiv._compute.kernels import KernelName, blocks", "", ["_kernels", "_kernels.blocks"]),
         ("from .cluster import DivergenceClustering", "", ["cluster"]),
         ("from . import cluster", "", ["cluster"]),
         ("from . import blocks", "_kernels", ["_kernels.blocks"]),

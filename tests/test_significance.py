@@ -11,8 +11,7 @@ from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score, make_scorer
 from sklearn.model_selection import GridSearchCV
 
-from skdiv import DivergenceClustering, Significance
-from skdiv import _significance as significance
+from skdiv import DivergenceClustering, Significance, significance
 
 
 def clustered(X, *, alpha=0.05, n_resamples=99, seed=0, **parameters):

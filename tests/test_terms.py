@@ -6,7 +6,7 @@ import oracle
 import pytest
 from mpmath import mp, mpf
 
-from skdiv import _terms
+from skdiv._divergences import terms
 
 
 def alpha_definition(alpha):
@@ -17,15 +17,15 @@ def alpha_definition(alpha):
 
 
 DEFINITIONS = {
-    "kl": (_terms.kl, lambda p, q: p * mpmath.log(p / q) - p + q),
-    "jeffreys": (_terms.jeffreys, lambda p, q: (p - q) * mpmath.log(p / q)),
+    "kl": (terms.kl, lambda p, q: p * mpmath.log(p / q) - p + q),
+    "jeffreys": (terms.jeffreys, lambda p, q: (p - q) * mpmath.log(p / q)),
     "jensen_shannon": (
-        _terms.jensen_shannon,
+        terms.jensen_shannon,
         lambda p, q: (p * mpmath.log(2 * p / (p + q)) + q * mpmath.log(2 * q / (p + q))) / 2,
     ),
     **{
         f"weighted_jensen_shannon {share}": (
-            lambda p, q, share=share: _terms.weighted_jensen_shannon(p, q, share, 1 - share),
+            lambda p, q, share=share: terms.weighted_jensen_shannon(p, q, share, 1 - share),
             lambda p, q, share=share: (
                 share * p * mpmath.log(p / (share * p + (1 - share) * q))
                 + (1 - share) * q * mpmath.log(q / (share * p + (1 - share) * q))
@@ -33,12 +33,12 @@ DEFINITIONS = {
         )
         for share in (0.5, 0.25, 2.0**-20, 1 - 2.0**-10)
     },
-    "squared_hellinger": (_terms.squared_hellinger, lambda p, q: (mpmath.sqrt(p) - mpmath.sqrt(q)) ** 2 / 2),
-    "total_variation": (_terms.total_variation, lambda p, q: abs(p - q) / 2),
-    "chi2": (_terms.chi2, lambda p, q: (p - q) ** 2 / q),
+    "squared_hellinger": (terms.squared_hellinger, lambda p, q: (mpmath.sqrt(p) - mpmath.sqrt(q)) ** 2 / 2),
+    "total_variation": (terms.total_variation, lambda p, q: abs(p - q) / 2),
+    "chi2": (terms.chi2, lambda p, q: (p - q) ** 2 / q),
     **{
         f"alpha {alpha}": (
-            lambda p, q, alpha=alpha: _terms.alpha_divergence(p, q, alpha),
+            lambda p, q, alpha=alpha: terms.alpha_divergence(p, q, alpha),
             alpha_definition(mpf(alpha)),
         )
         for alpha in (0.01, 0.5, 1 + 2.0**-20, 2, 50)
@@ -81,20 +81,20 @@ def test_terms_where_one_side_is_empty():
 
 
 def test_chi2_does_not_overflow_for_a_subnormal_bin():
-    assert _terms.chi2(np.array([1e-10]), np.array([1e-320]))[0] == pytest.approx(1e300, rel=1e-3)
+    assert terms.chi2(np.array([1e-10]), np.array([1e-320]))[0] == pytest.approx(1e300, rel=1e-3)
 
 
 def test_log_affinity_does_not_overflow():
     p, q = np.array([[0.5, 0.5, 0.0]]), np.array([[1e-12, 1 - 1e-12, 0.0]])
     expected = 50 * np.log(0.5) + 49 * np.log(1e12)
-    assert _terms.log_affinity(p, q, 50.0)[0] == pytest.approx(expected, rel=1e-14)
-    assert _terms.log_affinity(np.array([[1.0, 0]]), np.array([[0, 1.0]]), 0.5)[0] == -np.inf
+    assert terms.log_affinity(p, q, 50.0)[0] == pytest.approx(expected, rel=1e-14)
+    assert terms.log_affinity(np.array([[1.0, 0]]), np.array([[0, 1.0]]), 0.5)[0] == -np.inf
 
 
 def test_the_series_are_as_good_as_double_precision():
     """φ(x) = (1 + x) ln(1 + x) − x and ψ(x) = φ(x) + φ(−x), up to where the formulas take over."""
     with mp.workdps(oracle.DIGITS):
-        for function, limit, signs in ((_terms._phi, 0.01, (1,)), (_terms._psi, 0.05, (1, -1))):
+        for function, limit, signs in ((terms._phi, 0.01, (1,)), (terms._psi, 0.05, (1, -1))):
             for x in (0.99 * limit, -0.99 * limit, 0.5 * limit, 1e-5):
                 truth = sum((1 + s * mpf(x)) * mpmath.log(1 + s * mpf(x)) - s * mpf(x) for s in signs)
                 assert oracle.relative_error(float(function(np.array(x))), truth) < 2e-15

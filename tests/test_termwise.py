@@ -9,9 +9,9 @@ from conftest import random_distributions
 from test_memory import MIB, peak
 
 from skdiv import Divergence, divergences, paired_divergences, pairwise_divergences, renyi
-from skdiv import _kernels as kernels
-from skdiv._distributions import Distributions, as_distributions
-from skdiv._kernels import termwise
+from skdiv._compute import kernels
+from skdiv._compute.blocks import termwise
+from skdiv._input.distributions import Distributions, as_distributions
 
 pytestmark = pytest.mark.usefixtures("kernel")
 

@@ -12,10 +12,10 @@ import pandas as pd
 
 import skdiv
 from skdiv import DivergenceClustering, divergences
-from skdiv._divergence import MetricName
-from skdiv._trees import LINKAGES, Linkage
+from skdiv._divergences.registry import MetricName
+from skdiv._trees.build import LINKAGES, Linkage
 from skdiv.centroids import _KIND_OF, Centroid, Minimised
-from skdiv.cluster import _FITTED
+from skdiv.cluster._agglomerative import _FITTED
 
 SOURCES = Path(skdiv.__file__).parents[1]
 

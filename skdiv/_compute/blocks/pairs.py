@@ -1,0 +1,146 @@
+"""Blocks of the divergences that are a sum over pairs of entries: Jensen-Shannon and total variation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+
+from skdiv._compute.blocks.termwise import digits_lost_below, evenly, refine, rounding_of_sum, spread
+from skdiv._compute.kernels import PairKernel
+from skdiv._divergences.forms import Pair, PairForm
+from skdiv._divergences.record import Divergence
+from skdiv._input.distributions import Distributions, in_used_bins
+from skdiv._utils.memory import Workspace
+from skdiv._utils.typing import FloatArray
+
+_TILE = 496  # rows: those of at most 500 numbers are copied into a condensed matrix without letting go of Python's lock
+_WORK = 2**24  # pairs times bins of a tile
+_BINS = 512  # bins at a time, so that copies of rows stay small and in the cache
+_RUN = 64  # terms of a chunk that a kernel adds one after another, at most
+_SINGLE_RUN = 16  # the same in single precision
+_SINGLE_ERROR = 5e-6  # nats, at the very worst; where it might be more, a block is computed in double precision
+_CROWDED = 8  # a pair of entries that meet in sparse rows costs as much as so many pairs of bins of dense ones
+_overlaps_of_thread, _part_of_thread = Workspace(), Workspace()
+
+
+@dataclass(frozen=True)
+class PairBlocks:
+    """Blocks of a divergence in pair form."""
+
+    divergence: Divergence
+    form: PairForm
+    blas_bound: ClassVar[bool] = False
+
+    def tile_shape(self, P: Distributions, Q: Distributions, *, square: bool) -> tuple[int, int]:  # noqa: ARG002
+        """Return the shape of a tile of some ten milliseconds, beside which its overhead is small."""
+        most = _TILE if P.is_sparse and Q.is_sparse else min(_TILE, max(64, int((_WORK / P.shape[1]) ** 0.5)))
+        return evenly(len(P), most), evenly(len(Q), most)
+
+    def nanoseconds(self, P: Distributions, Q: Distributions) -> float:
+        """Return the time of one logarithm for each pair and bin, or of what sparse rows share if that is shorter."""
+        of_dense = float(len(P)) * len(Q) * P.shape[1]
+        return min(of_dense, _CROWDED * n_meetings_of_rows(P, Q)) if P.is_sparse and Q.is_sparse else of_dense
+
+    def block(
+        self, P: Distributions, Q: Distributions, diagonal: int | None, kernel: PairKernel, out: FloatArray | None
+    ) -> FloatArray:
+        """Return D(P[i] ‖ Q[j]) in nats, in ``out`` if that is given."""
+        divergence, form = self.divergence, self.form
+        overlaps = pair_overlaps(form.pair, P, Q, kernel, upper=diagonal == 0, out=out)
+        totals = form.finish(np.subtract(form.top, overlaps, out=overlaps))
+        values = np.empty(totals.shape, P.dtype) if out is None else out
+        if totals is not values:
+            values[...] = totals
+        below = digits_lost_below(form.conditioning * _error(P, Q), P.dtype, form.power)
+        refine(values, divergence, P, Q, diagonal, kernel, below=below)
+        return divergence.capped(values)
+
+
+def _error(P: Distributions, Q: Distributions) -> float:
+    """Return what rounding may add: it grows with the entropies, so with ln(n_bins), and with the terms of a sum."""
+    n_bins = P.shape[1]
+    if P.dtype == np.float32:
+        relative = rounding_of_sum(_SINGLE_RUN, P.dtype)
+    else:
+        stored = max(int(np.diff(rows.values.indptr).max()) if rows.is_sparse else 0 for rows in (P, Q))
+        relative = rounding_of_sum(max(_RUN, stored) + n_bins / _BINS, P.dtype)
+    return relative * (1 + float(np.log(n_bins)))
+
+
+def pair_overlaps(
+    pair: Pair, P: Distributions, Q: Distributions, kernel: PairKernel, *, upper: bool = False,
+    out: FloatArray | None = None,
+) -> FloatArray:  # fmt: skip
+    """Return overlaps as a `PairKernel` defines them, in ``out`` or in memory that this thread uses for other tiles."""
+    if out is not None and out.dtype == np.float64 and out.flags.c_contiguous:
+        overlaps = out
+    else:
+        overlaps = _overlaps_of_thread.array((len(P), len(Q)))
+    if P.is_sparse and Q.is_sparse:
+        columns = P.once(columns_in_double), Q.once(columns_in_double)
+        if _CROWDED * n_meetings(*columns) < len(P) * len(Q) * P.shape[1]:
+            kernel.sparse_overlaps(pair, *columns, overlaps, upper=upper)
+            return overlaps
+    unit = _unit(pair, P, Q)
+    for k, (p, q) in enumerate(zip(*(_chunks(rows, unit) for rows in (P, Q)), strict=True)):
+        part = _part_of_thread.array((len(P), len(Q))) if k else overlaps
+        kernel.overlaps(pair, p, q, part, upper=upper)
+        if k:
+            overlaps += part
+    if unit is not None:
+        overlaps /= unit
+    return overlaps
+
+
+def _unit(pair: Pair, P: Distributions, Q: Distributions) -> float | None:
+    """Return by what rows are multiplied if they are computed in single precision; None is for double precision.
+
+    It is a power of two, about the number of bins. Entries are then near 1, where their logarithms are small, and so is
+    what is lost when these are rounded. Rows that concentrate on few bins are far from it, and get double precision.
+    """
+    if P.dtype == np.float64:
+        return None
+    unit = power_of_two(P.shape[1])
+    if pair == "difference":
+        return unit
+    widest = max(float(spread(rows, unit).max()) for rows in (P, Q))
+    return unit if widest * rounding_of_sum(_SINGLE_RUN, P.dtype) <= _SINGLE_ERROR else None
+
+
+def power_of_two(number: float) -> float:
+    """Return the power of two next to a number; to multiply by it is exact."""
+    return float(2.0 ** round(np.log2(number)))
+
+
+def _chunks(rows: Distributions, unit: float | None) -> Iterator[FloatArray]:
+    """Yield the rows some bins at a time, in double precision or multiplied by ``unit``."""
+    for chunk in bin_chunks(rows, _BINS):
+        yield chunk.astype(np.float64, copy=False) if unit is None else chunk * chunk.dtype.type(unit)
+
+
+def bin_chunks(rows: Distributions, width: int) -> Iterator[FloatArray]:
+    """Yield the rows as arrays, ``width`` bins at a time."""
+    values = rows.values.tocsc() if sp.issparse(rows.values) else rows.values
+    for start in range(0, rows.shape[1], width):
+        chunk = values[:, start : start + width]
+        yield Distributions(chunk, rows.background).dense()
+
+
+def columns_in_double(rows: Any) -> Any:
+    """Return sparse rows column by column, in double precision."""
+    return rows.astype(np.float64, copy=False).tocsc()
+
+
+def n_meetings(P: Any, Q: Any) -> int:
+    """Return how many pairs of entries share a bin, over all pairs of rows, which come in CSC."""
+    return int(np.diff(P.indptr).astype(np.int64) @ np.diff(Q.indptr))
+
+
+def n_meetings_of_rows(P: Distributions, Q: Distributions) -> int:
+    """Return the same for rows in CSR."""
+    of_p, of_q = (np.bincount(rows.indices, minlength=rows.shape[1]) for rows in in_used_bins(P.values, Q.values))
+    return int(of_p @ of_q)

@@ -1,0 +1,280 @@
+"""Sums over pairs of rows, compiled by Numba: see `skdiv._compute.kernels.PairKernel`.
+
+What makes these loops fast is written down, with measurements, in benchmarks/LOG.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from math import log
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from skdiv._compute.kernels.numba_terms import compiled, term_sums, weighted_term_sums
+from skdiv._divergences.forms import Pair
+from skdiv._utils.typing import FloatArray
+
+__all__ = [
+    "MergingRows",
+    "add_pooled_overlaps",
+    "merging",
+    "overlaps",
+    "sparse_overlaps",
+    "term_sums",
+    "weighted_term_sums",
+]
+Indices = NDArray[np.integer[Any]]
+
+_LN2 = float(np.log(2))
+_LANES = 16  # single-precision numbers in the widest register; rows are made up to a multiple of it
+_RUN = 16  # bins that are summed in the precision of the data before they join a sum in double precision
+
+# For each type: its bits, those of its fraction, and its polynomial for the logarithm, by tools/log_polynomial.py.
+_FLOATS: dict[Any, tuple[int, int, list[float]]] = {
+    numba.float64: (64, 52, [
+        0.961796693925446, -0.32059889797499086, 0.1424883992016248, -0.07124419961413112, 0.037996900772511076,
+        -0.02110938889019983, 0.012062650899587152, -0.00703655310318517, 0.0041679037449898135,
+        -0.0025006845346370247, 0.0015299746361025735, -0.0009352579421149098, 0.0005134928679240052,
+        -0.00031720213417236635, 0.00033916839678272824, -0.00021265579458876327,
+    ]),
+    numba.float32: (32, 23, [
+        0.9617959853848299, -0.3205984711766482, 0.14252592843168116, -0.07126680308992456, 0.037466490279208745,
+        -0.020790033199250185, 0.014770571157943693, -0.008665699308321175,
+    ]),
+}  # fmt: skip
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _log2(_: Any, x: Any) -> Any:
+    """log2(x / 1.5) to an absolute 2e-14 (in single precision 6e-8) for x ≥ 0; finite, if meaningless, for x = 0.
+
+    The constant factor does no harm: it cancels between g(p, q), g(p, 0) and g(0, q), and so does most of the error of
+    the polynomial where p and q nearly agree. There is no division, no branch and no table, so it vectorises.
+    """
+    n_bits, fraction_bits, terms = _FLOATS[x]
+    bias = 2 ** (n_bits - fraction_bits - 2) - 1
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        # By default LLVM leaves half of a 512-bit register unused; ignored by processors that have none.
+        with suppress(AttributeError, TypeError):
+            set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        value = arguments[0]
+        real, integer = value.type, ir.IntType(n_bits)
+        fused = builder.module.declare_intrinsic("llvm.fmuladd", [real], ir.FunctionType(real, [real] * 3))
+        bits = builder.bitcast(value, integer)
+        # A float of 2**fraction_bits and more is an integer, which its lowest bits spell out.
+        unit = (bias + fraction_bits) << fraction_bits
+        exponent = builder.bitcast(builder.or_(builder.lshr(bits, integer(fraction_bits)), integer(unit)), real)
+        exponent = builder.fsub(exponent, real(2.0**fraction_bits + bias))
+        mantissa = builder.or_(builder.and_(bits, integer(2**fraction_bits - 1)), integer(bias << fraction_bits))
+        f = builder.fsub(builder.bitcast(mantissa, real), real(1.5))
+        result = real(terms[-1])
+        for addend in [*(real(term) for term in terms[-2::-1]), exponent]:
+            result = builder.call(fused, [result, f, addend])
+        return result
+
+    return x(x), generate
+
+
+@compiled
+def _add_row_sums(mixture: bool, columns: FloatArray, logs: FloatArray, out: FloatArray) -> None:
+    """Add to out[i] the sum over bins, which are the rows of ``columns``, of p log2(p), or of −p."""
+    total = np.empty(columns.shape[1], columns.dtype)
+    for run in range(0, len(columns), _RUN):
+        total[:] = 0
+        for k in range(run, min(run + _RUN, len(columns))):
+            p, log_p = columns[k], logs[k]
+            if mixture:
+                for i in range(len(total)):
+                    log_p[i] = _log2(p[i])
+                    total[i] += p[i] * log_p[i]
+            else:
+                for i in range(len(total)):
+                    total[i] -= p[i]
+        for i in range(len(total)):
+            out[i] += total[i]
+
+
+@compiled
+def _add_sums(
+    mixture: bool, P: FloatArray, columns: FloatArray, logs: FloatArray, upper: bool, out: FloatArray
+) -> None:
+    """Add to out[i, j] the sum over bins of (p + q) log2(p + q), or of −abs(p − q).
+
+    The innermost loop runs over the rows of Q, which come bin by bin: there are many of them however few the bins.
+    """
+    total = np.empty(columns.shape[1], columns.dtype)
+    for run in range(0, len(columns), _RUN):
+        for i in range(len(P)):
+            start = i - i % _LANES if upper else 0
+            some = total[start:]
+            some[:] = 0
+            for k in range(run, min(run + _RUN, len(columns))):
+                p = P[i, k]
+                q = columns[k, start:]
+                if not mixture:
+                    for j in range(len(some)):
+                        some[j] -= abs(p - q[j])
+                elif p == 0:
+                    log_q = logs[k, start:]
+                    for j in range(len(some)):
+                        some[j] += q[j] * log_q[j]
+                else:
+                    for j in range(len(some)):
+                        s = p + q[j]
+                        some[j] += s * _log2(s)
+            result = out[i, start:]
+            for j in range(len(result)):
+                result[j] += some[j]
+
+
+@compiled
+def _subtract_row_sums(left: FloatArray, right: FloatArray, factor: float, out: FloatArray) -> None:
+    for i in range(len(out)):
+        row, of_row = out[i], left[i]
+        for j in range(len(row)):
+            row[j] = (row[j] - (of_row + right[j])) * factor
+
+
+def _overlap_adder(mixture: bool) -> Callable[..., None]:
+    """Of the two functions that follow, one; a branch within the loops would keep them from being vectorised."""
+
+    def add_overlaps(
+        p_entries: FloatArray, p_rows: Indices, p_starts: Indices,
+        q_entries: FloatArray, q_rows: Indices, q_starts: Indices, upper: bool, out: FloatArray,
+    ) -> None:  # fmt: skip
+        """Add to out[i, j] the sum over common bins of g(p, q) − g(p, 0) − g(0, q), in log2.
+
+        Rows come column by column (CSC), and each column of P meets the same of Q: all is read in the order of memory.
+        """
+        p_terms = np.empty_like(p_entries)
+        for t in range(len(p_entries)):
+            p_terms[t] = p_entries[t] * _log2(p_entries[t])
+        q_terms = p_terms if upper else np.empty_like(q_entries)
+        if not upper:
+            for t in range(len(q_entries)):
+                q_terms[t] = q_entries[t] * _log2(q_entries[t])
+        values = np.empty(out.shape[1])
+        for k in range(len(p_starts) - 1):
+            stop = q_starts[k + 1]
+            for t in range(p_starts[k], p_starts[k + 1]):
+                start = t + 1 if upper else q_starts[k]
+                if start == stop:
+                    continue
+                p, p_term, row = p_entries[t], p_terms[t], out[p_rows[t]]
+                q, q_term, places = q_entries[start:stop], q_terms[start:stop], q_rows[start:stop]
+                if mixture:
+                    for u in range(len(q)):
+                        s = p + q[u]
+                        values[u] = s * _log2(s) - (p_term + q_term[u])
+                else:
+                    for u in range(len(q)):
+                        values[u] = 2 * min(p, q[u])
+                for u in range(len(q)):
+                    row[places[u]] += values[u]
+
+    return compiled(add_overlaps)
+
+
+_ADD_OVERLAPS: dict[Pair, Callable[..., None]] = {
+    "mixture": _overlap_adder(True),
+    "difference": _overlap_adder(False),
+}
+
+
+def overlaps(pair: Pair, P: FloatArray, Q: FloatArray, out: FloatArray, *, upper: bool) -> None:
+    mixture = pair == "mixture"
+    of_rows = []
+    for rows in (P, Q):
+        columns = np.zeros((rows.shape[1], -(-len(rows) // _LANES) * _LANES), dtype=rows.dtype)
+        columns[:, : len(rows)] = rows.T
+        logs = np.empty_like(columns)
+        row_sums = np.zeros(columns.shape[1])
+        _add_row_sums(mixture, columns, logs, row_sums)
+        of_rows.append(row_sums)
+    out.fill(0)
+    _add_sums(mixture, np.ascontiguousarray(P), columns, logs, upper, out)
+    _subtract_row_sums(*of_rows, _LN2 / 2 if mixture else 0.5, out)
+
+
+@compiled
+def _sums_with(p: FloatArray, columns: FloatArray, logs: FloatArray, start: int, out: FloatArray) -> None:
+    """out[j] is the sum over bins of (p + q) log2(p + q), for the rows q from ``start`` on: `_add_sums` for one row."""
+    out[:] = 0
+    for k in range(len(p)):
+        q = columns[k, start:]
+        if p[k] == 0:
+            log_q = logs[k, start:]
+            for j in range(len(out)):
+                out[j] += q[j] * log_q[j]
+        else:
+            for j in range(len(out)):
+                s = p[k] + q[j]
+                out[j] += s * _log2(s)
+
+
+class MergingRows:
+    """Column by column, with the logarithms and the sums of each, so that one row costs one logarithm an entry."""
+
+    def __init__(self, rows: FloatArray) -> None:
+        self._columns = np.ascontiguousarray(rows.T)
+        self._weigh()
+
+    def _weigh(self) -> None:
+        self._logs, self._sums = np.empty_like(self._columns), np.zeros(len(self))
+        _add_row_sums(True, self._columns, self._logs, self._sums)
+
+    def __len__(self) -> int:
+        return int(self._columns.shape[1])
+
+    @property
+    def n_bins(self) -> int:
+        return int(self._columns.shape[0])
+
+    def overlaps(self, i: int, start: int) -> FloatArray:
+        out = np.empty(len(self) - start)
+        _sums_with(self._columns[:, i].copy(), self._columns, self._logs, start, out)
+        out -= self._sums[start:]
+        out -= self._sums[i]
+        out *= _LN2 / 2
+        return out
+
+    def merge(self, i: int, j: int) -> None:
+        self._columns[:, j] += self._columns[:, i]
+        column, log, total = self._columns[:, j : j + 1].copy(), np.empty((len(self._columns), 1)), np.zeros(1)
+        _add_row_sums(True, column, log, total)
+        self._logs[:, j], self._sums[j] = log[:, 0], total[0]
+
+    def keep(self, places: NDArray[np.intp]) -> None:
+        self._columns = np.ascontiguousarray(self._columns[:, places])
+        self._weigh()
+
+    def dense(self, places: NDArray[np.intp] | list[int]) -> FloatArray:
+        return self._columns[:, places].T
+
+
+@compiled
+def add_pooled_overlaps(
+    values: FloatArray, terms: FloatArray, bins: Indices, owners: Indices,
+    p: FloatArray, p_terms: FloatArray, start: int, out: FloatArray,
+) -> None:  # fmt: skip
+    for t in range(len(values)):
+        of_bin = p[bins[t]]
+        if of_bin > 0 and owners[t] >= start:
+            s = of_bin + values[t]
+            out[owners[t]] += (s * log(s) - terms[t] - p_terms[bins[t]]) / 2
+
+
+def sparse_overlaps(pair: Pair, P: Any, Q: Any, out: FloatArray, *, upper: bool) -> None:
+    out.fill(0)
+    _ADD_OVERLAPS[pair](P.data, P.indices, P.indptr, Q.data, Q.indices, Q.indptr, upper, out)
+    out *= _LN2 / 2 if pair == "mixture" else 0.5
+
+
+merging = MergingRows

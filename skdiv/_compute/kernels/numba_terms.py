@@ -1,0 +1,286 @@
+"""Sums of the terms of pairs of rows, compiled by Numba.
+
+These are the terms of `skdiv._divergences.terms`, at the speed of the fast forms.
+
+Between near duplicates a term is a short series in u = (p − q)/(p + q), with ln(p/q) = 2 artanh(u). A block of bins in
+which all are near is summed by a loop without branches, which vectorises; a bin that is far has its block summed one
+bin after another, with the logarithms of the C library, which know subnormal numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import expm1, log, log1p, sqrt
+from typing import Any
+
+import numba
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from skdiv._divergences import terms
+from skdiv._divergences.forms import With
+from skdiv._divergences.terms import Term
+from skdiv._input.distributions import Distributions
+from skdiv._utils.typing import FloatArray
+
+Indices = NDArray[np.integer[Any]]
+
+_LANES = 32  # bins of a block: with 16 the compiler unrolls the loop before it can vectorise it
+_NEAR = 0.2  # of |u|: the series below are right to 1e-12 up to here
+_TINY = float(np.finfo(np.float64).tiny)  # beside a sum of two entries it is nothing, and 0 / _TINY is 0
+_KL, _JEFFREYS, _JENSEN_SHANNON, _SQUARED_HELLINGER, _TOTAL_VARIATION, _CHI2, _ALPHA, _WEIGHTED = range(8)
+_KINDS: dict[Term, int] = {
+    terms.kl: _KL,
+    terms.jeffreys: _JEFFREYS,
+    terms.jensen_shannon: _JENSEN_SHANNON,
+    terms.squared_hellinger: _SQUARED_HELLINGER,
+    terms.total_variation: _TOTAL_VARIATION,
+    terms.chi2: _CHI2,
+}
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function at its first call and cache it, unless no directory for a cache can be written."""
+    # error_model: a check for division by zero would keep the loops from being vectorised.
+    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+    try:
+        dispatcher = numba.njit(cache=True, **options)(function)
+    except RuntimeError:
+        dispatcher = numba.njit(**options)(function)
+    return dispatcher  # type: ignore[no-any-return]
+
+
+# --- The term of one bin. ``kind`` is known when a loop is compiled, so the branches on it vanish. ---
+
+
+@compiled
+def _is_far(kind: int, p: float, q: float, alpha: float) -> bool:
+    """Whether the series of a term is not accurate."""
+    if kind in (_SQUARED_HELLINGER, _TOTAL_VARIATION, _CHI2):
+        return False
+    if kind == _ALPHA:
+        return abs(p - q) * max(1.0, alpha) > 0.05 * q
+    if kind == _WEIGHTED:
+        return abs(p - q) > 0.05 * min(p, q)
+    return abs(p - q) > _NEAR * (p + q)
+
+
+@compiled
+def _phi(x: float) -> Any:
+    """(1 + x) ln(1 + x) − x, by its series, for abs(x) up to 0.05."""
+    return x * x * (1 / 2 - x * (1 / 6 - x * (1 / 12 - x * (1 / 20 - x * (1 / 30 - x * (1 / 42 - x * (1 / 56 - x * (1 / 72))))))))  # fmt: skip # noqa: E501
+
+
+@compiled
+def _alpha_series(p: float, q: float, alpha: float) -> Any:
+    """The binomial series of `terms.alpha_divergence` in x = (p − q)/q, for abs(x) max(1, α) up to 0.05."""
+    x = (p - q) / (q + _TINY)
+    tail = 1 + (alpha - 10) * x * (1 / 11)
+    tail = 1 + (alpha - 9) * x * (1 / 10) * tail
+    tail = 1 + (alpha - 8) * x * (1 / 9) * tail
+    tail = 1 + (alpha - 7) * x * (1 / 8) * tail
+    tail = 1 + (alpha - 6) * x * (1 / 7) * tail
+    tail = 1 + (alpha - 5) * x * (1 / 6) * tail
+    tail = 1 + (alpha - 4) * x * (1 / 5) * tail
+    tail = 1 + (alpha - 3) * x * (1 / 4) * tail
+    tail = 1 + (alpha - 2) * x * (1 / 3) * tail
+    return q * x * x * 0.5 * tail
+
+
+@compiled
+def _near_term(kind: int, p: float, q: float, alpha: float, share: float, other: float) -> Any:
+    """A term by its series, or by a formula that is accurate everywhere."""
+    d, s = p - q, p + q
+    if kind == _TOTAL_VARIATION:
+        return abs(d) * 0.5
+    if kind == _CHI2:
+        root = d / sqrt(q)
+        return root * root if d != 0 else 0.0
+    if kind == _SQUARED_HELLINGER:
+        root = d / (sqrt(p) + sqrt(q) + _TINY)
+        return root * root * 0.5
+    if kind == _ALPHA:
+        return _alpha_series(p, q, alpha)
+    if kind == _WEIGHTED:
+        m = share * p + other * q
+        x = d / (m + _TINY)
+        return m * (share * _phi(other * x) + other * _phi(-share * x))
+    u = d / (s + _TINY)
+    y = u * u
+    if kind == _JENSEN_SHANNON:
+        return s * y * (1 / 4 + y * (1 / 24 + y * (1 / 60 + y * (1 / 112 + y * (1 / 180 + y * (1 / 264 + y * (1 / 364 + y * (1 / 480))))))))  # fmt: skip # noqa: E501
+    # artanh(u) = u (1 + y tail)
+    tail = 1 / 3 + y * (1 / 5 + y * (1 / 7 + y * (1 / 9 + y * (1 / 11 + y * (1 / 13 + y * (1 / 15 + y * (1 / 17)))))))
+    if kind == _JEFFREYS:
+        return d * 2 * u * (1 + y * tail)
+    return s * y * (1 + y * tail + u * tail)
+
+
+@compiled
+def _far_phi(x: float) -> Any:
+    """(1 + x) ln(1 + x) − x for x from −1 on; rounding may have put x below."""
+    if x <= -1:
+        return 1.0
+    return _phi(x) if abs(x) <= 0.05 else (1 + x) * log1p(x) - x
+
+
+@compiled
+def _far_alpha(p: float, q: float, alpha: float) -> Any:
+    """The generator of the α-divergences, by its definition."""
+    beta = alpha - 1
+    if p == 0:
+        return q / alpha
+    if q == 0 and alpha < 1:
+        return -p / beta
+    x = (p - q) / q
+    log_ratio = log1p(x) if abs(x) <= 0.5 else log(p) - log(q)
+    return (p * expm1(beta * log_ratio) - beta * (p - q)) / (alpha * beta)
+
+
+@compiled
+def _term(kind: int, p: float, q: float, alpha: float, share: float, other: float) -> Any:
+    """A term, by its series where that is accurate and else by its definition."""
+    if not _is_far(kind, p, q, alpha):
+        return _near_term(kind, p, q, alpha, share, other)
+    if kind == _ALPHA:
+        return _far_alpha(p, q, alpha)
+    if kind == _WEIGHTED:
+        m = share * p + other * q
+        x = (p - q) / m
+        return m * (share * _far_phi(other * x) + other * _far_phi(-share * x))
+    if kind == _JENSEN_SHANNON:
+        s, total = p + q, 0.0
+        if p > 0:
+            total += p * log(2 * (p / s))
+        if q > 0:
+            total += q * log(2 * (q / s))
+        return total * 0.5
+    if kind == _KL:
+        return q if p == 0 else p * (log(p) - log(q)) - (p - q)
+    return (p - q) * (log(p) - log(q))
+
+
+@compiled
+def _entry(kind: int, weight: float, mass: float) -> Any:
+    """An entry of a row in double precision; a row of a mass other than one is divided by it."""
+    return np.float64(weight) / mass if kind == _WEIGHTED else np.float64(weight)
+
+
+# --- The sum over the bins of each of some pairs of rows ---
+
+
+def _dense_adder(kind: int) -> Callable[..., None]:
+    """Compile the loop over dense rows for one kind of term."""
+
+    def add(
+        P: FloatArray, Q: FloatArray, i: Indices, j: Indices, alpha: float, v: FloatArray, w: FloatArray,
+        out: FloatArray,
+    ) -> None:  # fmt: skip
+        """Write into out[k] the sum over bins of the terms of P[i[k]], of mass v[k], and Q[j[k]], of mass w[k]."""
+        lanes = np.empty(_LANES)
+        whole = P.shape[1] - P.shape[1] % _LANES
+        for k in range(len(i)):
+            p, q, mass, mass_of_q = P[i[k]], Q[j[k]], v[k], w[k]
+            share, other = mass / (mass + mass_of_q), mass_of_q / (mass + mass_of_q)
+            for lane in range(_LANES):
+                lanes[lane] = 0
+            for start in range(0, whole, _LANES):
+                a, b = p[start : start + _LANES], q[start : start + _LANES]
+                n_far = 0
+                for lane in range(_LANES):
+                    n_far += _is_far(kind, _entry(kind, a[lane], mass), _entry(kind, b[lane], mass_of_q), alpha)
+                if n_far == 0:
+                    for lane in range(_LANES):
+                        x, y = _entry(kind, a[lane], mass), _entry(kind, b[lane], mass_of_q)
+                        lanes[lane] += _near_term(kind, x, y, alpha, share, other)
+                else:
+                    for lane in range(_LANES):
+                        x, y = _entry(kind, a[lane], mass), _entry(kind, b[lane], mass_of_q)
+                        lanes[lane] += _term(kind, x, y, alpha, share, other)
+            width = _LANES
+            while width > 1:
+                width //= 2
+                for lane in range(width):
+                    lanes[lane] += lanes[lane + width]
+            total = lanes[0]
+            for bin_ in range(whole, P.shape[1]):
+                x, y = _entry(kind, p[bin_], mass), _entry(kind, q[bin_], mass_of_q)
+                total += _term(kind, x, y, alpha, share, other)
+            out[k] = total
+
+    return compiled(add)
+
+
+def _sparse_adder(kind: int) -> Callable[..., None]:
+    """Compile the loop over sparse rows for one kind of term."""
+
+    def add(
+        p_entries: FloatArray, p_bins: Indices, p_starts: Indices, p_empty: FloatArray,
+        q_entries: FloatArray, q_bins: Indices, q_starts: Indices, q_empty: FloatArray,
+        n_bins: int, i: Indices, j: Indices, alpha: float, v: FloatArray, w: FloatArray, out: FloatArray,
+    ) -> None:  # fmt: skip
+        """Do the same for rows in CSR with sorted bins; ``p_empty`` and ``q_empty`` are what all other bins hold."""
+        for k in range(len(i)):
+            a, a_stop, b, b_stop = p_starts[i[k]], p_starts[i[k] + 1], q_starts[j[k]], q_starts[j[k] + 1]
+            mass, mass_of_q = v[k], w[k]
+            share, other = mass / (mass + mass_of_q), mass_of_q / (mass + mass_of_q)
+            empty, empty_of_q = np.float64(p_empty[i[k]]), np.float64(q_empty[j[k]])
+            total, n_met = 0.0, 0
+            while a < a_stop or b < b_stop:
+                of_p = b == b_stop or (a < a_stop and p_bins[a] <= q_bins[b])
+                of_q = a == a_stop or (b < b_stop and q_bins[b] <= p_bins[a])
+                x = _entry(kind, p_entries[a], mass) if of_p else empty
+                y = _entry(kind, q_entries[b], mass_of_q) if of_q else empty_of_q
+                total += _term(kind, x, y, alpha, share, other)
+                a, b, n_met = a + of_p, b + of_q, n_met + 1
+            if empty > 0 or empty_of_q > 0:
+                total += (n_bins - n_met) * _term(kind, empty, empty_of_q, alpha, share, other)
+            out[k] = total
+
+    return compiled(add)
+
+
+_DENSE_ADDERS, _SPARSE_ADDERS = ([make(kind) for kind in range(8)] for make in (_dense_adder, _sparse_adder))
+
+
+def _kind_of(term: Term) -> tuple[int, float] | None:
+    """The kind of a term and its order; None for one that is not compiled."""
+    if isinstance(term, With) and term.function is terms.alpha_divergence:
+        return _ALPHA, term.argument
+    kind = _KINDS.get(term)
+    return None if kind is None else (kind, 0.0)
+
+
+def term_sums(term: Term, P: Distributions, Q: Distributions, i: Indices, j: Indices) -> FloatArray | None:
+    kind_and_order = _kind_of(term)
+    if kind_and_order is None:
+        return None
+    kind, alpha = kind_and_order
+    if kind == _ALPHA and alpha < 0.5:  # the term is the same with p and q exchanged and 1 − α
+        P, Q, i, j, alpha = Q, P, j, i, 1 - alpha
+    one = np.ones(len(i))
+    return _sums(kind, P, Q, i, j, alpha, one, one)
+
+
+def weighted_term_sums(
+    P: Distributions, Q: Distributions, i: Indices, j: Indices, v: FloatArray, w: FloatArray
+) -> FloatArray:
+    return _sums(_WEIGHTED, P, Q, i, j, 0.0, v, w)
+
+
+def _sums(
+    kind: int, P: Distributions, Q: Distributions, i: Indices, j: Indices, alpha: float, v: FloatArray, w: FloatArray
+) -> FloatArray:
+    out = np.empty(len(i))
+    if sp.issparse(P.values):
+        _SPARSE_ADDERS[kind](*_arrays(P), *_arrays(Q), P.shape[1], i, j, alpha, v, w, out)
+    else:
+        _DENSE_ADDERS[kind](P.values, Q.values, i, j, alpha, v, w, out)
+    return out
+
+
+def _arrays(rows: Distributions) -> tuple[FloatArray, Indices, Indices, FloatArray]:
+    """Entries, bins and starts of sparse rows, and what their other bins hold."""
+    empty = np.zeros(len(rows), rows.dtype) if rows.background is None else rows.background[:, 0]
+    return rows.values.data, rows.values.indices, rows.values.indptr, empty

@@ -1,0 +1,140 @@
+"""Sums over pairs of rows with NumPy and SciPy alone: see `skdiv._compute.kernels.PairKernel`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdiv._divergences.forms import Pair, entropy_term
+from skdiv._utils.typing import FloatArray
+
+_CELL = 131_072  # entries of a buffer, of which there are two: smaller ones have threads wait for Python's lock
+
+
+def overlaps(pair: Pair, P: FloatArray, Q: FloatArray, out: FloatArray, *, upper: bool) -> None:
+    nothing = np.zeros((1, P.shape[1]), dtype=P.dtype)
+    of_rows = [np.empty((len(rows), 1)) for rows in (P, Q)]
+    for rows, sums in zip((P, Q), of_rows, strict=True):
+        _sums(pair, rows, nothing, sums)
+    _sums(pair, P, Q, out, upper=upper)
+    out -= of_rows[0] + of_rows[1].T
+    out /= 2
+
+
+def _sums(pair: Pair, P: FloatArray, Q: FloatArray, out: FloatArray, *, upper: bool = False) -> None:
+    """Sum over bins of g(p, q)."""
+    of_cell = _mixture_sums if pair == "mixture" else _difference_sums
+    buffers = np.empty((2, max(_CELL, P.shape[1])), dtype=P.dtype)
+    out.fill(0)  # what is not wanted too
+    for rows, columns in _cells(len(P), len(Q), P.shape[1], upper=upper):
+        p, q = P[rows, np.newaxis], Q[np.newaxis, columns]
+        shape = (p.shape[0], q.shape[1], P.shape[1])
+        first, second = (buffer[: shape[0] * shape[1] * shape[2]].reshape(shape) for buffer in buffers)
+        out[rows, columns] = of_cell(p, q, first, second)
+
+
+def _cells(n_left: int, n_right: int, n_bins: int, *, upper: bool) -> Iterator[tuple[slice, slice]]:
+    """Cut (left rows) × (right rows) into cells of some `_CELL` entries; ``upper``: only j ≥ i is wanted."""
+    right_step = max(1, min(n_right, _CELL // n_bins))
+    left_step = max(1, min(n_left, _CELL // (n_bins * right_step)))
+    for i in range(0, n_left, left_step):
+        for j in range(i if upper else 0, n_right, right_step):
+            yield slice(i, min(i + left_step, n_left)), slice(j, min(j + right_step, n_right))
+
+
+def _mixture_sums(p: FloatArray, q: FloatArray, s: FloatArray, log_s: FloatArray) -> FloatArray:
+    # Less than half a unit in the last place of any entry that counts, and no logarithm of zero is taken.
+    np.add(p + np.finfo(p.dtype).tiny, q, out=s)
+    np.log(s, out=log_s)
+    totals: FloatArray = np.vecdot(s, log_s)
+    return totals
+
+
+def _difference_sums(p: FloatArray, q: FloatArray, difference: FloatArray, _: FloatArray) -> FloatArray:
+    np.subtract(p, q, out=difference)
+    totals: FloatArray = np.abs(difference, out=difference).sum(axis=-1)
+    return -totals
+
+
+def term_sums(*_: Any) -> None:
+    """Return nothing: the terms are evaluated as `skdiv._divergences.terms` defines them."""
+
+
+def weighted_term_sums(*_: Any) -> None:
+    """Return nothing either."""
+
+
+def sparse_overlaps(pair: Pair, P: Any, Q: Any, out: FloatArray, *, upper: bool) -> None:
+    """Every entry of P beside each entry of Q in its column, some `_CELL` of these meetings at a time."""
+    del upper  # a mirrored half would be saved on the diagonal tiles alone
+    out.fill(0)
+    column = np.repeat(np.arange(P.shape[1]), np.diff(P.indptr))
+    starts, lengths = Q.indptr[column], np.diff(Q.indptr)[column]
+    ends = np.cumsum(lengths)
+    terms = [entropy_term(entries) for entries in (P.data, Q.data)] if pair == "mixture" else []
+    start = 0
+    while start < len(ends):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + _CELL, side="right")))
+        some = slice(start, stop)
+        left = np.repeat(np.arange(start, stop), lengths[some])
+        first = starts[some] - (ends[some] - lengths[some] - before)
+        right = np.arange(len(left)) + np.repeat(first, lengths[some])
+        p, q = P.data[left], Q.data[right]
+        values = (entropy_term(p + q) - terms[0][left] - terms[1][right]) / 2 if terms else np.minimum(p, q)
+        np.add.at(out.reshape(-1), P.indices[left].astype(np.intp) * Q.shape[0] + Q.indices[right], values)
+        start = stop
+
+
+def add_pooled_overlaps(
+    values: FloatArray, terms: FloatArray, bins: NDArray[Any], owners: NDArray[Any],
+    p: FloatArray, p_terms: FloatArray, start: int, out: FloatArray,
+) -> None:  # fmt: skip
+    of_bin = p[bins]
+    met = np.flatnonzero((of_bin > 0) & (owners >= start))
+    gained = entropy_term(of_bin[met] + values[met]) - terms[met] - p_terms[bins[met]]
+    out += np.bincount(owners[met], gained / 2, minlength=len(out))
+
+
+class MergingRows:
+    """With the sum of p ln p of each, so that one row costs one logarithm an entry."""
+
+    def __init__(self, rows: FloatArray) -> None:
+        self._rows = rows.copy()
+        self._sums = entropy_term(self._rows).sum(axis=1)
+        self._buffers = np.empty((2, max(_CELL, rows.shape[1])))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def n_bins(self) -> int:
+        return int(self._rows.shape[1])
+
+    def overlaps(self, i: int, start: int) -> FloatArray:
+        out = np.empty(len(self) - start)
+        step = max(1, _CELL // self._rows.shape[1])
+        for some in range(start, len(self), step):
+            q = self._rows[some : some + step]
+            first, second = (buffer[: q.size].reshape(q.shape) for buffer in self._buffers)
+            out[some - start : some - start + step] = _mixture_sums(self._rows[i], q, first, second)
+        out -= self._sums[start:]
+        out -= self._sums[i]
+        out /= 2
+        return out
+
+    def merge(self, i: int, j: int) -> None:
+        self._rows[j] += self._rows[i]
+        self._sums[j] = entropy_term(self._rows[j]).sum()
+
+    def keep(self, places: NDArray[np.intp]) -> None:
+        self._rows, self._sums = self._rows[places], self._sums[places]
+
+    def dense(self, places: NDArray[np.intp] | list[int]) -> FloatArray:
+        return self._rows[places]
+
+
+merging = MergingRows

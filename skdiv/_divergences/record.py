@@ -1,0 +1,196 @@
+"""The record of a divergence, from which all else that the library knows of it is derived."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from skdiv._divergences.forms import PairForm, ProductForm, identity
+from skdiv._divergences.terms import Term
+from skdiv._input.distributions import as_distribution
+from skdiv._utils.typing import FloatArray
+
+
+@dataclass(frozen=True, repr=False)
+class Divergence:
+    """A divergence between distributions, with the facts the library relies on.
+
+    Only the first three parameters are needed for a divergence of one's own, which then works wherever a name does.
+    A record is callable on two vectors, so it also serves as ``metric=`` of tools that take a callable.
+
+    Parameters
+    ----------
+    name : str
+        The name, as it appears in messages.
+    term : callable
+        ``term(p, q)``: what one bin adds to the sum. It gets arrays of probabilities that broadcast, and must return
+        0 where p = q = 0, as `scipy.special.rel_entr` and ``xlogy`` do. For a result that is accurate between near
+        duplicates it should be non-negative.
+    symmetric : bool
+        Whether D(p ‖ q) = D(q ‖ p). Half of a self-matrix is then computed and mirrored.
+    finish : callable, optional
+        From the sum of terms to the value in nats; the identity by default.
+    metric : bool, default=False
+        Whether the triangle inequality holds.
+    hilbertian : bool, default=False
+        Whether the value is a Euclidean distance between points of some Hilbert space, so that Ward linkage applies.
+    bound : float, default=inf
+        The least upper bound, in nats.
+    base_exponent : float, optional
+        The value in another base is the value in nats / ln(base)**base_exponent: 1 for information, ½ for its root.
+        None: the divergence has no unit, and a base is an error.
+    definition, reference : str
+        The formula and its source, for tables and documentation.
+    aliases : tuple of str
+        Further accepted names.
+    rows : callable, optional
+        ``rows(p, q)``: the values in nats along the last axis, for a divergence whose sum of terms would overflow or
+        cancel; by default ``finish(term(p, q).sum(axis=-1))``.
+    fast : ProductForm or PairForm, optional
+        A faster form for matrices. It is exact to a few 1e-15; smaller results are computed again from ``term``.
+
+    Attributes
+    ----------
+    infinite_off_support : bool
+        Whether D(p ‖ q) is infinite as soon as q = 0 where p > 0; read off the term.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdiv import Divergence, divergences, pairwise_divergences
+    >>> kl = divergences()["kl"]
+    >>> round(kl([0.1, 0.4, 0.5], [0.8, 0.15, 0.05], base=2), 3)
+    1.927
+    >>> def term(p, q):
+    ...     return (p - q) ** 2
+    >>> squared_euclidean = Divergence(name="squared_euclidean", term=term, symmetric=True, bound=2.0)
+    >>> pairwise_divergences([[1, 0], [1, 1]], metric=squared_euclidean)
+    array([[0. , 0.5],
+           [0.5, 0. ]])
+    """
+
+    name: str
+    term: Term
+    symmetric: bool
+    finish: Callable[[FloatArray], FloatArray] = identity
+    metric: bool = False
+    hilbertian: bool = False
+    bound: float = math.inf
+    base_exponent: float | None = None
+    definition: str = ""
+    reference: str = ""
+    aliases: tuple[str, ...] = ()
+    rows: Callable[[FloatArray, FloatArray], FloatArray] | None = None
+    fast: ProductForm | PairForm | None = None
+    infinite_off_support: bool = field(init=False)
+
+    def __repr__(self) -> str:
+        formula = f": {self.definition}" if self.definition else ""
+        return f"<Divergence {self.name!r}{formula}; {', '.join(self._facts())}>"
+
+    def _facts(self) -> list[str]:
+        """Return what is known of the divergence, a few words each."""
+        facts = {"symmetric": self.symmetric, "metric": self.metric, "Hilbertian": self.hilbertian}
+        known = [fact for fact, holds in facts.items() if holds] or ["not symmetric"]
+        at_most = "without a bound" if math.isinf(self.bound) else f"at most {self.bound:.4g}"
+        return [*known, at_most if self.base_exponent is None else f"{at_most} in nats"]
+
+    def __post_init__(self) -> None:
+        if (self.hilbertian and not self.metric) or (self.metric and not self.symmetric):
+            raise ValueError(f"Divergence {self.name!r}: what is Hilbertian is a metric, and a metric is symmetric.")
+        self._check_term()
+        with np.errstate(all="ignore"):
+            pole = self.term(np.array([0.5]), np.array([0.0]))
+        object.__setattr__(self, "infinite_off_support", bool(np.isinf(pole).any()))
+        p, q = np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.4, 0.1, 0.2, 0.3])
+        forth, back = self.of_rows(p, q), self.of_rows(q, p)
+        if self.symmetric and not np.isclose(forth, back, rtol=1e-9, atol=1e-12):
+            raise ValueError(
+                f"Divergence {self.name!r} is declared symmetric, but its term gives D(p ‖ q) = {forth} and "
+                f"D(q ‖ p) = {back} for p = {p.tolist()}, q = {q.tolist()}. Pass symmetric=False."
+            )
+
+    def __call__(self, p: ArrayLike, q: ArrayLike, base: float | None = None) -> float:
+        """D(p ‖ q) between two vectors of non-negative weights, each normalised first.
+
+        Parameters
+        ----------
+        p, q : array-like of shape (n_bins,)
+            Probabilities or counts.
+        base : float, optional
+            Base of the logarithm; nats by default.
+
+        Returns
+        -------
+        float
+            The divergence.
+
+        Raises
+        ------
+        ValueError
+            If a vector is not a distribution, the lengths differ, or the divergence has no base.
+        """
+        scale = self.scale(base)
+        p_row, q_row = as_distribution(p, "p"), as_distribution(q, "q")
+        if p_row.shape != q_row.shape:
+            raise ValueError(
+                f"p and q must be of one length, but p has {p_row.shape[1]} bins and q has {q_row.shape[1]}."
+            )
+        return float(self.of_rows(p_row, q_row)[0] / scale)
+
+    def _check_term(self) -> None:
+        """Refuse what is no term before it is used on data."""
+        p, q = np.array([[[0.5, 0.0]], [[0.5, 0.5]]]), np.array([[[0.25, 0.0], [0.75, 0.0], [0.0, 1.0]]])
+        advice = (
+            "term(p, q) must return what each bin adds to the sum, for arrays that broadcast, and must not sum itself"
+        )
+        try:
+            with np.errstate(all="ignore"):
+                values = np.asarray(self.term(p, q))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"Divergence {self.name!r}: {advice}; it fails on arrays: {error}") from error
+        if values.shape != (2, 3, 2):
+            raise ValueError(
+                f"Divergence {self.name!r}: {advice}; for shapes (2, 1, 2), (1, 3, 2) it gives {values.shape}."
+            )
+        if values[0, 0, 1] != 0:
+            raise ValueError(
+                f"Divergence {self.name!r}: term(0, 0) is {values[0, 0, 1]} and must be 0, for an empty bin adds "
+                "nothing; scipy.special.xlogy and rel_entr take 0 ln 0 as 0."
+            )
+
+    def of_rows(self, p: FloatArray, q: FloatArray) -> FloatArray:
+        """Values in nats along the last axis of normalised rows, term by term: accurate, if not fast."""
+        with np.errstate(over="ignore"):
+            values = self.rows(p, q) if self.rows is not None else self.finish(self.term(p, q).sum(axis=-1))
+        return self.checked(values)
+
+    def checked(self, values: FloatArray) -> FloatArray:
+        """The values, capped; an error if a term of the user's has produced NaN."""
+        if np.isnan(values).any():
+            raise ValueError(
+                f"Divergence {self.name!r} gives NaN for some pair of distributions: its term must be defined for all "
+                "p and q from 0 to 1, and its sum must lie where finish is defined."
+            )
+        return self.capped(values)
+
+    def capped(self, values: FloatArray) -> FloatArray:
+        """The values, with those that rounding has put above the bound put back on it."""
+        if not math.isfinite(self.bound) or values.max(initial=0) <= self.bound:
+            return values
+        rounding = 64 * float(np.finfo(values.dtype).eps)
+        return np.where((values > self.bound) & (values <= self.bound * (1 + rounding)), self.bound, values)
+
+    def scale(self, base: float | None) -> float:
+        """What a value in nats is divided by to be in units of ``base``."""
+        if base is None:
+            return 1.0
+        if self.base_exponent is None:
+            raise ValueError(f"metric {self.name!r} has no logarithm, so base = {base!r} means nothing; leave it out.")
+        if isinstance(base, bool) or not isinstance(base, (int, float, np.number)) or not 1 < base < math.inf:
+            raise ValueError(f"base = {base!r} must be a finite number above 1 (2 for bits), or None for nats.")
+        return float(math.log(base) ** self.base_exponent)

@@ -1,0 +1,264 @@
+"""The registry of divergences, one frozen record each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Literal, NoReturn
+
+import numpy as np
+
+from skdiv._divergences import terms
+from skdiv._divergences.forms import (
+    PairForm,
+    ProductForm,
+    With,
+    entropy_term,
+    entry_that_squares,
+    itself,
+    log_or_zero,
+    log_over,
+    minus_one,
+    negated,
+    negated_log,
+    power_or_zero,
+    root,
+    root_of_complement,
+    root_of_entry,
+)
+from skdiv._divergences.record import Divergence
+from skdiv._utils.typing import FloatArray
+
+# What type checkers and editors know the registry by; a test compares the two.
+MetricName = Literal[
+    "bhattacharyya", "chi2", "hellinger", "jeffreys", "jensenshannon", "js_distance", "js_divergence", "kl", "renyi",
+    "total_variation",
+]  # fmt: skip
+
+
+# --- Divergences that are a logarithm of an affinity -----------------------------------------------------------------
+
+
+def _bhattacharyya_rows(p: FloatArray, q: FloatArray) -> FloatArray:
+    near = _negated_log_complement(terms.squared_hellinger(p, q).sum(axis=-1))
+    values: FloatArray = np.where(near < 1, near, -terms.log_affinity(p, q, 0.5))
+    return values
+
+
+def _negated_log_complement(total: FloatArray) -> FloatArray:
+    with np.errstate(divide="ignore"):
+        values: FloatArray = -np.log1p(-np.minimum(total, 1))
+    return values
+
+
+def _renyi_finish(total: FloatArray, alpha: float) -> FloatArray:
+    with np.errstate(divide="ignore"):
+        values: FloatArray = np.log1p(np.maximum(alpha * (alpha - 1) * total, -1)) / (alpha - 1)
+    return values
+
+
+def _renyi_rows(p: FloatArray, q: FloatArray, alpha: float) -> FloatArray:
+    """From the terms while the affinity is near 1, from its logarithm where it is far from it."""
+    near = _renyi_finish(terms.alpha_divergence(p, q, alpha).sum(axis=-1), alpha)
+    return np.where(near * abs(alpha - 1) < 1, near, terms.log_affinity(p, q, alpha) / (alpha - 1))
+
+
+def renyi(alpha: float) -> Divergence:
+    """The Rényi divergence of order ``alpha``, in nats: ln(sum p^α q^(1−α)) / (α − 1).
+
+    Parameters
+    ----------
+    alpha : float
+        The order, positive, not 1 and below 1e150. As it tends to 1 the divergence tends to ``"kl"``. For large orders
+        the rounding of the rows weighs more, by √alpha, than in the bound that `pairwise_divergences` states.
+
+    Returns
+    -------
+    Divergence
+        A record that works wherever the name of a divergence does.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``alpha`` is not such a number.
+
+    References
+    ----------
+    T. van Erven and P. Harremoës, "Rényi Divergence and Kullback-Leibler Divergence", IEEE Transactions on Information
+    Theory 60 (2014).
+
+    Examples
+    --------
+    >>> from skdiv import pairwise_divergences, renyi
+    >>> pairwise_divergences([[0.5, 0.5]], [[0.75, 0.25]], metric=renyi(2)).round(4)
+    array([[0.2877]])
+    """
+    if isinstance(alpha, bool) or not isinstance(alpha, (int, float, np.number)):
+        raise TypeError(f"alpha = {alpha!r} must be a number.")
+    alpha = float(alpha)
+    if not 0 < alpha < 1e150 or alpha == 1:
+        raise ValueError(
+            f"alpha = {alpha} must be positive, below 1e150 and not 1; for the limit at 1 use metric='kl'."
+        )
+    order = f"{alpha:g}" if float(f"{alpha:g}") == alpha else repr(alpha)
+    product = ProductForm(
+        factors=((With(power_or_zero, alpha), With(power_or_zero, 1 - alpha)),),
+        finish=With(log_over, alpha - 1),
+        conditioning=1 / min(1, abs(alpha - 1)),
+        smallest=With(entry_that_squares, max(alpha - 1, 1.0)) if alpha > 1 else None,
+    )
+    return Divergence(
+        name=f"renyi({order})",
+        term=With(terms.alpha_divergence, alpha),
+        symmetric=alpha == 0.5,
+        finish=With(_renyi_finish, alpha),
+        base_exponent=1.0,
+        definition=f"ln(sum p^α q^(1−α)) / (α − 1), α = {order}",
+        reference="Rényi 1961; van Erven & Harremoës 2014",
+        rows=With(_renyi_rows, alpha),
+        fast=product,
+    )
+
+
+# --- The registry ----------------------------------------------------------------------------------------------------
+
+_RECORDS = (
+    Divergence(
+        name="kl",
+        term=terms.kl,
+        symmetric=False,
+        base_exponent=1.0,
+        definition="sum p ln(p/q)",
+        reference="Kullback & Leibler 1951",
+        fast=ProductForm(factors=((itself, negated_log),), left_term=entropy_term),
+    ),
+    Divergence(
+        name="jeffreys",
+        term=terms.jeffreys,
+        symmetric=True,
+        base_exponent=1.0,
+        definition="KL(p‖q) + KL(q‖p)",
+        reference="Jeffreys 1946",
+        fast=ProductForm(
+            factors=((itself, negated_log), (log_or_zero, negated)),
+            left_term=entropy_term,
+            right_term=entropy_term,
+        ),
+    ),
+    Divergence(
+        name="js_divergence",
+        term=terms.jensen_shannon,
+        symmetric=True,
+        bound=math.log(2),
+        base_exponent=1.0,
+        definition="½ KL(p‖m) + ½ KL(q‖m), m = (p + q)/2",
+        reference="Lin 1991",
+        fast=PairForm(pair="mixture", top=math.log(2)),
+    ),
+    Divergence(
+        name="js_distance",
+        term=terms.jensen_shannon,
+        symmetric=True,
+        finish=root,
+        metric=True,
+        hilbertian=True,
+        bound=math.sqrt(math.log(2)),
+        base_exponent=0.5,
+        definition="√(½ KL(p‖m) + ½ KL(q‖m)), m = (p + q)/2",
+        reference="Endres & Schindelin 2003; Fuglede & Topsøe 2004",
+        aliases=("jensenshannon",),
+        fast=PairForm(pair="mixture", top=math.log(2), finish=root, power=0.5),
+    ),
+    Divergence(
+        name="hellinger",
+        term=terms.squared_hellinger,
+        symmetric=True,
+        finish=root,
+        metric=True,
+        hilbertian=True,
+        bound=1.0,
+        definition="√(1 − sum √(pq))",
+        reference="Hellinger 1909",
+        fast=ProductForm(factors=((root_of_entry, root_of_entry),), finish=root_of_complement, power=0.5),
+    ),
+    Divergence(
+        name="bhattacharyya",
+        term=terms.squared_hellinger,
+        symmetric=True,
+        finish=_negated_log_complement,
+        base_exponent=1.0,
+        definition="−ln sum √(pq)",
+        reference="Bhattacharyya 1943",
+        rows=_bhattacharyya_rows,
+        fast=ProductForm(factors=((root_of_entry, root_of_entry),), finish=With(log_over, -1)),
+    ),
+    Divergence(
+        name="total_variation",
+        term=terms.total_variation,
+        symmetric=True,
+        metric=True,
+        bound=1.0,
+        definition="½ sum |p − q|",
+        reference="Levin & Peres 2017",
+        fast=PairForm(pair="difference", top=1.0),
+    ),
+    Divergence(
+        name="chi2",
+        term=terms.chi2,
+        symmetric=False,
+        definition="sum (p − q)² / q",
+        reference="Pearson 1900",
+        fast=ProductForm(
+            factors=((With(power_or_zero, 2), With(power_or_zero, -1)),), finish=minus_one, smallest=entry_that_squares
+        ),
+    ),
+    replace(renyi(2), name="renyi"),
+)
+
+_REGISTRY: Mapping[str, Divergence] = MappingProxyType({record.name: record for record in _RECORDS})
+_ALIASES = {alias: record for record in _RECORDS for alias in record.aliases}
+
+
+def divergences() -> Mapping[str, Divergence]:
+    """The divergences that can be used by name.
+
+    ``"renyi"`` is of order 2; `renyi` makes any other order.
+
+    Returns
+    -------
+    mapping of str to Divergence
+        Read-only, from name to record.
+
+    Examples
+    --------
+    >>> from skdiv import divergences
+    >>> [name for name, record in divergences().items() if record.hilbertian]
+    ['js_distance', 'hellinger']
+    """
+    return _REGISTRY
+
+
+def resolve(metric: str | Divergence) -> Divergence:
+    """The record behind a ``metric`` argument."""
+    if isinstance(metric, Divergence):
+        return metric
+    record = _REGISTRY.get(metric) or _ALIASES.get(metric) if isinstance(metric, str) else None
+    if record is None:
+        _refuse_metric(metric)
+    return record
+
+
+def _refuse_metric(metric: Any) -> NoReturn:
+    if callable(metric):
+        raise ValueError(
+            f"metric = {metric!r} is a function. Wrap it as Divergence(name=..., term=..., symmetric=...), whose "
+            "term(p, q) returns what each bin adds to the sum."
+        )
+    shown = repr(metric) if isinstance(metric, (str, int, float, type(None))) else f"of type {type(metric).__name__}"
+    hint = " 'precomputed' is for DivergenceClustering." if isinstance(metric, str) and metric == "precomputed" else ""
+    raise ValueError(
+        f"Unknown metric {shown}. Use one of {sorted([*_REGISTRY, *_ALIASES])}, "
+        f"renyi(alpha), or a Divergence of your own, which wraps a function of p and q.{hint}"
+    )

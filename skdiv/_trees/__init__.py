@@ -1,0 +1,1 @@
+"""From distances, rows or a graph to a tree, and from a tree to labels."""

@@ -1,0 +1,134 @@
+"""From distributions, or their distances, to a tree: which algorithm builds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from skdiv._compute.measure import Measure
+from skdiv._divergences.record import Divergence
+from skdiv._divergences.registry import divergences
+from skdiv._input.checks import UNNAMED, Names
+from skdiv._input.distributions import Distributions
+from skdiv._trees.graph import connected_edges, tree_of_graph
+from skdiv._trees.information import information_tree
+from skdiv._trees.linkage import bytes_of_linkage, check_square, condensed_of, condensed_position, linkage_matrix
+from skdiv._utils.memory import enough_memory
+from skdiv._utils.typing import FloatArray
+
+Linkage = Literal["average", "complete", "information", "single", "ward"]
+LINKAGES: tuple[Linkage, ...] = get_args(Linkage)
+_INFORMATIONAL = ("kl", "js_divergence", "js_distance")
+
+
+def check_linkage(linkage: str, divergence: Divergence) -> None:
+    """Refuse a linkage that has no meaning for a divergence."""
+    if linkage == "information" and not _is_informational(divergence):
+        legal = ", ".join(map(repr, _INFORMATIONAL))
+        raise ValueError(
+            f"linkage='information' is about Kullback-Leibler information, which metric {divergence.name!r} does not "
+            f"measure. Use metric {legal}, or linkage='average', 'complete' or 'single'."
+        )
+    if linkage == "ward" and not divergence.hilbertian:
+        legal = ", ".join(repr(name) for name, record in divergences().items() if record.hilbertian)
+        raise ValueError(
+            f"linkage='ward' minimises a Euclidean variance, but metric {divergence.name!r} is not known to be a "
+            "Euclidean distance in a Hilbert space (its record says hilbertian=False). "
+            f"Use metric {legal}, or linkage='average', 'complete' or 'single'."
+        )
+
+
+def resolved_linkage(linkage: Linkage | Literal["auto"], divergence: Divergence | None, *, on_graph: bool) -> Linkage:
+    """Return the linkage, which with ``"auto"`` is left to the divergence; None stands for distances of a user's."""
+    if linkage != "auto":
+        return linkage
+    return "ward" if divergence is not None and divergence.hilbertian and not on_graph else "average"
+
+
+def is_cacheable(divergence: Divergence) -> bool:
+    """Whether a tree may be taken from a cache, which knows a function by its name: a user may have changed theirs."""
+    functions = [divergence.term, divergence.finish, *filter(None, [divergence.rows])]
+    return all(getattr(function, "__module__", "").startswith("skdiv.") for function in functions)
+
+
+def _is_informational(divergence: Divergence) -> bool:
+    """Whether a divergence measures Kullback-Leibler information, as linkage by information does."""
+    return divergence in map(divergences().get, _INFORMATIONAL)
+
+
+def tree_of_rows(
+    rows: Distributions,
+    masses: FloatArray | None,
+    kernel: Measure,
+    linkage: str,
+    connectivity: Any,
+    version: str,  # noqa: ARG001 (part of the key in a cache)
+    n_jobs: int | None,
+    names: Names = UNNAMED,
+) -> FloatArray:
+    """SciPy's Z of distributions, each of a mass."""
+    if linkage == "information":
+        return _information_tree(rows, masses, kernel, n_jobs)
+    if connectivity is None:
+        with _memory_for_tree(len(rows), linkage, masses, informational=_is_informational(kernel.divergence)):
+            condensed = kernel.condensed(rows, n_jobs=n_jobs)
+            _refuse_infinite(condensed, lambda place: condensed_position(place, len(rows)), kernel, names)
+            condensed = condensed.astype(np.float64, copy=False)  # SciPy would do so and keep the float32 beside it.
+            return linkage_matrix(condensed, linkage, masses)
+    edges = connected_edges(connectivity, lambda i, j: kernel.matrix(rows[i], rows[j], n_jobs=n_jobs))
+    distances = kernel.paired(rows, rows, *edges, n_jobs=n_jobs)
+    _refuse_infinite(distances, lambda place: (int(edges[0][place]), int(edges[1][place])), kernel, names)
+    return tree_of_graph(len(rows), edges, distances, linkage)
+
+
+def tree_of_distances(D: FloatArray, masses: FloatArray | None, linkage: str, connectivity: Any) -> FloatArray:
+    """SciPy's Z of a user's square matrix."""
+    check_square(D)
+    if connectivity is None:
+        with _memory_for_tree(len(D), linkage, masses, informational=False):
+            return linkage_matrix(condensed_of(D).astype(np.float64, copy=False), linkage, masses)
+    edges = connected_edges(connectivity, lambda i, j: D[np.ix_(i, j)])
+    return tree_of_graph(len(D), edges, D[edges], linkage)
+
+
+def _memory_for_tree(
+    n: int, linkage: str, masses: FloatArray | None, *, informational: bool
+) -> AbstractContextManager[None]:
+    """Refuse a tree whose distances and their copy do not fit into memory, before they are computed."""
+    others = ["linkage='information', which holds no distances"] if informational else []
+    if linkage != "single":
+        others.append("linkage='single', which does without a copy of the distances")
+    passed = f"Pass {', or '.join(others)}; or fit" if others else "Fit"
+    return enough_memory(
+        bytes_of_linkage(n, linkage, masses),
+        f"fit with X of {n} rows and linkage={linkage!r}",
+        f"{passed} a sample of the rows, and predict the others. float32 does not help here, for SciPy's trees need "
+        "float64.",
+    )
+
+
+def _information_tree(
+    rows: Distributions, masses: FloatArray | None, kernel: Measure, n_jobs: int | None
+) -> FloatArray:
+    """With masses that sum to one, so that what all merges lose is the information between rows and bins."""
+    masses = np.ones(len(rows)) if masses is None else masses
+    tree = information_tree(rows, masses / masses.sum(), kernel.kernel, n_jobs=n_jobs)
+    tree[:, 2] /= kernel.scale ** (1 / (kernel.divergence.base_exponent or 1))
+    return tree
+
+
+def _refuse_infinite(
+    distances: FloatArray, pair: Callable[[int], tuple[int, int]], kernel: Measure, names: Names
+) -> None:
+    """A tree has no place for an infinite distance."""
+    infinite = np.isinf(distances)
+    if infinite.any():
+        i, j = pair(int(infinite.argmax()))
+        raise ValueError(
+            f"metric {kernel.divergence.name!r} is infinite between {names.row(i)} and {names.row(j)}, whose supports "
+            "differ, and no tree can be built on infinite distances. Pass a pseudocount, or choose a bounded metric "
+            "such as 'js_distance'."
+        )

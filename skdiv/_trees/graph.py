@@ -1,0 +1,189 @@
+"""Trees in which only neighbours in a graph merge, as scikit-learn defines them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import pairwise
+from math import inf
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+from sklearn.utils import check_array, gen_batches
+
+from skdiv._input.checks import refuse_broken_indices
+from skdiv._trees.linkage import tree_of_merges
+from skdiv._utils.typing import FloatArray
+from skdiv._utils.warnings import warn_caller
+
+Places = NDArray[np.intp]
+Merges = tuple[Places, FloatArray]  # one node of either cluster, and the distance, from the first merge to the last
+
+_TILE = 2**20  # distances between parts of a graph that are in memory at once
+
+
+def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArray | None) -> Any:
+    """The graph, as an array or sparse matrix, of a linkage that can keep to it."""
+    if connectivity is None:
+        return None
+    if linkage in ("ward", "information"):
+        raise ValueError(
+            f"linkage={linkage!r} takes no connectivity: the trees that keep to a graph are built from its distances "
+            "alone. Use linkage='average', 'complete' or 'single'."
+        )
+    if masses is not None and linkage == "average":
+        raise ValueError(
+            "linkage='average' under a connectivity counts rows, and takes no sample_weight. Use linkage='complete' or "
+            "'single', which do without, or no connectivity."
+        )
+    graph = connectivity(X) if callable(connectivity) else connectivity
+    if np.ndim(graph) == 0 and not sp.issparse(graph):
+        raise TypeError(f"connectivity must be a graph of the rows, or a function that returns one, not {graph!r}.")
+    if sp.issparse(graph):
+        refuse_broken_indices(graph, "connectivity")
+    graph = check_array(graph, accept_sparse=["csr", "coo", "lil"], input_name="connectivity")
+    n = X.shape[0]
+    if graph.shape != (n, n):
+        raise ValueError(
+            f"connectivity must be of shape {(n, n)}, a row and a column for each row of X, not {graph.shape}."
+        )
+    return graph
+
+
+def connected_edges(connectivity: Any, distances: Callable[[Places, Places], FloatArray]) -> tuple[Places, Places]:
+    """Return the edges i < j of a graph; parts of it that are not connected are joined where they are nearest."""
+    graph = sp.csr_array(connectivity, copy=True)
+    graph.eliminate_zeros()
+    n_parts, part = connected_components(graph, directed=False)
+    i, j = graph.nonzero()
+    if n_parts > 1:
+        warn_caller(
+            f"The connectivity graph has {n_parts} parts that are not connected with each other; to build a whole tree "
+            "each two of them are connected where they are nearest."
+        )
+        of_one, of_other = _nearest_of_parts(part, distances)
+        i, j = np.append(i, of_one), np.append(j, of_other)
+    places = np.minimum(i, j).astype(np.intp) * len(part) + np.maximum(i, j)
+    lower, higher = np.divmod(np.unique(places[i != j]), len(part))
+    return lower, higher
+
+
+def _nearest_of_parts(
+    part: NDArray[np.integer[Any]], distances: Callable[[Places, Places], FloatArray]
+) -> tuple[Places, Places]:
+    """Return, for each two parts of a graph, the node of the one and the node of the other that are nearest."""
+    nodes = np.argsort(part, kind="stable")
+    starts = np.append(0, np.cumsum(np.bincount(part)))
+    pairs: list[tuple[Places, Places]] = []
+    for k, (start, stop) in enumerate(pairwise(starts[1:]), start=1):
+        earlier = nodes[:start]
+        nearest, lengths = _nearest_of_part(nodes[start:stop], earlier, distances)
+        of_each_part = np.lexsort((lengths, part[earlier]))[starts[:k]]
+        pairs.append((nearest[of_each_part], earlier[of_each_part]))
+    one, other = zip(*pairs, strict=True)
+    return np.concatenate(one), np.concatenate(other)
+
+
+def _nearest_of_part(
+    members: Places, others: Places, distances: Callable[[Places, Places], FloatArray]
+) -> tuple[Places, FloatArray]:
+    """Return the member of a part that is nearest to each of the other nodes, and its distance."""
+    nearest, lengths = np.full(len(others), members[0]), np.full(len(others), np.inf)
+    for some in gen_batches(len(members), max(1, _TILE // len(others))):
+        block = distances(members[some], others)
+        row = block.argmin(axis=0)
+        shortest = np.take_along_axis(block, row[np.newaxis], axis=0)[0]
+        closer = shortest < lengths
+        nearest[closer], lengths[closer] = members[some][row[closer]], shortest[closer]
+    return nearest, lengths
+
+
+def tree_of_graph(n: int, edges: tuple[Places, Places], distances: FloatArray, linkage: str) -> FloatArray:
+    """Return SciPy's Z of a connected graph of ``n`` nodes, in which only clusters with an edge between them merge."""
+    order = np.argsort(distances, kind="stable")
+    pairs, distances = np.column_stack(edges)[order], distances[order]
+    if linkage == "single":
+        return tree_of_merges(*_merges_of_spanning_tree(n, pairs, distances))
+    return tree_of_merges(*_merges_of_shortest_edges(n, pairs, distances, average=linkage == "average"))
+
+
+def _merges_of_spanning_tree(n: int, pairs: Places, distances: FloatArray) -> Merges:
+    """Return the merges of single linkage, from edges in the order of their distances."""
+    ranks = np.arange(1.0, len(pairs) + 1)  # SciPy takes a distance of 0 for no edge, and ranks leave one tree only
+    i, j = pairs.astype(np.int32).T  # SciPy 1.13 takes no longer ones
+    graph = sp.csr_array((ranks, (i, j)), shape=(n, n))
+    kept = np.sort(minimum_spanning_tree(graph).data).astype(np.intp) - 1
+    return pairs[kept], distances[kept]
+
+
+def _merges_of_shortest_edges(n: int, pairs: Places, distances: FloatArray, *, average: bool) -> Merges:
+    """Return the merges of average or complete linkage, from edges in the order of their distances.
+
+    The two clusters whose edge is the shortest merge, again and again. Lengths only grow (but for the rounding of a
+    mean), so the heap need not hear of it: an edge that comes up and is longer by now goes back with its new length.
+    """
+    clusters = _Clusters(n, pairs, distances, average=average)
+    lengths = clusters.lengths
+    heap = list(zip(lengths, range(len(lengths)), strict=True))  # A list in order is a heap.
+    merged: list[int] = []
+    while len(merged) < n - 1:
+        length, edge = heappop(heap)
+        if length == lengths[edge]:
+            clusters.merge(edge)
+            merged.append(edge)
+        elif lengths[edge] < inf:
+            heappush(heap, (lengths[edge], edge))
+    return pairs[merged], np.array([lengths[edge] for edge in merged])
+
+
+class _Clusters:
+    """Clusters of the nodes of a graph, at first one for each node, with the edges between them.
+
+    A cluster has the number of one of its nodes. Of two that merge the one with more edges keeps its number, so that
+    only the edges of the other are moved: over all merges each is moved some logarithm of their number of times.
+    """
+
+    def __init__(self, n: int, pairs: Places, lengths: FloatArray, *, average: bool) -> None:
+        self.lengths: list[float] = lengths.tolist()
+        self._ends: list[tuple[int, int]] = list(zip(*pairs.T.tolist(), strict=True))
+        self._average = average
+        self._sizes = [1] * n
+        self._merged_into = list(range(n))
+        self._edge_to: list[dict[int, int]] = [{} for _ in range(n)]
+        for edge, (i, j) in enumerate(self._ends):
+            self._edge_to[i][j] = self._edge_to[j][i] = edge
+
+    def merge(self, edge: int) -> None:
+        """Merge the two clusters at the ends of an edge, and their edges to the same third cluster.
+
+        Of these the shorter one gets the length of both, and the other an infinite one.
+        """
+        lengths = self.lengths
+        i, j = sorted(map(self._cluster_of, self._ends[edge]), key=lambda k: len(self._edge_to[k]))
+        size_i, size_j = self._sizes[i], self._sizes[j]
+        moved, kept = self._edge_to[i], self._edge_to[j]
+        del moved[j], kept[i]
+        for k, one in moved.items():
+            edges_of_k = self._edge_to[k]
+            del edges_of_k[i]
+            if k in kept:
+                other = kept[k]
+                of_i, of_j = lengths[one], lengths[other]
+                if of_i > of_j:
+                    one, other = other, one
+                lengths[other] = inf
+                lengths[one] = (size_i * of_i + size_j * of_j) / (size_i + size_j) if self._average else max(of_i, of_j)
+            kept[k] = edges_of_k[j] = one
+        moved.clear()
+        self._merged_into[i] = j
+        self._sizes[j] += size_i
+
+    def _cluster_of(self, node: int) -> int:
+        """Return the cluster of a node, and shorten the way to it."""
+        into = self._merged_into
+        while into[node] != node:
+            into[node] = node = into[into[node]]
+        return node

@@ -1,0 +1,199 @@
+"""Agglomeration by the information that a merge loses: the agglomerative information bottleneck.
+
+What a merge costs is a function of two sums of rows (see `skdiv._compute.blocks.weighted`), so no matrix is held.
+Merges can invert, so a chain of nearest neighbours would be wrong. This is the generic algorithm with a list of nearest
+neighbours: D. Müllner, "Modern hierarchical, agglomerative clustering algorithms", arXiv:1109.2378 (2011).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from skdiv._compute.blocks.termwise import few_rows
+from skdiv._compute.blocks.weighted import INACCURATE, fast_costs, merge_costs, pair_costs, size_of_sums
+from skdiv._compute.kernels import KernelName, MergingRows, PairKernel, load
+from skdiv._compute.kernels.merging import SparseMergingRows
+from skdiv._compute.run import Work, run
+from skdiv._compute.tiles import Tile, tiles_of
+from skdiv._input.distributions import Distributions
+from skdiv._trees.linkage import tree_of_merges
+from skdiv._utils.typing import FloatArray, Places
+
+_TILE = 496  # rows and columns
+_DOUBTFUL = 1e-10  # of what is summed: rounding might exchange merges of lower costs, so all such are summed again
+_CROWDED = 4  # an entry of sparse rows takes as long as so many of dense ones
+
+
+def information_tree(rows: Distributions, masses: FloatArray, kernel: KernelName, *, n_jobs: int | None) -> FloatArray:
+    """SciPy's Z of the rows, of given masses; each distance is the information lost in the merge, in nats."""
+    sums = _weighted(rows, masses)
+    nearest, costs = _nearest_later(sums, masses, kernel, n_jobs)
+    merging = SparseMergingRows(sums.values, load(kernel)) if sums.is_sparse else load(kernel).merging(sums.dense())
+    clusters = _Agglomeration(merging, masses.astype(np.float64), nearest, costs, load(kernel))
+    merges = [clusters.merge() for _ in range(len(masses) - 1)]
+    return tree_of_merges(np.array([pair for *pair, _ in merges]), np.array([cost for *_, cost in merges]))
+
+
+def information_curve(distances: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
+    """Numbers of clusters, and the share of all that merges lose which so many clusters have not lost yet."""
+    n_clusters = np.arange(1, len(distances) + 2)
+    kept = np.append(0, np.cumsum(distances[::-1]))
+    retained = kept / kept[-1] if kept[-1] > 0 else np.ones(len(kept))  # equal rows have nothing to lose
+    return n_clusters, retained
+
+
+def _weighted(rows: Distributions, masses: FloatArray) -> Distributions:
+    """Each row times its mass; rows that are not sparse enough for that to be faster are made dense."""
+    if rows.is_sparse and _CROWDED * rows.values.nnz < rows.shape[0] * rows.shape[1]:
+        data = rows.values.data * np.repeat(masses, np.diff(rows.values.indptr))
+        return Distributions(sp.csr_array((data, rows.values.indices, rows.values.indptr), shape=rows.shape))
+    return Distributions(rows.dense() * masses[:, np.newaxis])
+
+
+# --- The cheapest partner of each in a later place, from tiles ---
+
+
+def _nearest_later(
+    sums: Distributions, masses: FloatArray, kernel: KernelName, n_jobs: int | None
+) -> tuple[NDArray[np.intp], FloatArray]:
+    """For each row, find the later row that is cheapest to merge with.
+
+    Returns the positions and the costs; the last row has no later one and gets an infinite cost.
+    """
+    n, n_bins = sums.shape
+
+    def calls() -> Iterator[tuple[Tile, tuple[object, ...]]]:
+        for tile in tiles_of((n, n), (_TILE, _TILE), of_itself=True, upper=True):
+            blocks_of_rows = sums[tile.rows], sums[tile.columns], masses[tile.rows], masses[tile.columns]
+            yield tile, (*blocks_of_rows, kernel, tile.diagonal is not None)
+
+    nearest = _IntoNearest(np.zeros(n, dtype=np.intp), np.full(n, np.inf))
+    run(_nearest_of_tile, calls(), nearest, Work(16 * _TILE, lambda: n * n / 2 * n_bins), n_jobs=n_jobs)
+    return nearest.places, nearest.costs
+
+
+def _nearest_of_tile(
+    P: Distributions, Q: Distributions, of_p: FloatArray, of_q: FloatArray, kernel: KernelName, upper: bool
+) -> FloatArray:
+    """Return the lowest cost in each row of a tile and its column; with ``upper`` of the columns j > i alone."""
+    costs = pair_costs(P, Q, of_p, of_q, kernel, upper=upper, accurate_below=_DOUBTFUL)
+    places = costs.argmin(axis=1)
+    return np.stack([costs[np.arange(len(P)), places], places])
+
+
+@dataclass(frozen=True)
+class _IntoNearest:
+    """Keeps for each row the lowest cost of all tiles so far, and the first column that has it.
+
+    Threads may store tiles of the same rows at once, in any order.
+    """
+
+    places: NDArray[np.intp]
+    costs: FloatArray
+    _lock: AbstractContextManager[Any] = field(default_factory=Lock, init=False)
+
+    def target(self, tile: Tile) -> None:  # noqa: ARG002
+        """Return none: the result is compared before it is kept."""
+        return
+
+    def __call__(self, tile: Tile, values: FloatArray) -> None:
+        costs, places = values[0], values[1].astype(np.intp) + tile.columns.start
+        with self._lock:
+            known, their_places = self.costs[tile.rows], self.places[tile.rows]
+            better = (costs < known) | ((costs == known) & np.isfinite(costs) & (places < their_places))
+            known[better], their_places[better] = costs[better], places[better]
+
+
+# --- Merge after merge ---
+
+
+class _Agglomeration:
+    """Clusters that are merged one by one.
+
+    Of each cluster are known the cheapest partner in a later place, and its cost. Once that partner has changed the
+    cost is a lower bound, and is computed again when it is the lowest of all. A new cluster takes the later place.
+    """
+
+    def __init__(
+        self, rows: MergingRows, masses: FloatArray, nearest: NDArray[np.intp], costs: FloatArray, kernel: PairKernel
+    ) -> None:
+        self.kernel = kernel
+        self.rows, self.masses, self.nearest, self.costs = rows, masses, nearest, costs
+        self.members = np.arange(len(masses))  # one of each cluster
+        self.sizes = np.ones(len(masses))  # numbers of members
+        self.alive, self.current = np.ones((2, len(masses)), dtype=bool)
+
+    def merge(self) -> tuple[int, int, float]:
+        """The next merge: a member of either cluster, and the cost."""
+        i = int(self.costs.argmin())
+        while not self.current[i]:
+            self._search(i, self._costs(i, i + 1))
+            i = int(self.costs.argmin())
+        j = int(self.nearest[i])
+        merge = int(self.members[i]), int(self.members[j]), self._accurate_cost(i, j)
+        self.rows.merge(i, j)
+        self.masses[j] += self.masses[i]
+        self.sizes[j] += self.sizes[i]
+        self.alive[i], self.costs[i] = False, np.inf
+        costs = self._costs(j, 0)
+        before, earlier = slice(j), costs[:j]
+        changed = (self.nearest[before] == i) | (self.nearest[before] == j)
+        self.current[before] &= ~changed
+        closer = np.flatnonzero((earlier < self.costs[before]) | (changed & (earlier == self.costs[before])))
+        closer = closer[self.alive[closer]]
+        self.nearest[closer], self.costs[closer], self.current[closer] = j, earlier[closer], True
+        self._search(j, costs[j + 1 :])
+        if 2 * np.count_nonzero(self.alive) < len(self.rows):
+            self._compact()
+        return merge
+
+    def _costs(self, i: int, start: int) -> FloatArray:
+        """Of merging cluster i with those from ``start`` on; infinite where there is none."""
+        v, w = self.masses[i], self.masses[start:]
+        costs = fast_costs(v, w, self.rows.overlaps(i, start))
+        costs[~self.alive[start:]] = np.inf
+        if i >= start:
+            costs[i - start] = np.inf
+        doubtful = np.flatnonzero(costs < _DOUBTFUL * size_of_sums(v + w, self.rows.n_bins))
+        for few in few_rows(len(doubtful), self.rows.n_bins):
+            some = doubtful[few]
+            costs[some] = self._accurate_costs(i, start + some)
+        return costs
+
+    def _accurate_costs(self, i: int, others: Places) -> FloatArray:
+        """Return the costs of merging cluster i with some others, from their terms."""
+        P, Q = Distributions(self.rows.dense([i])), Distributions(self.rows.dense(others.astype(np.intp)))
+        place, places = np.zeros(len(others), dtype=np.intp), np.arange(len(others))
+        v, n_members = np.full(len(others), self.masses[i]), self.sizes[i] + self.sizes[others]
+        return merge_costs(P, Q, place, places, v, self.masses[others], self.kernel, n_members)
+
+    def _accurate_cost(self, i: int, j: int) -> float:
+        if self.costs[i] > INACCURATE * size_of_sums(self.masses[i] + self.masses[j], self.rows.n_bins):
+            return float(self.costs[i])
+        return float(self._accurate_costs(i, np.array([j]))[0])
+
+    def _search(self, i: int, to_later: FloatArray) -> None:
+        """The last place has none after it."""
+        self.current[i] = True
+        if not len(to_later):
+            self.costs[i] = np.inf
+            return
+        k = int(to_later.argmin())
+        self.nearest[i], self.costs[i] = i + 1 + k, to_later[k]
+
+    def _compact(self) -> None:
+        """Move the clusters together, so that half of what is computed at the most is for places without any."""
+        kept = np.flatnonzero(self.alive)
+        place = np.cumsum(self.alive) - 1
+        self.rows.keep(kept)
+        self.nearest = place[self.nearest[kept]]
+        self.masses, self.costs, self.current = self.masses[kept], self.costs[kept], self.current[kept]
+        self.members, self.sizes, self.alive = self.members[kept], self.sizes[kept], self.alive[kept]

@@ -1,0 +1,1 @@
+"""What has nothing to do with divergences: types, BLAS, memory, warnings, and what is taken from scikit-learn."""

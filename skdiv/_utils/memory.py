@@ -1,0 +1,124 @@
+"""Memory: what is left of it, an error in time where it is too little, and what each thread uses again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import local
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from skdiv._utils.typing import FloatArray
+
+_NEGLIGIBLE = 64 * 2**20  # bytes; to look up what is left takes longer than to compute a small matrix
+_GIB = 2**30
+
+
+@contextmanager
+def enough_memory(n_bytes: int, what: str, remedy: str) -> Iterator[None]:
+    """Refuse a computation that needs more memory than is left, and report one that fails for want of memory.
+
+    Parameters
+    ----------
+    n_bytes : int
+        What the computation allocates at the least.
+    what : str
+        What needs it, as the subject of the message.
+    remedy : str
+        What the user can do about it, in whole sentences.
+
+    Raises
+    ------
+    MemoryError
+        Before the computation starts if so much is not left, as far as that is known, or in place of the MemoryError
+        of another library.
+    """
+    available = available_memory() if n_bytes > _NEGLIGIBLE else None
+    if available is not None and n_bytes > available:
+        raise MemoryError(_shortage(n_bytes, available, what, remedy))
+    try:
+        yield
+    except MemoryError as error:
+        raise MemoryError(_shortage(n_bytes, available_memory(), what, remedy)) from error
+
+
+def _shortage(n_bytes: int, available: int | None, what: str, remedy: str) -> str:
+    found = "more than could be had" if available is None else f"and {available / _GIB:.2f} GiB are available"
+    return f"{what} needs {n_bytes / _GIB:.2f} GiB of memory, {found}. {remedy}"
+
+
+def available_memory(root: Path = Path("/")) -> int | None:
+    """Return how many bytes this process can still allocate, or None where nothing is known of that.
+
+    That is the least of what Linux has left, with caches that it would give up and swap space, of what the control
+    groups of the process have left, and of the limit of its address space. Nothing that would work is to be refused, so
+    each is an upper bound.
+    """
+    machine = _table(root / "proc/meminfo", "kB")
+    swap = machine.get("SwapFree:", 0)
+    rooms = [*_rooms_of_control_groups(root, swap), *_room_of_address_space(root)]
+    if "MemAvailable:" in machine:
+        rooms.append(machine["MemAvailable:"] + swap)
+    return max(0, min(rooms)) if rooms else None
+
+
+def _rooms_of_control_groups(root: Path, swap: int) -> list[int]:
+    """Return what is left of the limit of each control group (of version 2) that the process is in."""
+    lines = _text(root / "proc/self/cgroup").splitlines()
+    path = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), None)
+    if path is None:
+        return []
+    groups, rooms = root / "sys/fs/cgroup", []
+    for group in [groups / path, *(groups / path).parents]:
+        limit, used = _text(group / "memory.max").strip(), _text(group / "memory.current").strip()
+        if limit.isdigit() and used.isdigit():
+            use = _table(group / "memory.stat")
+            caches = sum(use.get(name, 0) for name in ("active_file", "inactive_file", "slab_reclaimable"))
+            rooms.append(int(limit) - int(used) + caches + swap)
+        if group == groups:
+            break
+    return rooms
+
+
+def _room_of_address_space(root: Path) -> list[int]:
+    """Return what is left of the limit of the address space, if there is one."""
+    try:
+        import resource
+    except ImportError:  # pragma: no cover (Windows has no such limit)
+        return []
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return []
+    return [limit - _table(root / "proc/self/status", "kB").get("VmSize:", 0)]
+
+
+def _table(path: Path, unit: str = "") -> dict[str, int]:
+    """Return the numbers in a file of the kernel, in bytes, each by the word before it; none if there is no file."""
+    fields = [line.split() for line in _text(path).splitlines()]
+    scale = 1024 if unit == "kB" else 1
+    return {words[0]: int(words[1]) * scale for words in fields if words[1:2] and words[1].isdigit()}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+class Workspace(local):
+    """One array for each thread, as large as the largest that it has asked for."""
+
+    def __init__(self) -> None:
+        self._memory: Any = np.empty(0)
+
+    def array(self, shape: tuple[int, int], dtype: DTypeLike = np.float64) -> FloatArray:
+        """A C-contiguous array of any content, until the same thread asks again."""
+        size = shape[0] * shape[1]
+        if self._memory.size < size or self._memory.dtype != dtype:
+            self._memory = np.empty(size, dtype)
+        array: FloatArray = self._memory[:size].reshape(shape)
+        return array

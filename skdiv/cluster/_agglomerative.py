@@ -1,0 +1,499 @@
+"""Agglomerative clustering of distributions, with prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
+from sklearn.utils import Tags, check_array
+from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
+
+from skdiv._compute.measure import SYMMETRIZATIONS, Measure, Symmetrize, check_symmetrize
+from skdiv._divergences.record import Divergence
+from skdiv._divergences.registry import MetricName, resolve
+from skdiv._input.checks import (
+    DTYPES,
+    MatrixLike,
+    Names,
+    check_distances,
+    check_sample_weight,
+    names_of,
+    refuse_other_columns,
+    refuse_what_is_not_real,
+)
+from skdiv._input.distributions import Distributions, normalise
+from skdiv._trees.build import (
+    LINKAGES,
+    Linkage,
+    check_linkage,
+    is_cacheable,
+    resolved_linkage,
+    tree_of_distances,
+    tree_of_rows,
+)
+from skdiv._trees.graph import check_connectivity
+from skdiv._trees.information import information_curve
+from skdiv._trees.linkage import labels_of, n_clusters_below
+from skdiv._utils.sklearn import HasMethods, Interval, StrOptions, fit_context
+from skdiv._utils.typing import FloatArray
+from skdiv._version import __version__
+from skdiv.centroids import CENTROIDS, Centroid, centres
+from skdiv.cluster._prediction import Assign, FromDistances, FromRows, HandleEmpty, Labels, Members, Predictor
+from skdiv.significance import Significance, counts_for, significant_labels
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What `fit` was given, checked: the rows and their masses, the rule by which the tree is cut, and the linkage.
+
+    ``learned`` holds the attributes of the estimator that X alone decides.
+    """
+
+    X: Any
+    names: Names
+    masses: FloatArray | None
+    rule: int | Significance | None
+    linkage: Linkage
+    learned: dict[str, Any]
+
+
+class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, BaseEstimator):
+    """Agglomerative clustering of probability distributions.
+
+    The distributions (rows of probabilities or counts) are merged step by step, the nearest two clusters first. Unlike
+    `sklearn.cluster.AgglomerativeClustering` it works on divergences, can label new distributions, and merges by Ward's
+    criterion where that is legitimate: on a divergence that is a Euclidean distance in some Hilbert space.
+
+    Parameters
+    ----------
+    n_clusters : int, Significance, "significant" or None, default=2
+        Number of clusters; a `Significance` splits as long as the rows, which must be counts, differ significantly,
+        and ``"significant"`` is one with its defaults. Either takes from a second to many minutes; the notes of
+        `Significance` say how long. None if ``distance_threshold`` is given.
+    metric : str or Divergence, default="js_distance"
+        A name from `divergences`, a record, or ``"precomputed"``: X is then a square matrix of distances, and `predict`
+        takes those from new distributions to the fitted ones, of shape (n_new, n_fitted).
+    linkage : {"auto", "average", "complete", "information", "single", "ward"}, default="auto"
+        The distance between clusters. ``"auto"`` is ward where the divergence is Hilbertian, else average. For
+        ``"precomputed"`` it is average; with ward you vouch for a matrix of Euclidean distances. ``"information"``,
+        for ``"kl"`` and the ``"js_*"`` metrics, is the information about the bins that a merge loses: see the notes.
+    distance_threshold : float, optional
+        Clusters at this distance or farther apart are not merged; ``n_clusters`` must then be None.
+    connectivity : {array-like, sparse matrix} of shape (n_samples, n_samples) or callable, optional
+        A graph, or a function such as `sklearn.neighbors.kneighbors_graph` that makes one of X: only neighbours in it
+        merge, as regions on a map or days in a row, and only their divergences are computed. For average, complete and
+        single linkage; ``"auto"`` is then average.
+    symmetrize : {"mean", "min", "max"}, default="mean"
+        How the two directions of an asymmetric divergence become one distance.
+    assign : {"member", "centroid"}, default="member"
+        How `transform` and `predict` measure the distance to a cluster: as that to its nearest fitted member, or as the
+        divergence D(x ‖ centre) to its centre, for which no fitted data is kept.
+    centroid : {"mean", "geometric", "js"}, default="mean"
+        What the centre of a cluster is: see `barycenter`.
+    handle_empty : {"error", "label"}, default="error"
+        What `predict` does with a row that belongs to no cluster: one without mass, or one that is infinitely far from
+        every cluster. It raises an error, or with ``"label"`` the row gets the label -1, and in `transform` a row
+        without mass gets NaN. `fit` refuses such rows in either case, and with a pseudocount no row is empty.
+    base : float, optional
+        Base of the logarithm, 2 for bits; by default nats.
+    pseudocount : float, default=0.0
+        Added to every entry before the rows are normalised, in the units of X: 0.5 or 1 for counts, far less for
+        probabilities.
+    n_jobs : int, optional
+        Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it. No other parameter
+        has an effect on `predict` and `transform` after the fit.
+    memory : str or joblib.Memory, optional
+        Caches the tree, so that another number of clusters costs nothing; not under a divergence of your own, whose
+        term may change unseen.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each fitted distribution.
+    n_clusters_ : int
+        Number of clusters found.
+    n_leaves_ : int
+        Number of fitted distributions.
+    children_ : ndarray of shape (n_samples - 1, 2)
+        The nodes merged at each step; node i ≥ n_samples is the result of step i - n_samples.
+    distances_ : ndarray of shape (n_samples - 1,)
+        The distance at which each step merges. It may fall with linkage ``"information"`` and under a connectivity;
+        clusters are then still those that are left after so many steps.
+    linkage_matrix_ : ndarray of shape (n_samples - 1, 4)
+        The tree as `scipy.cluster.hierarchy` has it, ready for its ``dendrogram``.
+    linkage_ : str
+        The linkage used: what ``"auto"`` stands for.
+    cluster_centers_ : ndarray of shape (n_clusters, n_bins)
+        The centre of each cluster: by default its weighted mean c, which minimises sum KL(p_i ‖ c). Absent for
+        ``"precomputed"``.
+    node_pvalues_ : ndarray of shape (n_samples - 1,)
+        The p-value of each merge that was tested for `Significance`, and NaN for the others.
+    information_curve_ : tuple of ndarrays of shape (n_samples,)
+        Numbers of clusters, from 1 on, and the share of the information about the bins that so many clusters retain;
+        with linkage ``"information"`` alone.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if X has names that are all strings.
+
+    See Also
+    --------
+    pairwise_divergences : The matrix it works on.
+    sklearn.cluster.AgglomerativeClustering : For Euclidean data; the same trees on a precomputed matrix.
+
+    Notes
+    -----
+    With linkage ``"information"`` merging clusters of masses v, w and means p, q into one of mean c costs
+    v KL(p ‖ c) + w KL(q ‖ c). The masses are the weights of the rows, as shares of their sum, so all merges together
+    lose the mutual information between rows and bins (nats, or by ``base``), and ``distances_`` tells what each loses.
+    No matrix is held: memory is that of the rows.
+
+    Otherwise `fit` needs twice the memory of the n (n - 1) / 2 distances, as float64, for SciPy copies them: 16 GiB for
+    46,000 rows. It is once for single linkage, and with weights for average or ward linkage three times. A fit that
+    fails, for want of memory or whatever, leaves the estimator as it was. `transform` names its columns
+    ``divergenceclustering0`` and so on. For a grid search pass a scorer that compares labels, such as
+    ``sklearn.metrics.make_scorer(adjusted_rand_score)``.
+
+    References
+    ----------
+    J. H. Ward, "Hierarchical Grouping to Optimize an Objective Function", JASA 58 (1963).
+    D. M. Endres and J. E. Schindelin, "A new metric for probability distributions", IEEE Transactions on Information
+    Theory 49 (2003).
+    A. Banerjee et al., "Clustering with Bregman Divergences", JMLR 6 (2005), for the mean as the centre.
+    N. Slonim and N. Tishby, "Agglomerative Information Bottleneck", NIPS 12 (1999), for linkage by information.
+    M. Telgarsky and S. Dasgupta, "Agglomerative Bregman Clustering", ICML (2012), for the same as Ward's criterion.
+
+    Examples
+    --------
+    >>> from skdiv import DivergenceClustering
+    >>> X = [[8, 1, 1], [7, 2, 1], [1, 1, 8], [0, 2, 8]]
+    >>> clustering = DivergenceClustering(n_clusters=2).fit(X)
+    >>> clustering.labels_
+    array([1, 1, 0, 0])
+    >>> clustering.predict([[9, 1, 0], [0, 0, 5]])
+    array([1, 0])
+    """
+
+    labels_: Labels
+    n_clusters_: int
+    n_leaves_: int
+    children_: NDArray[np.int64]
+    distances_: FloatArray
+    linkage_matrix_: FloatArray
+    linkage_: Linkage
+    cluster_centers_: FloatArray
+    node_pvalues_: FloatArray
+    information_curve_: tuple[NDArray[np.intp], FloatArray]
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+    _n_features_out: int
+    _columns: list[Any]
+    _dtype: np.dtype[Any]
+    _predictor: Predictor
+
+    _parameter_constraints: ClassVar[dict[str, list[Any] | str]] = {
+        "n_clusters": [Interval(Integral, 1, None, closed="left"), Significance, StrOptions({"significant"}), None],
+        "metric": "no_validation",  # by `resolve`
+        "linkage": [StrOptions({"auto", *LINKAGES})],
+        "distance_threshold": [Interval(Real, 0, None, closed="left"), None],
+        "symmetrize": [StrOptions(set(SYMMETRIZATIONS))],
+        "connectivity": ["array-like", "sparse matrix", callable, None],
+        "assign": [StrOptions(set(get_args(Assign)))],
+        "centroid": [StrOptions(set(CENTROIDS))],
+        "handle_empty": [StrOptions(set(get_args(HandleEmpty)))],
+        "base": [Interval(Real, 1, None, closed="neither"), None],
+        "pseudocount": [Interval(Real, 0, None, closed="left")],
+        "n_jobs": [Integral, None],
+        "memory": [str, HasMethods("cache"), None],
+    }
+
+    def __init__(
+        self,
+        n_clusters: int | Significance | Literal["significant"] | None = 2,
+        *,
+        metric: MetricName | Literal["precomputed"] | Divergence = "js_distance",
+        linkage: Linkage | Literal["auto"] = "auto",
+        distance_threshold: float | None = None,
+        connectivity: Any = None,
+        symmetrize: Symmetrize = "mean",
+        assign: Assign = "member",
+        centroid: Centroid = "mean",
+        handle_empty: HandleEmpty = "error",
+        base: float | None = None,
+        pseudocount: float = 0.0,
+        n_jobs: int | None = None,
+        memory: Any = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.metric = metric
+        self.linkage = linkage
+        self.distance_threshold = distance_threshold
+        self.symmetrize = symmetrize
+        self.connectivity = connectivity
+        self.assign = assign
+        self.centroid = centroid
+        self.handle_empty = handle_empty
+        self.base = base
+        self.pseudocount = pseudocount
+        self.n_jobs = n_jobs
+        self.memory = memory
+
+    if TYPE_CHECKING:  # They come from scikit-learn's mixins, which have no types.
+
+        def fit_predict(self, X: MatrixLike, y: None = None, *, sample_weight: ArrayLike | None = None) -> Labels:
+            """Return the labels of the rows of X."""
+
+        def fit_transform(self, X: MatrixLike, y: None = None, *, sample_weight: ArrayLike | None = None) -> FloatArray:
+            """Return the distances of the rows of X to their clusters."""
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: MatrixLike, y: None = None, sample_weight: ArrayLike | None = None) -> Self:  # noqa: ARG002
+        """Build the tree of the distributions in X and cut it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_bins)
+            Probabilities or counts; a square matrix of distances if ``metric="precomputed"``.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), optional
+            A positive mass for each row, which counts as so many equal rows; ``X.sum(axis=1)`` for counts. It enters
+            the centres, and linkage by information, average and ward.
+
+        Returns
+        -------
+        DivergenceClustering
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a row is not a distribution, a distance is infinite, a precomputed matrix is not one of distances, or the
+            parameters do not fit together, as ward on a divergence that is not Hilbertian.
+        TypeError
+            If X or ``sample_weight`` is masked or holds text, dates or objects; an array of objects may hold numbers.
+        MemoryError
+            If the distances do not fit into the memory that is left, before any of them is computed.
+        """
+        given = self._validate(X, sample_weight)
+        rows, counts = self._rows(given)
+        tree = self._tree(given, rows)
+        labels, pvalues = self._cut(given, counts, tree)
+        self._store(given.learned, self._of_tree(given, tree, pvalues), self._of_clusters(given, rows, labels))
+        return self
+
+    def predict(self, X: MatrixLike) -> Labels:
+        """The nearest cluster of each row of X, by the distance that `transform` returns.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_new, n_bins)
+            Probabilities or counts; distances of shape (n_new, n_fitted) if ``metric="precomputed"``.
+
+        Returns
+        -------
+        ndarray of shape (n_new,)
+            Labels. With ``assign="member"`` those of the fitted distributions are ``labels_`` again, unless equal rows
+            were put into different clusters. With ``handle_empty="label"`` -1 for a row that belongs to none.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a row is not a distribution, or is infinitely far from every cluster, unless ``handle_empty="label"``; or
+            if the columns of a frame differ in name or order from those of the fitted one.
+        """
+        names, validated = names_of(X), self._validated(X, reset=False)
+        labels = np.empty(validated.shape[0], dtype=np.intp)
+        for batch, distances in self._predictor.to_clusters(validated, names, self.n_jobs):
+            labels[batch] = self._predictor.labels(distances, batch.start, names)
+        return labels
+
+    def transform(self, X: MatrixLike) -> FloatArray:
+        """The distance of each row of X to each cluster.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_new, n_bins)
+            Probabilities or counts; distances of shape (n_new, n_fitted) if ``metric="precomputed"``.
+
+        Returns
+        -------
+        ndarray of shape (n_new, n_clusters)
+            To the nearest fitted member, or with ``assign="centroid"`` the divergence D(x ‖ centre), in nats unless
+            ``base`` is given. With ``handle_empty="label"`` NaN for a row without mass.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a row is not a distribution, unless it has no mass and ``handle_empty="label"``; or if the columns of a
+            frame differ in name or order from those of the fitted one.
+        """
+        names, validated = names_of(X), self._validated(X, reset=False)
+        out = np.empty((validated.shape[0], self.n_clusters_), dtype=validated.dtype)
+        for batch, distances in self._predictor.to_clusters(validated, names, self.n_jobs):
+            out[batch] = distances
+        return out
+
+    # --- Parameters and input ---
+
+    @property
+    def _is_precomputed(self) -> bool:
+        return isinstance(self.metric, str) and self.metric == "precomputed"
+
+    def _check_combination(self) -> None:
+        """Refuse parameters that do not fit together, before anything is computed."""
+        if (self.n_clusters is None) == (self.distance_threshold is None):
+            raise ValueError(
+                "Exactly one of n_clusters and distance_threshold has to be set, and the other must be None; got "
+                f"n_clusters = {self.n_clusters} and distance_threshold = {self.distance_threshold}."
+            )
+        with_counts = self.n_clusters == "significant" or isinstance(self.n_clusters, Significance)
+        if with_counts and (self._is_precomputed or self.connectivity is not None):
+            what = "metric='precomputed'" if self._is_precomputed else "a connectivity"
+            raise ValueError(
+                f"n_clusters = {self.n_clusters!r} cannot be had with {what}: the test draws counts, and builds a tree "
+                "of them as it was built of X."
+            )
+        if self._is_precomputed:
+            of_rows = {"assign": "member", "centroid": "mean", "base": None, "pseudocount": 0, "handle_empty": "error"}
+            for name, default in of_rows.items():
+                if getattr(self, name) != default:
+                    raise ValueError(
+                        f"{name} = {getattr(self, name)!r} needs the distributions; metric='precomputed' has none."
+                    )
+            if self.linkage == "information":
+                raise ValueError("linkage='information' needs the distributions; metric='precomputed' has none.")
+            return
+        divergence = resolve(self.metric)
+        divergence.scale(self.base)
+        check_linkage(self.linkage, divergence)
+
+    def _kernel(self) -> Measure:
+        """The distance between two distributions."""
+        divergence = resolve(self.metric)
+        symmetrize = check_symmetrize(divergence, self.symmetrize)
+        return Measure(divergence, divergence.scale(self.base), symmetrize)
+
+    def _validated(self, X: MatrixLike, *, reset: bool) -> Any:
+        """X as a float array or CSR matrix, checked against the fitted columns; `normalise` checks its entries."""
+        if not reset:
+            check_is_fitted(self)
+        precomputed = self._is_precomputed if reset else self._predictor.takes_distances
+        names = names_of(X)
+        refuse_what_is_not_real(X, names, also="cO")  # scikit-learn refuses complex numbers, and asks for objects
+        validated = check_array(
+            X,
+            accept_sparse=False if precomputed else "csr",
+            # New rows in the precision of the fitted ones, else equal weights would not give equal distributions.
+            dtype=DTYPES if reset else self._dtype,
+            ensure_all_finite=False,
+            ensure_min_samples=2 if reset else 1,
+            estimator=self,
+            input_name="X",
+        )
+        if precomputed:
+            check_distances(validated, names)
+        validate_data(self, X, reset=reset, skip_check_array=True)  # compares the number of columns, and their names
+        if reset:
+            self._columns = names.columns
+        else:  # scikit-learn compares names that are strings alone
+            refuse_other_columns(names.columns, self._columns, ("X", "the fitted X"), ", as X[fitted.columns]")
+        return validated
+
+    # --- Fitting ---
+
+    def _validate(self, X: MatrixLike, sample_weight: ArrayLike | None) -> _Given:
+        """Check what `fit` is given, but for the entries of X, and leave the estimator as it is."""
+        self._check_combination()
+        blank = type(self)(**self.get_params(deep=False))  # validate_data sets what it learns of X at once.
+        validated = blank._validated(X, reset=True)
+        n_samples = validated.shape[0]
+        if isinstance(self.n_clusters, Integral) and int(self.n_clusters) > n_samples:
+            raise ValueError(f"n_clusters = {self.n_clusters} is more than the {n_samples} rows of X.")
+        divergence = None if self._is_precomputed else resolve(self.metric)
+        return _Given(
+            X=validated,
+            names=names_of(X),
+            masses=check_sample_weight(sample_weight, n_samples),
+            rule=Significance() if self.n_clusters == "significant" else self.n_clusters,
+            linkage=resolved_linkage(self.linkage, divergence, on_graph=self.connectivity is not None),
+            learned={"_dtype": validated.dtype, **{k: v for k, v in vars(blank).items() if k in _FITTED}},
+        )
+
+    def _rows(self, given: _Given) -> tuple[Distributions | None, Any]:
+        """Return the distributions, unless X holds distances, and the counts if they are to be tested."""
+        if self._is_precomputed:
+            return None, None
+        rows, rule = normalise(given.X, pseudocount=self.pseudocount, names=given.names), given.rule
+        return rows, counts_for(rule, given.X, given.names) if isinstance(rule, Significance) else None
+
+    def _tree(self, given: _Given, rows: Distributions | None) -> FloatArray:
+        """Return the tree as SciPy has it, from the cache if it is there."""
+        graph = check_connectivity(self.connectivity, given.X, given.linkage, given.masses)
+        if rows is None:
+            return tree_of_distances(given.X, given.masses, given.linkage, graph)
+        kernel = self._kernel()
+        cached = check_memory(self.memory).cache(tree_of_rows, ignore=["n_jobs", "names"])
+        build: Callable[..., FloatArray] = cached if is_cacheable(kernel.divergence) else tree_of_rows
+        return build(rows, given.masses, kernel, given.linkage, graph, __version__, self.n_jobs, given.names)
+
+    def _cut(self, given: _Given, counts: Any, tree: FloatArray) -> tuple[Labels, FloatArray | None]:
+        """Return the labels of the rows, and the p-values of the nodes if they were tested."""
+        if isinstance(given.rule, Significance):
+            return significant_labels(
+                counts, tree, given.rule, self._kernel(), given.linkage, masses=given.masses,
+                pseudocount=self.pseudocount, n_jobs=self.n_jobs,
+            )  # fmt: skip
+        threshold = self.distance_threshold
+        n_clusters = given.rule if threshold is None else n_clusters_below(tree, threshold)
+        return labels_of(tree, int(n_clusters)), None  # type: ignore[arg-type]
+
+    @staticmethod
+    def _of_tree(given: _Given, tree: FloatArray, pvalues: FloatArray | None) -> dict[str, Any]:
+        """Return the attributes that describe the tree."""
+        fitted: dict[str, Any] = {"linkage_": given.linkage, "linkage_matrix_": tree, "n_leaves_": len(tree) + 1}
+        fitted |= {"children_": tree[:, :2].astype(np.int64), "distances_": tree[:, 2]}
+        if given.linkage == "information":
+            fitted["information_curve_"] = information_curve(tree[:, 2])
+        if pvalues is not None:
+            fitted["node_pvalues_"] = pvalues
+        return fitted
+
+    def _of_clusters(self, given: _Given, rows: Distributions | None, labels: Labels) -> dict[str, Any]:
+        """Return the attributes that describe the clusters, and what prediction needs: all members, or the centres."""
+        n_clusters = int(labels.max()) + 1
+        fitted = {"labels_": labels, "n_clusters_": n_clusters, "_n_features_out": n_clusters}
+        if rows is None:
+            return {**fitted, "_predictor": FromDistances(Members.of(labels))}
+        centers = centres(rows, given.masses, labels, n_clusters, self.centroid)
+        predictor = FromRows.of(
+            rows, labels, centers, self._kernel(), assign=self.assign, pseudocount=self.pseudocount,
+            handle_empty=self.handle_empty,
+        )  # fmt: skip
+        return {**fitted, "cluster_centers_": centers, "_predictor": predictor}
+
+    def _store(self, *fitted: dict[str, Any]) -> None:
+        """Replace all that an earlier fit has left, now that this one has succeeded."""
+        for earlier in _FITTED & vars(self).keys():
+            delattr(self, earlier)
+        for attributes in fitted:
+            self.__dict__.update(attributes)
+
+    # --- What scikit-learn asks for ---
+
+    def __sklearn_tags__(self) -> Tags:
+        """What the next fit takes, by the parameters as they are."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = self._is_precomputed
+        tags.input_tags.positive_only = True
+        tags.input_tags.sparse = not self._is_precomputed
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+_FITTED = frozenset(DivergenceClustering.__annotations__)  # all that is annotated but set by no parameter

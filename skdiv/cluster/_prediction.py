@@ -1,0 +1,169 @@
+"""From new rows to the clusters of a fit: what prediction needs is kept here, whatever becomes of the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from sklearn import get_config
+from sklearn.utils import gen_batches
+
+from skdiv._compute.kernels import chosen
+from skdiv._compute.measure import Measure
+from skdiv._input.checks import Matrix, Names
+from skdiv._input.distributions import Distributions, normalise
+from skdiv._utils.typing import FloatArray, Labels
+
+Assign = Literal["member", "centroid"]
+HandleEmpty = Literal["error", "label"]
+Batches = Iterator[tuple[slice, FloatArray]]
+
+_BATCH_BYTES = 64 * 2**20  # of distances from new rows to fitted ones
+
+
+@dataclass(frozen=True)
+class Members:
+    """The fitted rows, sorted by cluster: their order, and where each cluster starts in it."""
+
+    order: NDArray[np.intp]
+    starts: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, labels: Labels) -> Members:
+        """Sort rows by their labels, which are 0, 1, 2 and so on."""
+        order = np.argsort(labels, kind="stable")
+        return cls(order, np.searchsorted(labels[order], np.arange(labels.max() + 1)))
+
+    def nearest(self, distances: FloatArray) -> FloatArray:
+        """Return the distances to the nearest member of each cluster, from those to the members in their order."""
+        nearest: FloatArray = np.minimum.reduceat(distances, self.starts, axis=1)
+        return nearest
+
+
+class Predictor(Protocol):
+    """What the estimator asks of a fit."""
+
+    takes_distances: ClassVar[bool]
+
+    def to_clusters(self, X: Any, names: Names, n_jobs: int | None) -> Batches:
+        """Yield the distances from new rows to the clusters, NaN of a row without mass, some rows at a time."""
+
+    def labels(self, distances: FloatArray, start: int, names: Names) -> Labels:
+        """Return the nearest clusters of a batch of rows, of which the first is row ``start``."""
+
+
+@dataclass(frozen=True)
+class FromDistances:
+    """Prediction from the distances to the fitted rows, which the user passes: finite ones."""
+
+    members: Members
+    takes_distances: ClassVar[bool] = True
+
+    def to_clusters(self, X: Any, names: Names, n_jobs: int | None) -> Batches:  # noqa: ARG002
+        """Yield the least of the distances to the members of each cluster."""
+        for batch in _batches(len(X), len(self.members.order)):
+            yield batch, self.members.nearest(X[batch][:, self.members.order])
+
+    def labels(self, distances: FloatArray, start: int, names: Names) -> Labels:  # noqa: ARG002
+        """Return the nearest clusters."""
+        return np.asarray(distances.argmin(axis=1))
+
+
+@dataclass(frozen=True)
+class FromRows:
+    """Prediction from rows, by their divergences from the targets: the members in their order, or the centres."""
+
+    kernel: Measure
+    targets: Distributions
+    members: Members | None
+    pseudocount: float
+    handle_empty: HandleEmpty
+    takes_distances: ClassVar[bool] = False
+
+    @classmethod
+    def of(
+        cls, rows: Distributions, labels: Labels, centers: FloatArray, kernel: Measure, *,
+        assign: Assign, pseudocount: float, handle_empty: HandleEmpty,
+    ) -> FromRows:  # fmt: skip
+        """Keep the fitted rows, or with ``assign="centroid"`` no more than the centres of their clusters."""
+        if assign == "member":
+            members = Members.of(labels)
+            return cls(kernel, rows[members.order], members, pseudocount, handle_empty)
+        to_centers = Measure(kernel.divergence, kernel.scale)
+        return cls(to_centers, Distributions(centers), None, pseudocount, handle_empty)
+
+    def to_clusters(self, X: Any, names: Names, n_jobs: int | None) -> Batches:
+        """Yield the divergences from the centres, or the least of those from the members of each cluster."""
+        rows, empty = self._normalised(X, names)
+        kernel = replace(self.kernel, kernel=chosen())  # A model may have been fitted where Numba was at hand.
+        for batch in _batches(len(rows), len(self.targets)):
+            distances = kernel.matrix(rows[batch], self.targets, n_jobs=n_jobs)
+            if self.members is not None:
+                distances = self.members.nearest(distances)
+            distances[empty[batch]] = np.nan
+            yield batch, distances
+
+    def labels(self, distances: FloatArray, start: int, names: Names) -> Labels:
+        """Return the nearest clusters, and -1 for a row that belongs to none if such rows are to be labelled."""
+        labels: Labels = distances.argmin(axis=1)
+        outside = ~np.isfinite(distances.min(axis=1))
+        if outside.any() and self.handle_empty == "error":
+            raise ValueError(
+                f"{names.row(start + int(outside.argmax()))} is infinitely far from every cluster, so it belongs to "
+                "none. Fit again with a pseudocount, with a bounded metric such as 'js_distance', or with "
+                "handle_empty='label', by which its label is -1."
+            )
+        labels[outside] = -1
+        return labels
+
+    def _normalised(self, X: Matrix, names: Names) -> tuple[Distributions, NDArray[np.bool_]]:
+        """Return the rows as distributions and which of them are empty; of these any distribution stands in the place.
+
+        So each row keeps its number, by which messages name it.
+        """
+        empty = np.zeros(X.shape[0], dtype=bool) if self.pseudocount else _without_mass(X)
+        places = np.flatnonzero(empty)
+        if places.size and self.handle_empty == "error":
+            others = f" (and {places.size - 1} more rows)" if places.size > 1 else ""
+            raise ValueError(
+                f"{names.row(int(places[0]))} sums to 0{others}: an all-zero row is not a distribution. Drop it, or "
+                "fit again with pseudocount > 0 to make it uniform, or with handle_empty='label', by which its label "
+                "is -1."
+            )
+        if places.size:
+            X = _with_mass_at(places, X)
+        return normalise(X, pseudocount=self.pseudocount, names=names), empty
+
+
+def _batches(n_rows: int, n_targets: int) -> Iterator[slice]:
+    """Yield as many rows at a time as have distances within `_BATCH_BYTES` and scikit-learn's working memory."""
+    room = min(_BATCH_BYTES, int(get_config()["working_memory"] * 2**20))
+    batches: Iterator[slice] = gen_batches(n_rows, max(1, room // (8 * n_targets)))
+    return batches
+
+
+def _without_mass(X: Matrix) -> NDArray[np.bool_]:
+    """Return which rows of an array or CSR matrix have nothing but zeros."""
+    if not sp.issparse(X):
+        return np.asarray(~X.any(axis=1))
+    empty: NDArray[np.bool_] = np.diff(X.indptr) == 0
+    if empty.any() or not X.data.all() or not X.has_canonical_format:
+        rows = sp.csr_array(X, copy=True)
+        rows.sum_duplicates()
+        rows.eliminate_zeros()
+        empty = np.diff(rows.indptr) == 0
+    return empty
+
+
+def _with_mass_at(places: NDArray[np.intp], X: Matrix) -> Matrix:
+    """Return a copy of X in which the rows at these places have mass in the first bin."""
+    if sp.issparse(X):
+        ones = np.ones(len(places), dtype=X.dtype)
+        return X + sp.csr_array((ones, (places, np.zeros_like(places))), shape=X.shape)
+    filled = X.copy()
+    filled[places, 0] = 1
+    return filled
