@@ -24,3 +24,6 @@ __all__ = [
     "renyi",
     "show_versions",
 ]
+
+# Pickles name a class by its module, and of these two that is a private one, which may move.
+Divergence.__module__ = DivergenceClustering.__module__ = __name__

@@ -21,6 +21,7 @@ from skdiv._compute.measure import Measure
 from skdiv._input.checks import Names, as_counts
 from skdiv._input.distributions import normalise
 from skdiv._trees.build import tree_of_rows
+from skdiv._trees.cut import Cut
 from skdiv._utils.typing import FloatArray
 from skdiv._version import __version__
 
@@ -97,22 +98,22 @@ class Null:
     row_totals: NDArray[np.int64]
     bin_totals: NDArray[np.int64]
     masses: FloatArray | None
-    kernel: Measure
+    measure: Measure
     linkage: str
     pseudocount: float
     sparse: bool
 
     def height(self, table: Any) -> float:
-        """Of the highest merge."""
+        """Return the height of the highest merge in the tree of one table."""
         rows = normalise(sp.csr_array(table) if self.sparse else table, pseudocount=self.pseudocount)
         try:
-            tree = tree_of_rows(rows, self.masses, self.kernel, self.linkage, None, __version__, n_jobs=1)
+            tree = tree_of_rows(rows, self.masses, self.measure, self.linkage, None, __version__, n_jobs=1)
         except ValueError as error:
             raise ValueError(f"Counts drawn for the test of significance: {error}") from error
         return float(tree[-1, 2])
 
     def heights(self, n: int, seed: np.random.SeedSequence) -> list[float]:
-        """Of n tables."""
+        """Draw n tables and return the heights of their trees."""
         tables = random_table(self.row_totals, self.bin_totals)
         method = "boyett" if len(self.bin_totals) == 1 else None  # SciPy's other method fails on a single column
         rng = np.random.default_rng(seed)
@@ -140,49 +141,63 @@ def counts_for(rule: Significance, X: Any, names: Names) -> Any:
     return counts
 
 
-def significant_labels(
-    counts: Any, tree: FloatArray, rule: Significance, kernel: Measure, linkage: str, *,
-    masses: FloatArray | None, pseudocount: float, n_jobs: int | None,
-) -> tuple[NDArray[np.intp], FloatArray]:  # fmt: skip
-    """Labels of the rows, numbered as they first appear, and the p-value of each node, NaN where it was not tested."""
-    n = counts.shape[0]
-    entropy = int(check_random_state(rule.random_state).randint(np.iinfo(np.int32).max))
-    labels, pvalues = np.empty(n, dtype=np.intp), np.full(n - 1, np.nan)
-    nodes = [(2 * n - 2, hierarchy.leaves_list(tree))]
-    with Parallel(n_jobs=effective_n_jobs(n_jobs)) as parallel:
-        while nodes:
-            node, members = nodes.pop()
-            labels[members] = members.min()
-            if node < n:
-                continue
-            null, height = _null(counts, np.sort(members), kernel, linkage, masses, pseudocount)
-            level = rule.alpha * (len(members) - 1) / (n - 1)
-            n_resamples = max(rule.n_resamples, math.ceil(1 / level) - 1)
-            heights = _heights(null, n_resamples, (entropy, node), parallel)
-            pvalues[node - n], significant = _test(height, heights, n_resamples, level)
-            if significant:
-                left, right = (int(child) for child in tree[node - n, :2])
-                n_left = 1 if left < n else int(tree[left - n, 3])
-                nodes += [(left, members[:n_left]), (right, members[n_left:])]
-    return np.unique(labels, return_inverse=True)[1], pvalues
+@dataclass(frozen=True)
+class SignificanceTest:
+    """Cuts a tree of counts where a `Significance` says so: a rule for cutting.
 
+    The tree is that of the counts under a measure and a linkage; ``masses`` are the weights of the rows.
+    """
 
-def _null(
-    counts: Any, members: NDArray[np.intp], kernel: Measure, linkage: str, masses: FloatArray | None,
-    pseudocount: float,
-) -> tuple[Null, float]:  # fmt: skip
-    """What some rows would be under the hypothesis, and the height of the tree that they have."""
-    table = counts[members]
-    row_totals, bin_totals = (np.asarray(table.sum(axis=axis)).astype(np.int64) for axis in (1, 0))
-    if not pseudocount:  # with one, an empty bin is a bin nevertheless
-        table, bin_totals = table[:, bin_totals > 0], bin_totals[bin_totals > 0]
-    of_members = None if masses is None else masses[members]
-    null = Null(row_totals, bin_totals, of_members, kernel, linkage, pseudocount, sp.issparse(counts))
-    return null, null.height(table.toarray() if sp.issparse(table) else table)
+    rule: Significance
+    counts: Any
+    measure: Measure
+    linkage: str
+    masses: FloatArray | None
+    pseudocount: float
+    n_jobs: int | None
+
+    def __call__(self, tree: FloatArray) -> Cut:
+        """Label the rows, by numbers as they first appear, and return the p-value of each node that was tested."""
+        n = len(tree) + 1
+        entropy = int(check_random_state(self.rule.random_state).randint(np.iinfo(np.int32).max))
+        labels, pvalues = np.empty(n, dtype=np.intp), np.full(n - 1, np.nan)
+        nodes = [(2 * n - 2, hierarchy.leaves_list(tree))]
+        with Parallel(n_jobs=effective_n_jobs(self.n_jobs)) as parallel:
+            while nodes:
+                node, members = nodes.pop()
+                labels[members] = members.min()
+                if node < n:
+                    continue
+                level = self.rule.alpha * (len(members) - 1) / (n - 1)
+                pvalues[node - n], significant = self._test(np.sort(members), level, (entropy, node), parallel)
+                if significant:
+                    left, right = (int(child) for child in tree[node - n, :2])
+                    n_left = 1 if left < n else int(tree[left - n, 3])
+                    nodes += [(left, members[:n_left]), (right, members[n_left:])]
+        return Cut(np.unique(labels, return_inverse=True)[1], pvalues)
+
+    def _test(
+        self, members: NDArray[np.intp], level: float, seed: tuple[int, int], parallel: Parallel
+    ) -> tuple[float, bool]:
+        """Return the p-value of a node with these members, and whether it is at or below its level."""
+        null, height = self._null(members)
+        n_resamples = max(self.rule.n_resamples, math.ceil(1 / level) - 1)
+        return _test(height, _heights(null, n_resamples, seed, parallel), n_resamples, level)
+
+    def _null(self, members: NDArray[np.intp]) -> tuple[Null, float]:
+        """Return what some rows would be under the hypothesis, and the height of the tree that they have."""
+        table = self.counts[members]
+        row_totals, bin_totals = (np.asarray(table.sum(axis=axis)).astype(np.int64) for axis in (1, 0))
+        if not self.pseudocount:  # with one, an empty bin is a bin nevertheless
+            table, bin_totals = table[:, bin_totals > 0], bin_totals[bin_totals > 0]
+        masses = None if self.masses is None else self.masses[members]
+        is_sparse = sp.issparse(self.counts)
+        null = Null(row_totals, bin_totals, masses, self.measure, self.linkage, self.pseudocount, is_sparse)
+        return null, null.height(table.toarray() if is_sparse else table)
 
 
 def _heights(null: Null, n: int, seed: tuple[int, int], parallel: Parallel) -> Iterator[float]:
-    """Of tables, chunk by chunk, each from a seed of its own: the first here, the others on the workers."""
+    """Yield the heights of n tables, chunk by chunk, each from a seed of its own: the first here, others on workers."""
     entropy, node = seed
 
     def chunk(k: int) -> tuple[int, np.random.SeedSequence]:

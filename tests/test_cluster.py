@@ -449,7 +449,7 @@ def test_a_failed_refit_leaves_the_estimator_as_it_was(params, rows):
 def test_an_interrupted_refit_leaves_the_estimator_as_it_was(monkeypatch):
     clustering = DivergenceClustering(3).fit(COUNTS)
     before = dict(vars(clustering))
-    for step in ("normalise", "tree_of_rows", "labels_of", "centres"):
+    for step in ("normalise", "tree_of_rows", "IntoClusters", "centres"):
         with monkeypatch.context() as patch:
             patch.setattr(
                 f"skdiv.cluster._agglomerative.{step}", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)

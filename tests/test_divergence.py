@@ -134,7 +134,11 @@ def test_renyi_of_a_tiny_order():
 
 def test_renyi_divergences_of_one_order_are_equal():
     assert renyi(0.5) == renyi(0.5) != renyi(0.4)
-    assert repr(renyi(0.5)) == "<Divergence 'renyi(0.5)'>"
+    assert repr(renyi(0.5)) == (
+        "<Divergence 'renyi(0.5)': ln(sum p^α q^(1−α)) / (α − 1), α = 0.5; symmetric, unbounded>"
+    )
+    assert repr(divergences()["hellinger"]).endswith("; symmetric, metric, Hilbertian, at most 1>")
+    assert repr(divergences()["kl"]) == "<Divergence 'kl': sum p ln(p/q); not symmetric, unbounded>"
     with pytest.raises(TypeError, match="alpha = 'a' must be a number"):
         renyi("a")
 

@@ -96,8 +96,7 @@ class Divergence:
         """Return what is known of the divergence, a few words each."""
         facts = {"symmetric": self.symmetric, "metric": self.metric, "Hilbertian": self.hilbertian}
         known = [fact for fact, holds in facts.items() if holds] or ["not symmetric"]
-        at_most = "without a bound" if math.isinf(self.bound) else f"at most {self.bound:.4g}"
-        return [*known, at_most if self.base_exponent is None else f"{at_most} in nats"]
+        return [*known, "unbounded" if math.isinf(self.bound) else f"at most {self.bound:.4g}"]
 
     def __post_init__(self) -> None:
         if (self.hilbertian and not self.metric) or (self.metric and not self.symmetric):

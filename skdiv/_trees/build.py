@@ -62,7 +62,7 @@ def _is_informational(divergence: Divergence) -> bool:
 def tree_of_rows(
     rows: Distributions,
     masses: FloatArray | None,
-    kernel: Measure,
+    measure: Measure,
     linkage: str,
     connectivity: Any,
     version: str,  # noqa: ARG001 (part of the key in a cache)
@@ -71,16 +71,16 @@ def tree_of_rows(
 ) -> FloatArray:
     """SciPy's Z of distributions, each of a mass."""
     if linkage == "information":
-        return _information_tree(rows, masses, kernel, n_jobs)
+        return _information_tree(rows, masses, measure, n_jobs)
     if connectivity is None:
-        with _memory_for_tree(len(rows), linkage, masses, informational=_is_informational(kernel.divergence)):
-            condensed = kernel.condensed(rows, n_jobs=n_jobs)
-            _refuse_infinite(condensed, lambda place: condensed_position(place, len(rows)), kernel, names)
+        with _memory_for_tree(len(rows), linkage, masses, informational=_is_informational(measure.divergence)):
+            condensed = measure.condensed(rows, n_jobs=n_jobs)
+            _refuse_infinite(condensed, lambda place: condensed_position(place, len(rows)), measure, names)
             condensed = condensed.astype(np.float64, copy=False)  # SciPy would do so and keep the float32 beside it.
             return linkage_matrix(condensed, linkage, masses)
-    edges = connected_edges(connectivity, lambda i, j: kernel.matrix(rows[i], rows[j], n_jobs=n_jobs))
-    distances = kernel.paired(rows, rows, *edges, n_jobs=n_jobs)
-    _refuse_infinite(distances, lambda place: (int(edges[0][place]), int(edges[1][place])), kernel, names)
+    edges = connected_edges(connectivity, lambda i, j: measure.matrix(rows[i], rows[j], n_jobs=n_jobs))
+    distances = measure.paired(rows, rows, *edges, n_jobs=n_jobs)
+    _refuse_infinite(distances, lambda place: (int(edges[0][place]), int(edges[1][place])), measure, names)
     return tree_of_graph(len(rows), edges, distances, linkage)
 
 
@@ -111,24 +111,24 @@ def _memory_for_tree(
 
 
 def _information_tree(
-    rows: Distributions, masses: FloatArray | None, kernel: Measure, n_jobs: int | None
+    rows: Distributions, masses: FloatArray | None, measure: Measure, n_jobs: int | None
 ) -> FloatArray:
     """With masses that sum to one, so that what all merges lose is the information between rows and bins."""
     masses = np.ones(len(rows)) if masses is None else masses
-    tree = information_tree(rows, masses / masses.sum(), kernel.kernel, n_jobs=n_jobs)
-    tree[:, 2] /= kernel.scale ** (1 / (kernel.divergence.base_exponent or 1))
+    tree = information_tree(rows, masses / masses.sum(), measure.kernel, n_jobs=n_jobs)
+    tree[:, 2] /= measure.scale ** (1 / (measure.divergence.base_exponent or 1))
     return tree
 
 
 def _refuse_infinite(
-    distances: FloatArray, pair: Callable[[int], tuple[int, int]], kernel: Measure, names: Names
+    distances: FloatArray, pair: Callable[[int], tuple[int, int]], measure: Measure, names: Names
 ) -> None:
     """A tree has no place for an infinite distance."""
     infinite = np.isinf(distances)
     if infinite.any():
         i, j = pair(int(infinite.argmax()))
         raise ValueError(
-            f"metric {kernel.divergence.name!r} is infinite between {names.row(i)} and {names.row(j)}, whose supports "
+            f"metric {measure.divergence.name!r} is infinite between {names.row(i)} and {names.row(j)}, whose supports "
             "differ, and no tree can be built on infinite distances. Pass a pseudocount, or choose a bounded metric "
             "such as 'js_distance'."
         )

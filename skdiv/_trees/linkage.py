@@ -1,4 +1,4 @@
-"""From distances between distributions to a tree, and from the tree to labels. The algorithms are SciPy's."""
+"""From distances between distributions to a tree. The algorithms are SciPy's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
-from skdiv._utils.sklearn import cut_tree, single_linkage_label
+from skdiv._utils.sklearn import single_linkage_label
 from skdiv._utils.typing import FloatArray
 
 _COUNTING_MASSES = ("average", "ward")
@@ -61,9 +61,11 @@ def _linkage_of_masses(condensed: FloatArray, linkage: str, masses: FloatArray) 
         i, j = before, last
         pairs.append((i, j))
         distances.append(float(D[i, j]))
-        shares = (w[i] + w, w[j] + w, -w * D[i, j], w[i] + w[j] + w) if ward else (w[i], w[j], 0, w[i] + w[j])
         with np.errstate(invalid="ignore"):  # infinite is what is merged already
-            D[j] = (shares[0] * D[i] + shares[1] * D[j] + shares[2]) / shares[3]
+            if ward:
+                D[j] = ((w[i] + w) * D[i] + (w[j] + w) * D[j] - w * D[i, j]) / (w[i] + w[j] + w)
+            else:
+                D[j] = (w[i] * D[i] + w[j] * D[j]) / (w[i] + w[j])
         w[j] += w[i]
         D[i], D[:, i], D[j, j], D[j, i] = np.inf, np.inf, np.inf, np.inf
         D[:, j] = D[j]
@@ -80,18 +82,6 @@ def tree_of_merges(pairs: NDArray[np.integer[Any]], distances: FloatArray) -> Fl
     tree[:, :2].sort(axis=1)
     tree[:, 2] = distances
     return tree
-
-
-def labels_of(tree: FloatArray, n_clusters: int) -> NDArray[np.intp]:
-    """Labels of the leaves when the last ``n_clusters`` − 1 merges are undone, numbered as in scikit-learn."""
-    labels: NDArray[np.intp] = cut_tree(n_clusters, tree[:, :2].astype(np.intp), len(tree) + 1)
-    return labels
-
-
-def n_clusters_below(tree: FloatArray, threshold: float) -> int:
-    """How many clusters are left when merging stops at the first distance of ``threshold`` or more."""
-    far = tree[:, 2] >= threshold
-    return len(tree) + 1 - int(far.argmax()) if far.any() else 1
 
 
 def condensed_position(index: int, n: int) -> tuple[int, int]:

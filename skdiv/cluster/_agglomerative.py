@@ -36,20 +36,20 @@ from skdiv._trees.build import (
     tree_of_distances,
     tree_of_rows,
 )
+from skdiv._trees.cut import AtDistance, IntoClusters, Rule
 from skdiv._trees.graph import check_connectivity
 from skdiv._trees.information import information_curve
-from skdiv._trees.linkage import labels_of, n_clusters_below
 from skdiv._utils.sklearn import HasMethods, Interval, StrOptions, fit_context
-from skdiv._utils.typing import FloatArray
+from skdiv._utils.typing import FloatArray, Labels
 from skdiv._version import __version__
 from skdiv.centroids import CENTROIDS, Centroid, centres
-from skdiv.cluster._prediction import Assign, FromDistances, FromRows, HandleEmpty, Labels, Members, Predictor
-from skdiv.significance import Significance, counts_for, significant_labels
+from skdiv.cluster._prediction import Assign, FromDistances, FromRows, HandleEmpty, Members, Predictor
+from skdiv.significance import Significance, SignificanceTest, counts_for
 
 
 @dataclass(frozen=True)
 class _Given:
-    """What `fit` was given, checked: the rows and their masses, the rule by which the tree is cut, and the linkage.
+    """What `fit` was given, checked: the rows and their masses, and the linkage.
 
     ``learned`` holds the attributes of the estimator that X alone decides.
     """
@@ -57,7 +57,6 @@ class _Given:
     X: Any
     names: Names
     masses: FloatArray | None
-    rule: int | Significance | None
     linkage: Linkage
     learned: dict[str, Any]
 
@@ -281,9 +280,9 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             If the distances do not fit into the memory that is left, before any of them is computed.
         """
         given = self._validate(X, sample_weight)
-        rows, counts = self._rows(given)
+        rows, rule = self._rows(given), self._rule(given)
         tree = self._tree(given, rows)
-        labels, pvalues = self._cut(given, counts, tree)
+        labels, pvalues = rule(tree)
         self._store(given.learned, self._of_tree(given, tree, pvalues), self._of_clusters(given, rows, labels))
         return self
 
@@ -373,7 +372,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         divergence.scale(self.base)
         check_linkage(self.linkage, divergence)
 
-    def _kernel(self) -> Measure:
+    def _measure(self) -> Measure:
         """The distance between two distributions."""
         divergence = resolve(self.metric)
         symmetrize = check_symmetrize(divergence, self.symmetrize)
@@ -420,38 +419,37 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             X=validated,
             names=names_of(X),
             masses=check_sample_weight(sample_weight, n_samples),
-            rule=Significance() if self.n_clusters == "significant" else self.n_clusters,
             linkage=resolved_linkage(self.linkage, divergence, on_graph=self.connectivity is not None),
             learned={"_dtype": validated.dtype, **{k: v for k, v in vars(blank).items() if k in _FITTED}},
         )
 
-    def _rows(self, given: _Given) -> tuple[Distributions | None, Any]:
-        """Return the distributions, unless X holds distances, and the counts if they are to be tested."""
+    def _rows(self, given: _Given) -> Distributions | None:
+        """Return the distributions, unless X holds distances."""
         if self._is_precomputed:
-            return None, None
-        rows, rule = normalise(given.X, pseudocount=self.pseudocount, names=given.names), given.rule
-        return rows, counts_for(rule, given.X, given.names) if isinstance(rule, Significance) else None
+            return None
+        return normalise(given.X, pseudocount=self.pseudocount, names=given.names)
+
+    def _rule(self, given: _Given) -> Rule:
+        """Return the rule by which the tree is to be cut."""
+        if self.distance_threshold is not None:
+            return AtDistance(self.distance_threshold)
+        n_clusters = Significance() if self.n_clusters == "significant" else self.n_clusters
+        if isinstance(n_clusters, Significance):
+            counts = counts_for(n_clusters, given.X, given.names)
+            return SignificanceTest(
+                n_clusters, counts, self._measure(), given.linkage, given.masses, self.pseudocount, self.n_jobs
+            )
+        return IntoClusters(int(n_clusters))  # type: ignore[arg-type]
 
     def _tree(self, given: _Given, rows: Distributions | None) -> FloatArray:
         """Return the tree as SciPy has it, from the cache if it is there."""
         graph = check_connectivity(self.connectivity, given.X, given.linkage, given.masses)
         if rows is None:
             return tree_of_distances(given.X, given.masses, given.linkage, graph)
-        kernel = self._kernel()
+        measure = self._measure()
         cached = check_memory(self.memory).cache(tree_of_rows, ignore=["n_jobs", "names"])
-        build: Callable[..., FloatArray] = cached if is_cacheable(kernel.divergence) else tree_of_rows
-        return build(rows, given.masses, kernel, given.linkage, graph, __version__, self.n_jobs, given.names)
-
-    def _cut(self, given: _Given, counts: Any, tree: FloatArray) -> tuple[Labels, FloatArray | None]:
-        """Return the labels of the rows, and the p-values of the nodes if they were tested."""
-        if isinstance(given.rule, Significance):
-            return significant_labels(
-                counts, tree, given.rule, self._kernel(), given.linkage, masses=given.masses,
-                pseudocount=self.pseudocount, n_jobs=self.n_jobs,
-            )  # fmt: skip
-        threshold = self.distance_threshold
-        n_clusters = given.rule if threshold is None else n_clusters_below(tree, threshold)
-        return labels_of(tree, int(n_clusters)), None  # type: ignore[arg-type]
+        build: Callable[..., FloatArray] = cached if is_cacheable(measure.divergence) else tree_of_rows
+        return build(rows, given.masses, measure, given.linkage, graph, __version__, self.n_jobs, given.names)
 
     @staticmethod
     def _of_tree(given: _Given, tree: FloatArray, pvalues: FloatArray | None) -> dict[str, Any]:
@@ -472,7 +470,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             return {**fitted, "_predictor": FromDistances(Members.of(labels))}
         centers = centres(rows, given.masses, labels, n_clusters, self.centroid)
         predictor = FromRows.of(
-            rows, labels, centers, self._kernel(), assign=self.assign, pseudocount=self.pseudocount,
+            rows, labels, centers, self._measure(), assign=self.assign, pseudocount=self.pseudocount,
             handle_empty=self.handle_empty,
         )  # fmt: skip
         return {**fitted, "cluster_centers_": centers, "_predictor": predictor}

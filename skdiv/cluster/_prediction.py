@@ -77,7 +77,7 @@ class FromDistances:
 class FromRows:
     """Prediction from rows, by their divergences from the targets: the members in their order, or the centres."""
 
-    kernel: Measure
+    measure: Measure
     targets: Distributions
     members: Members | None
     pseudocount: float
@@ -86,22 +86,22 @@ class FromRows:
 
     @classmethod
     def of(
-        cls, rows: Distributions, labels: Labels, centers: FloatArray, kernel: Measure, *,
+        cls, rows: Distributions, labels: Labels, centers: FloatArray, measure: Measure, *,
         assign: Assign, pseudocount: float, handle_empty: HandleEmpty,
     ) -> FromRows:  # fmt: skip
         """Keep the fitted rows, or with ``assign="centroid"`` no more than the centres of their clusters."""
         if assign == "member":
             members = Members.of(labels)
-            return cls(kernel, rows[members.order], members, pseudocount, handle_empty)
-        to_centers = Measure(kernel.divergence, kernel.scale)
+            return cls(measure, rows[members.order], members, pseudocount, handle_empty)
+        to_centers = Measure(measure.divergence, measure.scale)
         return cls(to_centers, Distributions(centers), None, pseudocount, handle_empty)
 
     def to_clusters(self, X: Any, names: Names, n_jobs: int | None) -> Batches:
         """Yield the divergences from the centres, or the least of those from the members of each cluster."""
         rows, empty = self._normalised(X, names)
-        kernel = replace(self.kernel, kernel=chosen())  # A model may have been fitted where Numba was at hand.
+        measure = replace(self.measure, kernel=chosen())  # A model may have been fitted where Numba was at hand.
         for batch in _batches(len(rows), len(self.targets)):
-            distances = kernel.matrix(rows[batch], self.targets, n_jobs=n_jobs)
+            distances = measure.matrix(rows[batch], self.targets, n_jobs=n_jobs)
             if self.members is not None:
                 distances = self.members.nearest(distances)
             distances[empty[batch]] = np.nan
