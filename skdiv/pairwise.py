@@ -98,6 +98,18 @@ def pairwise_divergences(
 
     Notes
     -----
+    The metrics, of distributions p and q (their sources in parentheses), are
+
+    - ``"kl"``: sum p ln(p/q) (Kullback & Leibler 1951).
+    - ``"jeffreys"``: KL(p‖q) + KL(q‖p) (Jeffreys 1946).
+    - ``"js_divergence"``: ½ KL(p‖m) + ½ KL(q‖m), m = (p + q)/2 (Lin 1991).
+    - ``"js_distance"``: √(½ KL(p‖m) + ½ KL(q‖m)), m = (p + q)/2 (Endres & Schindelin 2003; Fuglede & Topsøe 2004).
+    - ``"hellinger"``: √(1 − sum √(pq)) (Hellinger 1909).
+    - ``"bhattacharyya"``: −ln sum √(pq) (Bhattacharyya 1943).
+    - ``"total_variation"``: ½ sum |p − q| (Levin & Peres 2017).
+    - ``"chi2"``: sum (p − q)² / q (Pearson 1900).
+    - ``"renyi"``: ln(sum p^α q^(1−α)) / (α − 1), α = 2 (Rényi 1961; van Erven & Harremoës 2014).
+
     An entry D is exact to a relative 1e-9 + 1e-15 / √D (for a distance d: 1e-9 + 1e-15 / d), down to D = 1e-30: the
     second part is what rounding the normalised rows may do. Equal rows give 0.
     float32 input takes half the memory, and is computed in single precision where that is accurate enough: right to
@@ -183,6 +195,20 @@ def condensed_divergences(
     pairwise_divergences : The square matrix, with both directions.
     scipy.cluster.hierarchy.linkage : Takes this vector.
 
+    Notes
+    -----
+    The metrics, of distributions p and q (their sources in parentheses), are
+
+    - ``"kl"``: sum p ln(p/q) (Kullback & Leibler 1951).
+    - ``"jeffreys"``: KL(p‖q) + KL(q‖p) (Jeffreys 1946).
+    - ``"js_divergence"``: ½ KL(p‖m) + ½ KL(q‖m), m = (p + q)/2 (Lin 1991).
+    - ``"js_distance"``: √(½ KL(p‖m) + ½ KL(q‖m)), m = (p + q)/2 (Endres & Schindelin 2003; Fuglede & Topsøe 2004).
+    - ``"hellinger"``: √(1 − sum √(pq)) (Hellinger 1909).
+    - ``"bhattacharyya"``: −ln sum √(pq) (Bhattacharyya 1943).
+    - ``"total_variation"``: ½ sum |p − q| (Levin & Peres 2017).
+    - ``"chi2"``: sum (p − q)² / q (Pearson 1900).
+    - ``"renyi"``: ln(sum p^α q^(1−α)) / (α − 1), α = 2 (Rényi 1961; van Erven & Harremoës 2014).
+
     References
     ----------
     Each record of `divergences` names the source of its formula.
@@ -241,6 +267,20 @@ def paired_divergences(
     See Also
     --------
     pairwise_divergences : All pairs.
+
+    Notes
+    -----
+    The metrics, of distributions p and q (their sources in parentheses), are
+
+    - ``"kl"``: sum p ln(p/q) (Kullback & Leibler 1951).
+    - ``"jeffreys"``: KL(p‖q) + KL(q‖p) (Jeffreys 1946).
+    - ``"js_divergence"``: ½ KL(p‖m) + ½ KL(q‖m), m = (p + q)/2 (Lin 1991).
+    - ``"js_distance"``: √(½ KL(p‖m) + ½ KL(q‖m)), m = (p + q)/2 (Endres & Schindelin 2003; Fuglede & Topsøe 2004).
+    - ``"hellinger"``: √(1 − sum √(pq)) (Hellinger 1909).
+    - ``"bhattacharyya"``: −ln sum √(pq) (Bhattacharyya 1943).
+    - ``"total_variation"``: ½ sum |p − q| (Levin & Peres 2017).
+    - ``"chi2"``: sum (p − q)² / q (Pearson 1900).
+    - ``"renyi"``: ln(sum p^α q^(1−α)) / (α − 1), α = 2 (Rényi 1961; van Erven & Harremoës 2014).
 
     References
     ----------

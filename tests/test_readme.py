@@ -1,9 +1,11 @@
 """The README and the other pages are true: their code is run, their tables are the registry's and the measured ones."""
 
 import doctest
+import inspect
 import re
 import runpy
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -60,10 +62,21 @@ def test_nothing_tells_to_install_skdiv_from_a_registry():
 
 
 def test_the_table_of_divergences_is_the_registrys():
-    tool = runpy.run_path(str(ROOT / "tools" / "readme_table.py"))
+    tool = runpy.run_path(str(ROOT / "tools" / "metric_tables.py"))
     assert tool["table"]() in README
     assert tool["with_table"](README) == README
     assert tool["with_table"](README.replace("| `chi2` |", "| `chi` |")) == README
+
+
+@pytest.mark.parametrize(
+    "function",
+    [skdiv.pairwise_divergences, skdiv.condensed_divergences, skdiv.paired_divergences, skdiv.DivergenceClustering],
+)
+def test_the_formulas_in_a_docstring_are_the_registrys(function):
+    tool = runpy.run_path(str(ROOT / "tools" / "metric_tables.py"))
+    assert tool["definitions"]() in inspect.getdoc(function)
+    stale = '    - ``"kl"``: p - q (nobody).\n    - ``"chi"``: q.\n'
+    assert tool["with_definitions"](stale) == indent(tool["definitions"](), "    ") + "\n"
 
 
 def test_the_measured_table_is_there():

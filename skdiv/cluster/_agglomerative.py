@@ -147,6 +147,18 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
 
     Notes
     -----
+    The metrics, of distributions p and q (their sources in parentheses), are
+
+    - ``"kl"``: sum p ln(p/q) (Kullback & Leibler 1951).
+    - ``"jeffreys"``: KL(p‖q) + KL(q‖p) (Jeffreys 1946).
+    - ``"js_divergence"``: ½ KL(p‖m) + ½ KL(q‖m), m = (p + q)/2 (Lin 1991).
+    - ``"js_distance"``: √(½ KL(p‖m) + ½ KL(q‖m)), m = (p + q)/2 (Endres & Schindelin 2003; Fuglede & Topsøe 2004).
+    - ``"hellinger"``: √(1 − sum √(pq)) (Hellinger 1909).
+    - ``"bhattacharyya"``: −ln sum √(pq) (Bhattacharyya 1943).
+    - ``"total_variation"``: ½ sum |p − q| (Levin & Peres 2017).
+    - ``"chi2"``: sum (p − q)² / q (Pearson 1900).
+    - ``"renyi"``: ln(sum p^α q^(1−α)) / (α − 1), α = 2 (Rényi 1961; van Erven & Harremoës 2014).
+
     With linkage ``"information"`` merging clusters of masses v, w and means p, q into one of mean c costs
     v KL(p ‖ c) + w KL(q ‖ c). The masses are the weights of the rows, as shares of their sum, so all merges together
     lose the mutual information between rows and bins (nats, or by ``base``), and ``distances_`` tells what each loses.

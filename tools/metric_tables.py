@@ -1,0 +1,52 @@
+"""Write what the registry knows of the divergences into README.md and the docstrings of the functions.
+
+python tools/metric_tables.py
+"""
+
+import math
+import re
+from pathlib import Path
+from textwrap import indent
+
+from skdiv import divergences
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+DOCSTRINGS = [ROOT / "skdiv" / "pairwise.py", ROOT / "skdiv" / "cluster" / "_agglomerative.py"]
+BOUNDS = {math.log(2): "ln 2", math.sqrt(math.log(2)): "√ln 2", 1.0: "1", math.inf: "∞"}
+
+
+def table() -> str:
+    """Return a table with one row a record."""
+    rows = [
+        "| name | definition | symmetric | metric | Ward | at most (nats) |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for record in divergences().values():
+        facts = ["yes" if fact else "no" for fact in (record.symmetric, record.metric, record.hilbertian)]
+        definition = record.definition.replace("|", "\\|")
+        rows.append(f"| `{record.name}` | {definition} | {' | '.join(facts)} | {BOUNDS[record.bound]} |")
+    return "\n".join(rows)
+
+
+def with_table(text: str) -> str:
+    """Return the README's text with the table between its marks replaced."""
+    start, end = "<!-- divergences -->\n", "\n<!-- /divergences -->"
+    return re.sub(f"{start}.*?{end.strip()}", lambda _: start + table() + end, text, flags=re.DOTALL)
+
+
+def definitions() -> str:
+    """Return a list with one line a record: its name, its formula and its source."""
+    return "\n".join(f'- ``"{each.name}"``: {each.definition} ({each.reference}).' for each in divergences().values())
+
+
+def with_definitions(source: str) -> str:
+    """Return the source of a module with the lists of metrics in its docstrings replaced."""
+    written = indent(definitions(), "    ") + "\n"
+    return re.sub(r'(?:^    - ``"\w+"``: .*\n)+', lambda _: written, source, flags=re.MULTILINE)
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for path in DOCSTRINGS:
+        path.write_text(with_definitions(path.read_text(encoding="utf-8")), encoding="utf-8")
