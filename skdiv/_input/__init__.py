@@ -1,1 +1,1 @@
-"""From what a user passes to checked, normalised rows."""
+"""Check what a user passes, and make normalised rows of it."""

@@ -1,4 +1,4 @@
-"""What a user passes is checked here: an error names the argument, the row, the value and the remedy."""
+"""Checks of what a user passes: each error names the argument, the row, the value and the remedy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Matrix: TypeAlias = Any  # a float array, or CSR, which has no static type
 
 DTYPES = (np.float64, np.float32)
 _REAL = "fiub"  # kinds of dtypes: floats, integers with and without a sign, and booleans
-_LARGEST_WEIGHT = 1e100  # of a row: the products of two, and what sums of them are divided by, stay within range
+_LARGEST_WEIGHT = 1e100  # for a row: products of two weights, and quotients of their sums, stay within range
 
 
 # --- What messages call things ---------------------------------------------------------------------------------------
@@ -27,7 +27,7 @@ _LARGEST_WEIGHT = 1e100  # of a row: the products of two, and what sums of them 
 
 @dataclass(frozen=True)
 class Names:
-    """What messages call an argument, its rows and its entries: their places, and in a frame their labels as well."""
+    """How messages name an argument, its rows and its entries: by position, and in a frame by label as well."""
 
     argument: str = "X"
     frame: Any = None
@@ -37,16 +37,16 @@ class Names:
 
     @property
     def columns(self) -> list[Any]:
-        """The labels of the columns; there are none if the argument is no frame."""
+        """Return the labels of the columns, or an empty list if the argument is not a frame."""
         return [] if self.frame is None else list(self.frame.columns)
 
     def row(self, i: int) -> str:
-        """Return what messages call a row: ``X[1] ('oslo')``."""
+        """Return the name of row i for a message, such as ``X[1] ('oslo')``."""
         label = self._label_of_row(i)
         return f"{self}[{i}]" if label is None else f"{self}[{i}] ({label!r})"
 
     def entry(self, i: int, j: int) -> str:
-        """Return what messages call an entry: ``X[1, 2] ('oslo', 'rain')``."""
+        """Return the name of the entry in row i and column j for a message, such as ``X[1, 2] ('oslo', 'rain')``."""
         row, column = self._label_of_row(i), _label(self.columns, j)
         labels = f" ({row!r}, {column!r})"
         if row is None or column is None:
@@ -55,6 +55,7 @@ class Names:
         return f"{self}[{i}, {j}]{labels}"
 
     def _label_of_row(self, i: int) -> Any:
+        """Return the label of row i, or None if it has none or one that equals i."""
         return _label(getattr(self.frame, "index", ()), i)
 
 
@@ -62,32 +63,37 @@ UNNAMED = Names()
 
 
 def names_of(X: Any, argument: str = "X") -> Names:
-    """Return the names of an argument, which has labels if it is a frame of pandas, polars or their like."""
+    """Return the `Names` of an argument; only a frame, of pandas, polars or a similar library, has labels."""
     return Names(argument, X if hasattr(X, "columns") and hasattr(type(X), "dtypes") else None)
 
 
 def _label(labels: Sequence[Any], place: int) -> Any:
-    """Return the label at a place, or None if it tells no more than the place does."""
+    """Return the label at a position, or None if there are no labels or the label is the position itself."""
     label = _plain(labels[place]) if len(labels) else None
     return None if _same(label, place) else label
 
 
 def _plain(label: Any) -> Any:
-    """Return a label without NumPy's types, which its repr would name."""
+    """Return a label as a plain Python object; the repr of a NumPy scalar would show its type in a message."""
     if isinstance(label, tuple):
         return tuple(map(_plain, label))
     return label.item() if isinstance(label, np.generic) else label
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two labels are equal; a set compares them without asking pandas.NA, which has no answer."""
+    """Return whether two labels are equal.
+
+    They are compared as members of a set: ``==`` with pandas.NA gives no truth value.
+    """
     return len({one, other}) == 1 or repr(one) == repr(other)
 
 
 def refuse_other_columns(columns: list[Any], others: list[Any], owners: tuple[str, str], remedy: str) -> None:
-    """Columns are matched by their places, which for two frames must not be other than by their labels.
+    """Refuse two frames whose columns have different labels, or the same labels in another order.
 
-    A frame that was given no labels has the integers from 0 on, which are labels only if the other frame has them too.
+    Columns are matched by their positions, which would silently compare different bins. A frame that was given no
+    labels has the integers from 0 on; they count as labels only if the other frame has them too. ``owners`` are the
+    names of the two frames, and ``remedy`` is added to the message if only the order differs.
     """
     if len(columns) != len(others):
         return
@@ -105,15 +111,16 @@ def refuse_other_columns(columns: list[Any], others: list[Any], owners: tuple[st
 
 
 def as_weights(X: MatrixLike, names: Names) -> Matrix:
-    """A user's array-like, sparse matrix or frame as a float array or CSR matrix; its entries are not checked yet."""
+    """Convert a user's array-like, sparse matrix or frame to a float array or CSR matrix; entries are not checked."""
     refuse_what_is_not_real(X, names)
     return check_array(X, accept_sparse="csr", dtype=DTYPES, ensure_all_finite=False, input_name=names.argument)
 
 
 def refuse_what_is_not_real(X: MatrixLike, names: Names, also: str = "") -> None:
-    """Refuse what scikit-learn would convert or drop without a word, or what would make SciPy crash.
+    """Refuse input that scikit-learn would convert or drop silently, or that would make SciPy crash.
 
-    Dtypes of the kinds in ``also`` are let through as well; each of objects has to be a real number nevertheless.
+    That is a mask, text, dates and the like, numbers beyond float64, and sparse matrices with broken indices. Dtypes
+    whose NumPy kind is in ``also`` are accepted too, but every object in an array of objects must be a real number.
     """
     refuse_masked(X, names.argument)
     if sp.issparse(X):
@@ -130,7 +137,7 @@ def refuse_what_is_not_real(X: MatrixLike, names: Names, also: str = "") -> None
 
 
 def refuse_masked(X: Any, name: str) -> None:
-    """A mask would be dropped silently."""
+    """Refuse a masked array, or a list with one, because NumPy would ignore the mask silently."""
     if isinstance(X, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, whose mask would be ignored; fill it first, as {name}.filled(0).")
     if isinstance(X, list | tuple) and any(isinstance(row, np.ma.MaskedArray) for row in X):
@@ -140,7 +147,7 @@ def refuse_masked(X: Any, name: str) -> None:
 
 
 def _dtypes_of_columns(names: Names, kinds: str) -> set[Any]:
-    """Return the dtypes of a frame, or refuse its first column whose dtype is of another kind."""
+    """Return the set of a frame's dtypes; refuse the frame if a column is not of one of these kinds of dtype."""
     dtypes = list(names.frame.dtypes)
     bad = [dtype for dtype in set(dtypes) if not _is_real(dtype, kinds)]
     if bad:
@@ -154,13 +161,14 @@ def _dtypes_of_columns(names: Names, kinds: str) -> set[Any]:
 
 
 def _is_real(dtype: Any, kinds: str) -> bool:
-    """Whether a column of a dtype holds numbers, or objects if these are of the kinds that are let through."""
+    """Return whether a column of this dtype can hold real numbers: its kind has to be one of ``kinds``."""
     if hasattr(dtype, "is_numeric"):  # polars, which has a dtype of its own for a column in which all is missing
         return dtype.is_numeric() or str(dtype) in ("Boolean", "Null")
     return dtype.kind in kinds and (dtype.kind != "O" or dtype == np.dtype("O"))  # text and categories are no objects
 
 
 def _remedy_for_column(names: Names, label: Any) -> str:
+    """Return the part of a message that says what to do about a column that holds no numbers."""
     if not hasattr(names.frame, "set_index"):
         return f"Drop it, as {names}.drop({label!r}), or convert it, as {names}.cast({{{label!r}: float}})."
     return (
@@ -170,7 +178,10 @@ def _remedy_for_column(names: Names, label: Any) -> str:
 
 
 def _refuse_dtype(array: Matrix, names: Names, *, may_be_objects: bool) -> None:
-    """Refuse an array by its dtype and name the first entry that is no number; let objects pass that may be and are."""
+    """Refuse an array for its dtype, and name its first entry that is not a real number.
+
+    With ``may_be_objects`` an array whose entries are all real numbers is accepted.
+    """
     entry = ""
     remedy = (
         "The argument must be converted first, be it from strings, to real numbers, for instance with "
@@ -188,16 +199,17 @@ def _refuse_dtype(array: Matrix, names: Names, *, may_be_objects: bool) -> None:
 
 
 def _is_real_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, np.timedelta64)  # which NumPy derives from integers
+    """Return whether an object is a real number; NumPy derives its time differences from integers, but they are not."""
+    return isinstance(value, Real) and not isinstance(value, np.timedelta64)
 
 
 def _is_extended(dtype: Any) -> bool:
-    """Whether a dtype has numbers that double precision has not."""
+    """Return whether a dtype holds floating-point numbers that float64 cannot hold, such as ``numpy.longdouble``."""
     return isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize > 8
 
 
 def _refuse_beyond_double(array: Matrix, names: Names) -> None:
-    """Name the first number that would become infinite, or 0, in double precision."""
+    """Refuse an array with a number that would become infinite, or 0, in double precision, and name the first."""
     rows = array.tocsr() if sp.issparse(array) else array
     data = rows.data if sp.issparse(rows) else rows.ravel()
     position = _first_beyond_double(data)
@@ -209,7 +221,7 @@ def _refuse_beyond_double(array: Matrix, names: Names) -> None:
 
 
 def _first_beyond_double(data: NDArray[Any]) -> int | None:
-    """Return the position of the first number that would become infinite, or 0, in double precision."""
+    """Return the position of the first number that would become infinite, or 0, in float64; None if there is none."""
     with np.errstate(over="ignore", under="ignore"):
         doubles = data.astype(np.float64, copy=False)
     lost = (np.isinf(doubles) & np.isfinite(data)) | ((doubles == 0) & (data != 0))
@@ -217,7 +229,7 @@ def _first_beyond_double(data: NDArray[Any]) -> int | None:
 
 
 def as_doubles(vector: ArrayLike, name: str) -> FloatArray:
-    """A user's vector in double precision; its shape and its entries are not checked yet."""
+    """Convert a user's vector to double precision, with its shape and its entries unchecked."""
     refuse_masked(vector, name)
     array = np.asarray(vector)
     if array.dtype.kind not in _REAL:
@@ -232,7 +244,7 @@ def as_doubles(vector: ArrayLike, name: str) -> FloatArray:
 
 
 def refuse_broken_indices(X: Matrix, name: str) -> None:
-    """Refuse indices beyond the shape of a sparse matrix, by which SciPy would reach memory of others."""
+    """Refuse a sparse matrix with indices beyond its shape, for which SciPy would read memory that is not its own."""
     if X.ndim != 2:
         return
     if X.format == "lil":
@@ -253,6 +265,7 @@ def refuse_broken_indices(X: Matrix, name: str) -> None:
 
 
 def _refuse_broken_lists(X: Matrix, name: str) -> None:
+    """Refuse a LIL matrix with a row that has indices beyond the shape, or not as many indices as values."""
     for i, (columns, values) in enumerate(zip(X.rows, X.data, strict=True)):
         if len(columns) != len(values):
             raise ValueError(f"{name}[{i}] has entries in {len(columns)} columns, but {len(values)} values. {_REBUILD}")
@@ -262,7 +275,7 @@ def _refuse_broken_lists(X: Matrix, name: str) -> None:
 
 
 def _refuse_broken_pointers(X: Matrix, n: int, name: str) -> None:
-    """Refuse starts of the n rows (or columns) of a compressed matrix that do not lie in its entries, in order."""
+    """Refuse a CSR, CSC or BSR matrix whose ``indptr`` does not divide its entries into n rows (or columns)."""
     pointers, n_entries = X.indptr, min(len(X.indices), len(X.data))
     falls = np.flatnonzero(pointers[1:] < pointers[:-1])
     if len(pointers) != n + 1:
@@ -283,13 +296,14 @@ def _refuse_broken_pointers(X: Matrix, n: int, name: str) -> None:
 
 
 def _first_outside(indices: NDArray[np.integer[Any]], n: int) -> int | None:
-    """Return the position of the first index that is not from 0 to n − 1."""
+    """Return the position of the first index that is not from 0 to n − 1; None if there is none."""
     if not len(indices) or (indices.min() >= 0 and indices.max() < n):
         return None
     return int(np.argmax((indices < 0) | (indices >= n)))
 
 
 def _refuse_index(name: str, axis: int, place: int, index: int, n: int) -> NoReturn:
+    """Raise the error about an index beyond the n columns (axis 1), found in row ``place``, or the reverse (axis 0)."""
     where, what = (f"{name}[{place}]", "column") if axis == 1 else (f"{name}[:, {place}]", "row")
     raise ValueError(f"{where} has an entry in {what} {index}, but {name} has {n} {what}s. {_REBUILD}")
 
@@ -301,7 +315,7 @@ _REBUILD = "Its indices are broken; make the matrix anew, for instance from rows
 
 
 def check_pseudocount(pseudocount: float) -> float:
-    """A finite real number, not negative."""
+    """Return a user's pseudocount as a float, and refuse one that is negative or not finite."""
     value = check_scalar(pseudocount, "pseudocount", Real, min_val=0, include_boundaries="left")
     if not np.isfinite(value):
         raise ValueError(f"pseudocount = {pseudocount} must be finite.")
@@ -309,7 +323,7 @@ def check_pseudocount(pseudocount: float) -> float:
 
 
 def check_sample_weight(sample_weight: ArrayLike | None, n: int) -> FloatArray | None:
-    """A positive mass for each of n rows."""
+    """Return a user's weights of n rows in double precision, or None; refuse any but n positive numbers in range."""
     if sample_weight is None:
         return None
     masses = as_doubles(sample_weight, "sample_weight")
@@ -332,7 +346,7 @@ def check_sample_weight(sample_weight: ArrayLike | None, n: int) -> FloatArray |
 
 
 def _place(X: Matrix, position: int) -> tuple[int, int]:
-    """Return row and column of an entry, from its position among the entries of CSR or of a whole array."""
+    """Return row and column of the entry at a position, among the stored entries (CSR) or in the flattened array."""
     if sp.issparse(X):
         return int(np.searchsorted(X.indptr, position, side="right")) - 1, int(X.indices[position])
     row, column = divmod(position, int(X.shape[1]))
@@ -340,7 +354,10 @@ def _place(X: Matrix, position: int) -> tuple[int, int]:
 
 
 def as_counts(X: Matrix, reason: str, names: Names = UNNAMED) -> Matrix:
-    """A float array or CSR matrix of whole numbers, in double precision; ``reason``: why others will not do."""
+    """Return a float64 copy of an array or CSR matrix of counts; refuse one with a number that is not whole.
+
+    ``reason`` ends the message, and says why only whole numbers will do.
+    """
     counts: Matrix = sp.csr_array(X, dtype=np.float64, copy=True) if sp.issparse(X) else X.astype(np.float64)
     if sp.issparse(X):
         counts.sum_duplicates()
@@ -354,7 +371,7 @@ def as_counts(X: Matrix, reason: str, names: Names = UNNAMED) -> Matrix:
 
 
 def refuse_entries(X: Matrix, names: Names) -> NoReturn:
-    """Name the first entry that is NaN, infinite or negative."""
+    """Raise the error about the first entry that is NaN, infinite or negative; there has to be one."""
     data = X.data if sp.issparse(X) else X.ravel()
     position = int(np.argmin((data >= 0) & np.isfinite(data)))
     value = data[position]
@@ -374,7 +391,7 @@ def refuse_entries(X: Matrix, names: Names) -> NoReturn:
 
 
 def check_distances(D: FloatArray, names: Names) -> None:
-    """Refuse what is no distance in a matrix of a user's."""
+    """Refuse a user's matrix of distances that has an entry which is NaN, infinite or negative."""
     if D.min() >= 0 and np.isfinite(D.max()):
         return
     position = int(np.argmin((D >= 0) & np.isfinite(D)))
@@ -387,7 +404,7 @@ def check_distances(D: FloatArray, names: Names) -> None:
 
 
 def refuse_empty_rows(totals: FloatArray, names: Names) -> None:
-    """Name the first row without mass."""
+    """Refuse rows that sum to 0, and name the first; ``totals`` are the sums of the rows."""
     empty = np.flatnonzero(totals == 0)
     if empty.size:
         others = f" (and {empty.size - 1} more rows)" if empty.size > 1 else ""
@@ -398,7 +415,7 @@ def refuse_empty_rows(totals: FloatArray, names: Names) -> None:
 
 
 def refuse_large_pseudocount(largest: float, pseudocount: float, names: Names) -> None:
-    """Refuse a pseudocount that makes an entry infinite."""
+    """Refuse a pseudocount that makes an entry infinite; ``largest`` is the largest entry without it."""
     if not np.isfinite(float(largest) + pseudocount):
         raise ValueError(
             f"pseudocount = {pseudocount} added to the entries of {names} is not finite; pass a smaller one."
@@ -408,7 +425,7 @@ def refuse_large_pseudocount(largest: float, pseudocount: float, names: Names) -
 def refuse_lost_entry(
     names: Names, row: int, column: int, value: float, pseudocount: float, dtype: np.dtype[Any]
 ) -> NoReturn:
-    """Name an entry that has mass, and would have none as a share of its row."""
+    """Raise the error about a positive entry that would become 0 when it is divided by the sum of its row."""
     entry, remedy = f"{names.entry(row, column)} = {value}", "Set it to 0 yourself, or pass float64."
     if pseudocount:
         entry, remedy = f"{entry} with pseudocount = {pseudocount}", "Pass a larger pseudocount, or float64."

@@ -1,4 +1,4 @@
-"""Checked weights become normalised rows. Nothing is dropped, clipped, smoothed or modified."""
+"""Normalise checked weights to rows that sum to one. Nothing is dropped, clipped, smoothed or modified."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ from skdiv._input.checks import (
 )
 from skdiv._utils.typing import FloatArray
 
-_TOTALS_AT_A_TIME = 2**18  # entries whose sums are made at a time, in copies that stay in the cache
+_TOTALS_AT_A_TIME = 2**18  # entries that are copied and summed at a time, so that the copies stay in the cache
 
 
 @dataclass(frozen=True)
 class Distributions:
-    """Rows that each sum to one: a dense array, or CSR.
+    """A collection of distributions: rows that each sum to one, as a dense array or a CSR matrix.
 
-    A pseudocount keeps CSR rows sparse: ``background``, of shape (n, 1), is what every bin holds that is not stored.
+    With a pseudocount, rows in CSR stay sparse: every bin that is not stored holds the same number in a row, which is
+    in ``background``, of shape (n, 1). Without one ``background`` is None, and such bins hold 0.
     """
 
     values: Matrix
@@ -40,36 +41,37 @@ class Distributions:
     _kept: dict[Any, Matrix] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
+        """Return the state for pickling, without the results that `once` has kept."""
         return {**vars(self), "_kept": {}}
 
     def once(self, function: Callable[[Matrix], Matrix]) -> Matrix:
-        """``function(values)``, kept for the tiles that share this block of rows."""
+        """Return ``function(values)``, which is computed once and kept for all tiles that use these rows."""
         if function not in self._kept:
             self._kept[function] = function(self.values)
         return self._kept[function]
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Numbers of distributions and of bins."""
+        """Return the number of distributions and the number of bins."""
         n_distributions, n_bins = self.values.shape
         return n_distributions, n_bins
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """float64 or float32."""
+        """Return the dtype of the rows: float64 or float32."""
         dtype: np.dtype[Any] = self.values.dtype
         return dtype
 
     @property
     def is_sparse(self) -> bool:
-        """Whether the zeros are not stored, and are zeros."""
+        """Return whether the rows are in CSR and the bins that are not stored hold 0: a background makes them dense."""
         return sp.issparse(self.values) and self.background is None
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows: slice | NDArray[np.integer[Any]]) -> Distributions:
-        """Some of the rows; a slice, which has no step, shares their memory."""
+        """Return some of the rows; those of a slice, which must have no step, share memory with the collection."""
         if isinstance(rows, slice) and rows == slice(0, len(self)):
             return self
         background = None if self.background is None else self.background[rows]
@@ -78,7 +80,7 @@ class Distributions:
         return Distributions(self.values[rows], background)
 
     def dense(self) -> FloatArray:
-        """The rows as an array; the array itself if it is one."""
+        """Return the rows as a dense array, which is not copied if they are dense already."""
         rows = self.values
         if not sp.issparse(rows):
             return rows  # type: ignore[no-any-return]
@@ -91,7 +93,7 @@ class Distributions:
 
 
 def _view_of_rows(rows: Matrix, some: slice) -> Matrix:
-    """Some rows of a CSR matrix, in the memory of all; SciPy would copy them."""
+    """Return a slice of the rows of a CSR matrix that shares memory with it; SciPy's own slice would be a copy."""
     start, stop, _ = some.indices(rows.shape[0])
     starts = rows.indptr[start : stop + 1]
     entries = slice(starts[0], starts[-1])
@@ -101,7 +103,7 @@ def _view_of_rows(rows: Matrix, some: slice) -> Matrix:
 
 
 def in_used_bins(P: Matrix, Q: Matrix) -> tuple[Matrix, Matrix]:
-    """Two CSR matrices without the columns that are empty in both, if there are more columns than entries."""
+    """Drop the columns that are empty in both of two CSR matrices, if there are more columns than entries."""
     if P.shape[1] <= P.nnz + Q.nnz:
         return P, Q
     used = np.unique(P.indices if P is Q else np.concatenate([P.indices, Q.indices]))
@@ -115,13 +117,13 @@ def in_used_bins(P: Matrix, Q: Matrix) -> tuple[Matrix, Matrix]:
 
 
 def as_distributions(X: MatrixLike, *, pseudocount: float = 0.0) -> Distributions:
-    """Check a user's array-like, sparse matrix or frame and normalise its rows."""
+    """Check a user's array-like, sparse matrix or frame, and normalise its rows."""
     names = names_of(X)
     return normalise(as_weights(X, names), pseudocount=pseudocount, names=names)
 
 
 def as_distribution(vector: ArrayLike, name: str) -> FloatArray:
-    """One vector of non-negative weights as a normalised row of shape (1, n_bins)."""
+    """Check a user's vector of weights, and return it as one normalised row of shape (1, n_bins)."""
     weights = as_doubles(vector, name)
     if weights.ndim != 1 or weights.size == 0:
         raise ValueError(f"{name} must be a vector of at least one bin, but its shape is {weights.shape}.")
@@ -135,9 +137,9 @@ def as_distribution(vector: ArrayLike, name: str) -> FloatArray:
 
 
 def normalise(X: Matrix, *, pseudocount: float = 0.0, names: Names = UNNAMED) -> Distributions:
-    """Divide each row of a float array or CSR matrix by its sum, after adding ``pseudocount`` to every entry.
+    """Add ``pseudocount`` to every entry of a float array or CSR matrix, and divide each row by its sum.
 
-    Equal weights give equal rows to the bit, be they dense or sparse.
+    Equal weights give equal rows to the bit, whether they are dense or sparse.
     """
     if sp.issparse(X):
         return _normalise_sparse(_canonical(X), pseudocount, names)
@@ -161,6 +163,7 @@ def normalise(X: Matrix, *, pseudocount: float = 0.0, names: Names = UNNAMED) ->
 
 
 def _normalise_sparse(rows: Matrix, pseudocount: float, names: Names) -> Distributions:
+    """Do what `normalise` does for rows in CSR that are in the format of `_canonical`."""
     if rows.nnz and not (rows.data.min() >= 0 and np.isfinite(rows.data.max())):
         refuse_entries(rows, names)
     largest = rows.data.max(initial=0)
@@ -168,7 +171,7 @@ def _normalise_sparse(rows: Matrix, pseudocount: float, names: Names) -> Distrib
     n_bins, lengths = rows.shape[1], np.diff(rows.indptr)
     data, added = rows.data.astype(np.float64, copy=False), np.full(len(lengths), pseudocount)
     totals = _totals(data, lengths, pseudocount * n_bins)
-    if not np.isfinite(totals).all():  # a sum of entries near the largest float overflows, one of their ratios does not
+    if not np.isfinite(totals).all():  # entries near the largest float: scaled down, their sums do not overflow
         scale = np.where(np.isfinite(totals), 1, _towards_one(_over_rows(np.maximum, data, lengths) + pseudocount))
         data, added = data * np.repeat(scale, lengths), added * scale
         totals = _totals(data, lengths, added * n_bins)
@@ -191,7 +194,7 @@ def _normalise_sparse(rows: Matrix, pseudocount: float, names: Names) -> Distrib
 
 
 def _canonical(X: Matrix) -> Matrix:
-    """CSR with one positive entry for each bin that has mass, in the order of the bins."""
+    """Return CSR rows that store one positive entry for each bin with mass, in the order of the bins, and no zeros."""
     rows = sp.csr_array(X)  # shares its arrays with X
     if not rows.has_canonical_format or not rows.data.all():
         rows = rows.copy()
@@ -201,7 +204,10 @@ def _canonical(X: Matrix) -> Matrix:
 
 
 def _totals_of_dense(weights: FloatArray, pseudocount: float, *, has_zeros: bool) -> FloatArray:
-    """Sums of rows as `_totals` makes them of sparse ones: over the bins that have mass, some rows at a time."""
+    """Return the sum of each dense row, with the pseudocount in every bin, to the bit as `_totals` gives it for CSR.
+
+    So only the bins with mass are added. Some rows are summed at a time, in double precision.
+    """
     n, n_bins = weights.shape
     totals, step = np.empty(n), max(1, _TOTALS_AT_A_TIME // n_bins)
     for start in range(0, n, step):
@@ -215,9 +221,10 @@ def _totals_of_dense(weights: FloatArray, pseudocount: float, *, has_zeros: bool
 
 
 def _totals(data: FloatArray, lengths: NDArray[np.integer[Any]], added: Any) -> FloatArray:
-    """Add the entries of each row, which lie one after another, and what was added to its bins.
+    """Return the sum of each row: of its stored entries in ``data``, plus ``added`` for the pseudocounts in its bins.
 
-    The bits do not depend on the other rows, for reduceat sums each row pairwise and by its entries alone.
+    The entries of all rows lie one after another; ``lengths`` says how many belong to each. The bits of a sum do not
+    depend on the other rows, because reduceat sums each row pairwise and by its own entries alone.
     """
     with np.errstate(over="ignore"):
         totals: FloatArray = _over_rows(np.add, data, lengths) + added
@@ -225,7 +232,10 @@ def _totals(data: FloatArray, lengths: NDArray[np.integer[Any]], added: Any) -> 
 
 
 def _over_rows(reduction: np.ufunc, data: FloatArray, lengths: NDArray[np.integer[Any]]) -> FloatArray:
-    """Reduce each row of entries that lie one after another; reduceat has no notion of an empty row."""
+    """Reduce the entries of each row to one number; an empty row, of which reduceat has no notion, gives 0.
+
+    The entries of all rows lie one after another in ``data``; ``lengths`` says how many belong to each.
+    """
     filled = lengths > 0
     results = np.zeros(len(lengths))
     if filled.any():
@@ -234,7 +244,7 @@ def _over_rows(reduction: np.ufunc, data: FloatArray, lengths: NDArray[np.intege
 
 
 def _shares(weights: FloatArray, added: Any, totals: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
-    """Return weights as shares of the totals of their rows, divided in double precision."""
+    """Return weights plus ``added``, divided in double precision by the totals of their rows, in the given dtype."""
     with np.errstate(under="ignore", over="ignore"):
         weights = np.add(weights, added, dtype=np.float64) if np.any(added) else weights
         shares = np.divide(weights, totals, dtype=np.float64)
@@ -242,5 +252,5 @@ def _shares(weights: FloatArray, added: Any, totals: FloatArray, dtype: np.dtype
 
 
 def _towards_one(largest: FloatArray) -> FloatArray:
-    """Return a power of two, by which a multiplication is exact, that brings the largest entry of a row near 1."""
+    """Return the power of two that scales the largest entry of a row to near 1; to multiply by it is exact."""
     return np.ldexp(1.0, -np.frexp(largest)[1])

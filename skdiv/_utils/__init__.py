@@ -1,1 +1,1 @@
-"""What has nothing to do with divergences: types, BLAS, memory, warnings, and what is taken from scikit-learn."""
+"""Helpers that have nothing to do with divergences: types, BLAS, memory, warnings, and scikit-learn's private names."""

@@ -1,7 +1,8 @@
-"""One BLAS thread at a time.
+"""Limit BLAS, which computes the matrix products, to one thread.
 
-How BLAS cuts a product among its threads may show in the last bits, and its threads would compete with the workers. So
-skdiv cuts the work itself, into tiles that depend on shapes alone, and asks BLAS for one thread in each.
+The way in which BLAS divides a product among its threads may change the last bits of the result, and these threads
+would compete with the workers for the processors. So skdiv divides the work itself, into tiles that depend on shapes
+alone, and asks BLAS for one thread in each.
 """
 
 from __future__ import annotations
@@ -16,26 +17,27 @@ from typing import Any
 from threadpoolctl import ThreadpoolController
 
 _lock = Lock()
-_entered = 0
+_entered = 0  # how many contexts of `one_blas_thread` are open now, over all threads
 _limit: Any = None
 
 
 @lru_cache(maxsize=1)
 def _controller() -> ThreadpoolController:
+    """Return threadpoolctl's control of the BLAS libraries in this process; the libraries are looked up once."""
     return ThreadpoolController().select(user_api="blas")
 
 
 def blas_threads() -> int:
-    """How many threads BLAS would use now."""
+    """Return how many threads BLAS would use for a product now."""
     return max((int(library["num_threads"]) for library in _controller().info()), default=1)
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """A limit of one BLAS thread, which may be entered again and from several threads.
+    """Limit BLAS to one thread within a ``with`` block; such blocks may be nested and open in several threads at once.
 
-    In most builds of BLAS the limit holds for the process: the first to enter sets it and the last to leave lifts it.
-    In those on OpenMP it holds for the thread, and each that enters sets its own.
+    In most builds of BLAS the limit holds for the whole process: the first block to open sets it and the last to close
+    lifts it. In builds on OpenMP it holds for one thread, and each block sets its own.
     """
     _enter()
     try:
@@ -49,6 +51,7 @@ def one_blas_thread() -> Iterator[None]:
 
 
 def _enter() -> None:
+    """Count one more open block, and set the limit of the process if it is the first."""
     global _entered, _limit
     with _lock:
         if _entered == 0:
@@ -57,6 +60,7 @@ def _enter() -> None:
 
 
 def _leave() -> None:
+    """Count one open block less, and lift the limit of the process if it was the last."""
     global _entered
     with _lock:
         _entered = max(0, _entered - 1)  # it is 0 already in a process that was forked within
@@ -65,13 +69,14 @@ def _leave() -> None:
 
 
 def _lift() -> None:
+    """Give BLAS the number of threads back that it had before the limit was set."""
     _release_control()
     _limit.restore_original_limits()
     _release_control()
 
 
 def _start_anew_in_child() -> None:
-    """Undo, in a process that was forked while other threads computed, what those threads would have undone."""
+    """Lift the limit in a process that was forked while other threads held it; those threads do not exist there."""
     global _entered
     if _entered:
         _lift()
@@ -84,7 +89,10 @@ if hasattr(os, "register_at_fork"):  # a lock that another thread holds when the
 
 
 def _release_control() -> None:
-    """From threadpoolctl 3.7 on, only the thread that set a limit of OpenBLAS may change it, unless it lets go."""
+    """Let any thread change the limit of OpenBLAS.
+
+    From threadpoolctl 3.7 on only the thread that has set a limit may change it, until control is released.
+    """
     for library in _controller().lib_controllers:
         if hasattr(library, "clear_controlling_thread"):
             library.clear_controlling_thread(force=True)

@@ -1,4 +1,4 @@
-"""Memory: what is left of it, an error in time where it is too little, and what each thread uses again."""
+"""Memory: how much is available, an early error where that is too little, and arrays that a thread uses again."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from numpy.typing import DTypeLike
 
 from skdiv._utils.typing import FloatArray
 
-_NEGLIGIBLE = 64 * 2**20  # bytes; to look up what is left takes longer than to compute a small matrix
+_NEGLIGIBLE = 64 * 2**20  # bytes; looking up the available memory takes longer than computing a small matrix
 _GIB = 2**30
 
 
 @contextmanager
 def enough_memory(n_bytes: int, what: str, remedy: str) -> Iterator[None]:
-    """Refuse a computation that needs more memory than is left, and report one that fails for want of memory.
+    """Refuse the computation in a ``with`` block if it needs more memory than is available.
 
     Parameters
     ----------
     n_bytes : int
-        What the computation allocates at the least.
+        The number of bytes that the computation allocates at the least.
     what : str
-        What needs it, as the subject of the message.
+        The name of the computation, which is the subject of the message.
     remedy : str
         What the user can do about it, in whole sentences.
 
     Raises
     ------
     MemoryError
-        Before the computation starts if so much is not left, as far as that is known, or in place of the MemoryError
-        of another library.
+        If less than ``n_bytes`` is known to be available, before the computation starts. A MemoryError of another
+        library within the block is replaced by one with the same message.
     """
     available = available_memory() if n_bytes > _NEGLIGIBLE else None
     if available is not None and n_bytes > available:
@@ -46,16 +46,17 @@ def enough_memory(n_bytes: int, what: str, remedy: str) -> Iterator[None]:
 
 
 def _shortage(n_bytes: int, available: int | None, what: str, remedy: str) -> str:
+    """Return the message of an error for want of memory; ``available`` is None where that number is not known."""
     found = "more than could be had" if available is None else f"and {available / _GIB:.2f} GiB are available"
     return f"{what} needs {n_bytes / _GIB:.2f} GiB of memory, {found}. {remedy}"
 
 
 def available_memory(root: Path = Path("/")) -> int | None:
-    """Return how many bytes this process can still allocate, or None where nothing is known of that.
+    """Return how many bytes this process can still allocate, or None where that is not known.
 
-    That is the least of what Linux has left, with caches that it would give up and swap space, of what the control
-    groups of the process have left, and of the limit of its address space. Nothing that would work is to be refused, so
-    each is an upper bound.
+    On Linux three limits apply, and the lowest counts: the free memory of the machine, with the swap space and the
+    caches that Linux would give up; the rest of the limit of each control group of the process; and the rest of the
+    limit of its address space. Each is an upper bound, so that no computation is refused that would have succeeded.
     """
     machine = _table(root / "proc/meminfo", "kB")
     swap = machine.get("SwapFree:", 0)
@@ -66,7 +67,7 @@ def available_memory(root: Path = Path("/")) -> int | None:
 
 
 def _rooms_of_control_groups(root: Path, swap: int) -> list[int]:
-    """Return what is left of the limit of each control group (of version 2) that the process is in."""
+    """Return the bytes left of the limit of each control group (of version 2) that the process is in."""
     lines = _text(root / "proc/self/cgroup").splitlines()
     path = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), None)
     if path is None:
@@ -84,7 +85,7 @@ def _rooms_of_control_groups(root: Path, swap: int) -> list[int]:
 
 
 def _room_of_address_space(root: Path) -> list[int]:
-    """Return what is left of the limit of the address space, if there is one."""
+    """Return the bytes left of the limit of the address space, as a list of one, or an empty list without a limit."""
     try:
         import resource
     except ImportError:  # pragma: no cover (Windows has no such limit)
@@ -96,13 +97,17 @@ def _room_of_address_space(root: Path) -> list[int]:
 
 
 def _table(path: Path, unit: str = "") -> dict[str, int]:
-    """Return the numbers in a file of the kernel, in bytes, each by the word before it; none if there is no file."""
+    """Read a file of the Linux kernel that has a name and a number on each line, and return the numbers by their names.
+
+    With ``unit="kB"`` the numbers are converted to bytes. A file that cannot be read gives an empty dictionary.
+    """
     fields = [line.split() for line in _text(path).splitlines()]
     scale = 1024 if unit == "kB" else 1
     return {words[0]: int(words[1]) * scale for words in fields if words[1:2] and words[1].isdigit()}
 
 
 def _text(path: Path) -> str:
+    """Return the text of a file, or an empty string if it cannot be read."""
     try:
         return path.read_text()
     except OSError:
@@ -110,13 +115,16 @@ def _text(path: Path) -> str:
 
 
 class Workspace(local):
-    """One array for each thread, as large as the largest that it has asked for."""
+    """Memory that each thread uses for one array after another, so that it is not allocated each time.
+
+    It is as large as the largest array that the thread has asked for.
+    """
 
     def __init__(self) -> None:
         self._memory: Any = np.empty(0)
 
     def array(self, shape: tuple[int, int], dtype: DTypeLike = np.float64) -> FloatArray:
-        """A C-contiguous array of any content, until the same thread asks again."""
+        """Return a C-contiguous array of undefined content, which is valid until the same thread asks for another."""
         size = shape[0] * shape[1]
         if self._memory.size < size or self._memory.dtype != dtype:
             self._memory = np.empty(size, dtype)

@@ -1,4 +1,4 @@
-"""What is taken from scikit-learn's private modules, in one place, so that a change there is met here."""
+"""All that skdiv imports from private modules of scikit-learn, in one place, where a change of theirs is to be met."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
-    """Return scikit-learn's decorator of `fit`, which checks the parameters, and leave the method its type."""
+    """Return scikit-learn's decorator for `fit`, which checks the parameters; here it keeps the type of the method."""
     decorator = _fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
     return cast("Callable[[Method], Method]", decorator)

@@ -1,4 +1,4 @@
-"""Types of arrays that signatures name."""
+"""Names of array types, for signatures."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating[Any]]
 Labels = NDArray[np.intp]
-Places = NDArray[np.integer[Any]]  # positions of rows, or of entries
+Places = NDArray[np.integer[Any]]  # positions, from 0 on, of rows in a collection or of entries in an array

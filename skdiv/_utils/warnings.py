@@ -1,4 +1,4 @@
-"""Warnings that point at the line of the user, who can do something about them."""
+"""Warnings that point at the line of the user's own code, where something can be done about them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from itertools import count
 import joblib
 import sklearn
 
-# Each ends with a separator, so that a file of skdiv_extras is not taken for one of skdiv.
+# Each path ends with a separator, so that a file of another package, skdiv_extras, is not taken for one of skdiv.
 _LIBRARIES = tuple(os.path.join(os.path.dirname(path), "") for path in (__file__, sklearn.__file__, joblib.__file__))
 
 
 def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the nearest line on the stack that is outside of skdiv, scikit-learn and joblib.
+    """Issue a warning that names the innermost calling line outside of skdiv, scikit-learn and joblib.
 
-    From Python 3.12 on ``warnings.warn`` has ``skip_file_prefixes`` for it; for 3.11 the frames are counted here.
+    From Python 3.12 on ``warnings.warn`` can do this with ``skip_file_prefixes``; Python 3.11 needs the loop below.
     """
     frame = sys._getframe(1)
     for level in count(2):
