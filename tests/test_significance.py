@@ -127,8 +127,9 @@ def test_the_level_of_a_node_and_the_tables_it_gets(monkeypatch):
 def test_the_tables_of_a_node_have_its_totals_and_its_weights():
     counts, _ = planted(4)
     members, weights = np.array([1, 5, 6]), np.arange(1.0, 13)
-    kernel = DivergenceClustering(linkage="information")._kernel()
-    null, height = significance._null(counts, members, kernel, "information", weights, 0.0)
+    measure = DivergenceClustering(linkage="information")._measure()
+    test = SignificanceTest(Significance(), counts, measure, "information", weights, 0.0, None)
+    null, height = test._null(members)
     np.testing.assert_array_equal(null.masses, weights[members])
     np.testing.assert_array_equal(null.row_totals, counts[members].sum(axis=1))
     assert null.bin_totals.min() > 0

@@ -11,7 +11,8 @@ import joblib
 import sklearn
 
 # Each path ends with a separator, so that a file of another package, skdiv_extras, is not taken for one of skdiv.
-_LIBRARIES = tuple(os.path.join(os.path.dirname(path), "") for path in (__file__, sklearn.__file__, joblib.__file__))
+_PACKAGE = os.path.dirname(__file__)
+_LIBRARIES = tuple(os.path.join(os.path.dirname(path), "") for path in (_PACKAGE, sklearn.__file__, joblib.__file__))
 
 
 def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:
