@@ -1,1 +1,1 @@
-"""What a divergence is: its terms, its fast forms, its record, and the registry of all."""
+"""What a divergence is: the terms of its sum, its fast forms, its record, and the registry of all records."""

@@ -1,4 +1,7 @@
-"""Fast forms of a divergence, for matrices, and the functions of a row that they are made of."""
+"""Fast forms of a divergence, for matrices, and the functions that they are made of.
+
+The first functions are applied to the entries of rows, the last ones to the sums over the bins.
+"""
 
 from __future__ import annotations
 
@@ -10,35 +13,52 @@ import numpy as np
 
 from skdiv._utils.typing import FloatArray
 
-Elementwise = Callable[[FloatArray, float], FloatArray]  # of entries, and of the unit of the logarithm's argument
+Elementwise = Callable[[FloatArray, float], FloatArray]  # function(entries, unit), see `ProductForm` for the unit
 
 
 @dataclass(frozen=True)
 class With:
-    """A function whose last argument is given; unlike a partial it equals another of the same."""
+    """A function with its last argument fixed.
+
+    Two of the same function and argument are equal, unlike two `functools.partial`, and can be keys of a dictionary.
+    """
 
     function: Callable[..., Any]
     argument: float
 
     def __call__(self, *arguments: Any) -> Any:
+        """Call the function with these arguments and the fixed one."""
         return self.function(*arguments, self.argument)
 
 
 def identity(total: FloatArray) -> FloatArray:
+    """Return the argument."""
     return total
 
 
 @dataclass(frozen=True)
 class ProductForm:
-    """A divergence as ``finish(left_term(p).sum() + right_term(q).sum() + sum of left(p) · right(q))``.
+    """A divergence written as ``finish(left_term(p).sum() + right_term(q).sum() + sum of left(p) · right(q))``.
 
-    ``factors`` lists the pairs (left, right). All functions act entry by entry and map 0 to 0, so they may run over the
-    stored entries of a sparse row alone; a pole at q = 0 is the business of `Divergence.infinite_off_support`. They get
-    a unit beside the entries, by which the argument of a logarithm is multiplied: the value does not depend on it, but
-    the sums that cancel are small if entries times the unit are near 1.
-    ``power`` and ``conditioning``: the value is that power of a quantity whose rounding error is absolute, of the order
-    of the machine epsilon times ``conditioning``. ``smallest`` says from which entry of q on no factor overflows; None
-    is for factors that are bounded.
+    Kullback-Leibler for instance is sum p ln p + sum p · (−ln q): one matrix product serves all pairs of rows.
+
+    Parameters
+    ----------
+    factors : tuple of pairs of functions
+        The pairs (left, right); their products are summed over the bins and over the pairs. All functions of entries
+        map 0 to 0, so they may run over the stored entries of sparse rows alone; that a divergence is infinite where
+        q = 0 < p is left to `Divergence.infinite_off_support`. Each takes the entries and a unit, by which the argument
+        of a logarithm is multiplied. The value does not depend on the unit, but the sums that cancel are small, and
+        with them their rounding errors, if entries times the unit are near 1.
+    left_term, right_term : function, optional
+        Functions of the entries of p alone and of q alone, whose sums are added; None adds nothing.
+    finish : function
+        The function from the total to the value in nats. It may overwrite the total.
+    power, conditioning : float
+        The value is this power of a quantity whose rounding error is absolute, of the order of the machine epsilon
+        times ``conditioning``.
+    smallest : function, optional
+        ``smallest(dtype)`` is the entry of q from which on no factor overflows; None if the factors are bounded.
     """
 
     factors: tuple[tuple[Elementwise, Elementwise], ...]
@@ -51,20 +71,33 @@ class ProductForm:
 
     @property
     def is_logarithmic(self) -> bool:
-        """Whether the sums that cancel are entropies; else they are of the order of 1."""
+        """Return whether the sums that cancel are entropies, which may be large; other sums are of the order of 1."""
         return self.left_term is not None
 
 
-Pair = Literal["mixture", "difference"]  # (p + q) ln(p + q), and −abs(p − q)
+Pair = Literal["mixture", "difference"]  # g(p, q) = (p + q) ln(p + q), and g(p, q) = −abs(p − q)
 
 
 @dataclass(frozen=True)
 class PairForm:
-    """A divergence as ``finish(top + ½ sum of g(p, 0) + g(0, q) − g(p, q))``, for a function g of two entries.
+    """A divergence written as ``finish(top + ½ sum of g(p, 0) + g(0, q) − g(p, q))``, for a function g of two entries.
 
-    Terms of bins in which p or q is 0 vanish, so sparse rows need only the bins they share, and rows that share none
-    have the value ``top``. ``pair`` names g, which the kernels evaluate. ``power`` and ``conditioning`` as in
-    `ProductForm`.
+    For Jensen-Shannon, with m = (p + q)/2 and g(p, q) = (p + q) ln(p + q),
+
+        ½ sum p ln(p/m) + q ln(q/m) = ½ sum p ln p + q ln q − (p + q) ln(p + q) + ½ ln 2 sum (p + q),
+
+    and the last sum is 2, so ``top`` is ln 2. This takes one logarithm for each pair of entries where the definition
+    takes two. For total variation g(p, q) = −abs(p − q), and ``top`` is 1 because ½ sum (p + q) is. A bin in which p or
+    q is 0 adds nothing to the sum, so sparse rows need only the bins that they share.
+
+    Parameters
+    ----------
+    pair : {"mixture", "difference"}
+        The name of g, which the kernels evaluate.
+    top : float
+        The total for two rows that share no bin.
+    finish, power, conditioning
+        What they are in `ProductForm`.
     """
 
     pair: Pair
@@ -74,7 +107,7 @@ class PairForm:
     conditioning: float = 1.0
 
 
-# --- Functions of the entries of a row. A logarithm or a negative power of zero would cost several times the time. ---
+# --- Functions of entries, which avoid logarithms and negative powers of zero: these take several times as long. ---
 
 
 def itself(p: FloatArray, unit: float) -> FloatArray:  # noqa: ARG001
@@ -88,10 +121,10 @@ def negated(p: FloatArray, unit: float) -> FloatArray:  # noqa: ARG001
 
 
 def log_or_zero(p: FloatArray, unit: float) -> FloatArray:
-    """Return ln(unit p), and 0 for p = 0: empty bins are accounted for by their support, not by a logarithm."""
+    """Return ln(unit p), and 0 for p = 0, where `Divergence.infinite_off_support` says what an empty bin does."""
     scaled: FloatArray = p * p.dtype.type(unit)
     if not p.min(initial=1) > 0:
-        scaled += p == 0  # A sum takes a tenth of the time of an assignment to some places.
+        scaled += p == 0  # Adding takes a tenth of the time of an assignment by a mask.
     return np.log(scaled, out=scaled)
 
 
@@ -113,7 +146,7 @@ def root_of_entry(p: FloatArray, unit: float) -> FloatArray:  # noqa: ARG001
 
 
 def power_or_zero(p: FloatArray, unit: float, exponent: float) -> FloatArray:  # noqa: ARG001
-    """Return p to a power, and 0 for p = 0 whatever the power."""
+    """Return p to the power ``exponent``, and 0 for p = 0 even if the exponent is negative."""
     with np.errstate(over="ignore", under="ignore"):
         if exponent == 2:
             return np.square(p)
@@ -125,11 +158,11 @@ def power_or_zero(p: FloatArray, unit: float, exponent: float) -> FloatArray:  #
     return powers
 
 
-# --- Functions from totals, which they may overwrite, to values ---
+# --- Functions from totals to values in nats; they may overwrite the totals ---
 
 
 def root(total: FloatArray) -> FloatArray:
-    """The root, in place; rounding may have left a zero negative."""
+    """Return the square root, computed in place; a total that rounding has left below 0 counts as 0."""
     values = np.asarray(total)
     np.maximum(values, 0, out=values)
     np.sqrt(values, out=values)
@@ -137,19 +170,25 @@ def root(total: FloatArray) -> FloatArray:
 
 
 def root_of_complement(affinity: FloatArray) -> FloatArray:
+    """Return √(1 − affinity)."""
     return root(1 - affinity)
 
 
 def minus_one(total: FloatArray) -> FloatArray:
+    """Return total − 1."""
     return total - 1
 
 
 def log_over(total: FloatArray, divisor: float) -> FloatArray:
+    """Return ln(total) / divisor."""
     with np.errstate(divide="ignore"):
         return np.log(total) / divisor
 
 
 def entry_that_squares(dtype: np.dtype[Any], power: float = 1.0) -> float:
-    """Entries q from here on keep q**−power finite, and what underflows beside it under one rounding error."""
+    """Return the least entry q for which q**−power is small enough to be multiplied safely.
+
+    It is then finite, and a factor that underflows changes its product with q**−power by less than the machine epsilon.
+    """
     limits = np.finfo(dtype)
     return float(float(limits.tiny / limits.eps) ** (1 / power))

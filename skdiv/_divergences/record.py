@@ -1,4 +1,4 @@
-"""The record of a divergence, from which all else that the library knows of it is derived."""
+"""The record of a divergence, from which everything that the library knows about a divergence is derived."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Divergence:
     name : str
         The name, as it appears in messages.
     term : callable
-        ``term(p, q)``: what one bin adds to the sum. It gets arrays of probabilities that broadcast, and must return
-        0 where p = q = 0, as `scipy.special.rel_entr` and ``xlogy`` do. For a result that is accurate between near
-        duplicates it should be non-negative.
+        ``term(p, q)`` returns what one bin adds to the sum. It gets arrays of probabilities that broadcast, and must
+        return 0 where p = q = 0, as `scipy.special.rel_entr` and ``xlogy`` do. For a result that is accurate between
+        near duplicates it should be non-negative.
     symmetric : bool
-        Whether D(p ‖ q) = D(q ‖ p). Half of a self-matrix is then computed and mirrored.
+        Whether D(p ‖ q) = D(q ‖ p). Of the matrix of a collection with itself one half is then computed and mirrored.
     finish : callable, optional
-        From the sum of terms to the value in nats; the identity by default.
+        The function from the sum of terms to the value in nats; the identity by default.
     metric : bool, default=False
         Whether the triangle inequality holds.
     hilbertian : bool, default=False
@@ -42,21 +42,21 @@ class Divergence:
         The least upper bound, in nats.
     base_exponent : float, optional
         The value in another base is the value in nats / ln(base)**base_exponent: 1 for information, ½ for its root.
-        None: the divergence has no unit, and a base is an error.
+        None if the divergence has no unit; a base is then an error.
     definition, reference : str
         The formula and its source, for tables and documentation.
     aliases : tuple of str
         Further accepted names.
     rows : callable, optional
-        ``rows(p, q)``: the values in nats along the last axis, for a divergence whose sum of terms would overflow or
-        cancel; by default ``finish(term(p, q).sum(axis=-1))``.
+        ``rows(p, q)`` returns the values in nats along the last axis, for a divergence whose sum of terms would
+        overflow or cancel; by default that is ``finish(term(p, q).sum(axis=-1))``.
     fast : ProductForm or PairForm, optional
         A faster form for matrices. It is exact to a few 1e-15; smaller results are computed again from ``term``.
 
     Attributes
     ----------
     infinite_off_support : bool
-        Whether D(p ‖ q) is infinite as soon as q = 0 where p > 0; read off the term.
+        Whether D(p ‖ q) is infinite as soon as q = 0 where p > 0; the term is asked for that.
 
     Examples
     --------
@@ -89,16 +89,18 @@ class Divergence:
     infinite_off_support: bool = field(init=False)
 
     def __repr__(self) -> str:
+        """Return the name, the formula and the facts, for a reader."""
         formula = f": {self.definition}" if self.definition else ""
         return f"<Divergence {self.name!r}{formula}; {', '.join(self._facts())}>"
 
     def _facts(self) -> list[str]:
-        """Return what is known of the divergence, a few words each."""
+        """Return the properties of the divergence, in a few words each, for its repr."""
         facts = {"symmetric": self.symmetric, "metric": self.metric, "Hilbertian": self.hilbertian}
         known = [fact for fact, holds in facts.items() if holds] or ["not symmetric"]
         return [*known, "unbounded" if math.isinf(self.bound) else f"at most {self.bound:.4g}"]
 
     def __post_init__(self) -> None:
+        """Refuse facts that contradict each other or the term, and find out whether the divergence may be infinite."""
         if (self.hilbertian and not self.metric) or (self.metric and not self.symmetric):
             raise ValueError(f"Divergence {self.name!r}: what is Hilbertian is a metric, and a metric is symmetric.")
         self._check_term()
@@ -114,7 +116,7 @@ class Divergence:
             )
 
     def __call__(self, p: ArrayLike, q: ArrayLike, base: float | None = None) -> float:
-        """D(p ‖ q) between two vectors of non-negative weights, each normalised first.
+        """Return D(p ‖ q) for two vectors of non-negative weights, each of which is divided by its sum.
 
         Parameters
         ----------
@@ -142,7 +144,7 @@ class Divergence:
         return float(self.of_rows(p_row, q_row)[0] / scale)
 
     def _check_term(self) -> None:
-        """Refuse what is no term before it is used on data."""
+        """Refuse a term that fails on arrays, sums over the bins itself, or is not 0 for an empty bin."""
         p, q = np.array([[[0.5, 0.0]], [[0.5, 0.5]]]), np.array([[[0.25, 0.0], [0.75, 0.0], [0.0, 1.0]]])
         advice = (
             "term(p, q) must return what each bin adds to the sum, for arrays that broadcast, and must not sum itself"
@@ -163,13 +165,13 @@ class Divergence:
             )
 
     def of_rows(self, p: FloatArray, q: FloatArray) -> FloatArray:
-        """Values in nats along the last axis of normalised rows, term by term: accurate, if not fast."""
+        """Return D(p ‖ q) in nats along the last axis of arrays of normalised rows, accurately, from all the terms."""
         with np.errstate(over="ignore"):
             values = self.rows(p, q) if self.rows is not None else self.finish(self.term(p, q).sum(axis=-1))
         return self.checked(values)
 
     def checked(self, values: FloatArray) -> FloatArray:
-        """The values, capped; an error if a term of the user's has produced NaN."""
+        """Return the values as `capped` does, and refuse NaN, which the term of a user may give."""
         if np.isnan(values).any():
             raise ValueError(
                 f"Divergence {self.name!r} gives NaN for some pair of distributions: its term must be defined for all "
@@ -178,14 +180,14 @@ class Divergence:
         return self.capped(values)
 
     def capped(self, values: FloatArray) -> FloatArray:
-        """The values, with those that rounding has put above the bound put back on it."""
+        """Return the values, with those that rounding has lifted above the upper bound replaced by the bound."""
         if not math.isfinite(self.bound) or values.max(initial=0) <= self.bound:
             return values
         rounding = 64 * float(np.finfo(values.dtype).eps)
         return np.where((values > self.bound) & (values <= self.bound * (1 + rounding)), self.bound, values)
 
     def scale(self, base: float | None) -> float:
-        """What a value in nats is divided by to be in units of ``base``."""
+        """Return the number by which a value in nats is divided to be in the unit of ``base``; it is 1 for None."""
         if base is None:
             return 1.0
         if self.base_exponent is None:

@@ -1,4 +1,4 @@
-"""The registry of divergences, one frozen record each."""
+"""The registry of divergences, which holds one frozen record for each."""
 
 from __future__ import annotations
 
@@ -31,42 +31,49 @@ from skdiv._divergences.forms import (
 from skdiv._divergences.record import Divergence
 from skdiv._utils.typing import FloatArray
 
-# What type checkers and editors know the registry by; a test compares the two.
+# The names in the registry, for type checkers and editors; a test compares the two.
 MetricName = Literal[
     "bhattacharyya", "chi2", "hellinger", "jeffreys", "jensenshannon", "js_distance", "js_divergence", "kl", "renyi",
     "total_variation",
 ]  # fmt: skip
 
 
-# --- Divergences that are a logarithm of an affinity -----------------------------------------------------------------
+# --- Divergences that are the logarithm of an affinity, sum p^α q^(1−α) ----------------------------------------------
 
 
 def _bhattacharyya_rows(p: FloatArray, q: FloatArray) -> FloatArray:
+    """Return −ln sum √(pq) along the last axis.
+
+    The affinity is 1 − sum ½ (√p − √q)², which is accurate while it is near 1; where it is far from 1 its logarithm is
+    taken without the powers, which might underflow.
+    """
     near = _negated_log_complement(terms.squared_hellinger(p, q).sum(axis=-1))
     values: FloatArray = np.where(near < 1, near, -terms.log_affinity(p, q, 0.5))
     return values
 
 
 def _negated_log_complement(total: FloatArray) -> FloatArray:
+    """Return −ln(1 − total); a total that rounding has lifted above 1 counts as 1, and gives infinity."""
     with np.errstate(divide="ignore"):
         values: FloatArray = -np.log1p(-np.minimum(total, 1))
     return values
 
 
 def _renyi_finish(total: FloatArray, alpha: float) -> FloatArray:
+    """Return Rényi's divergence from the α-divergence: the affinity is 1 + α (α − 1) times the latter."""
     with np.errstate(divide="ignore"):
         values: FloatArray = np.log1p(np.maximum(alpha * (alpha - 1) * total, -1)) / (alpha - 1)
     return values
 
 
 def _renyi_rows(p: FloatArray, q: FloatArray, alpha: float) -> FloatArray:
-    """From the terms while the affinity is near 1, from its logarithm where it is far from it."""
+    """Return Rényi's divergence along the last axis, by the two ways of `_bhattacharyya_rows`."""
     near = _renyi_finish(terms.alpha_divergence(p, q, alpha).sum(axis=-1), alpha)
     return np.where(near * abs(alpha - 1) < 1, near, terms.log_affinity(p, q, alpha) / (alpha - 1))
 
 
 def renyi(alpha: float) -> Divergence:
-    """The Rényi divergence of order ``alpha``, in nats: ln(sum p^α q^(1−α)) / (α − 1).
+    """Make the record of the Rényi divergence of order ``alpha``, which in nats is ln(sum p^α q^(1−α)) / (α − 1).
 
     Parameters
     ----------
@@ -222,14 +229,14 @@ _ALIASES = {alias: record for record in _RECORDS for alias in record.aliases}
 
 
 def divergences() -> Mapping[str, Divergence]:
-    """The divergences that can be used by name.
+    """Return the divergences that can be used by name.
 
-    ``"renyi"`` is of order 2; `renyi` makes any other order.
+    ``"renyi"`` is the one of order 2; the function `renyi` makes the record of any other order.
 
     Returns
     -------
     mapping of str to Divergence
-        Read-only, from name to record.
+        A read-only mapping from names to records.
 
     Examples
     --------
@@ -241,7 +248,7 @@ def divergences() -> Mapping[str, Divergence]:
 
 
 def resolve(metric: str | Divergence) -> Divergence:
-    """The record behind a ``metric`` argument."""
+    """Return the record for a ``metric`` argument: a name, an alias, or a record, which is returned as it is."""
     if isinstance(metric, Divergence):
         return metric
     record = _REGISTRY.get(metric) or _ALIASES.get(metric) if isinstance(metric, str) else None
@@ -251,6 +258,7 @@ def resolve(metric: str | Divergence) -> Divergence:
 
 
 def _refuse_metric(metric: Any) -> NoReturn:
+    """Raise the error about a ``metric`` that is neither a known name nor a record."""
     if callable(metric):
         raise ValueError(
             f"metric = {metric!r} is a function. Wrap it as Divergence(name=..., term=..., symmetric=...), whose "
