@@ -1,4 +1,7 @@
-"""Numbers in, numbers out: no validation, no joblib. `blocks` makes blocks of a matrix, on one of two kernels."""
+"""Kernels: the inner loops over pairs of rows, in two versions, of which `chosen` says which is in use.
+
+They take arrays and return arrays, and neither check input nor run anything in parallel.
+"""
 
 from __future__ import annotations
 
@@ -20,76 +23,79 @@ VARIABLE = "SKDIV_KERNEL"
 
 
 class PairKernel(Protocol):
-    """What a kernel has to offer, for the function g of a `Pair` and all pairs of rows, in double precision.
+    """The functions that a kernel offers; all results are in double precision.
 
-    The overlap of two rows: half the sum over bins of g(p, q) − g(p, 0) − g(0, q). ``out`` is C-contiguous, and filled.
-    With ``upper`` P and Q are the same rows and only entries j > i are wanted.
+    The overlap of two rows is half the sum over the bins of g(p, q) − g(p, 0) − g(0, q), for the function g of a
+    `Pair`. The first two functions write the overlap of P[i] and Q[j] into out[i, j], where ``out`` is C-contiguous.
+    ``upper`` says that P and Q are the same rows and only entries j > i are wanted; the others get some finite number.
     """
 
     def overlaps(self, pair: Pair, P: FloatArray, Q: FloatArray, out: FloatArray, *, upper: bool) -> None:
-        """Overlaps of dense rows."""
+        """Write the overlaps of all pairs of dense rows into ``out``."""
 
     def sparse_overlaps(self, pair: Pair, P: Any, Q: Any, out: FloatArray, *, upper: bool) -> None:
-        """Overlaps of rows in CSC, from the bins that two rows share."""
+        """Write the overlaps of all pairs of sparse rows, given in CSC, into ``out``, from the bins that they share."""
 
     def term_sums(
         self, term: Term, P: Distributions, Q: Distributions, i: NDArray[Any], j: NDArray[Any]
     ) -> FloatArray | None:
-        """Return the sums over bins of the terms of P[i[k]] and Q[j[k]], in double precision.
+        """Return for each k the sum over bins of the terms of P[i[k]] and Q[j[k]]; None for a term it does not know.
 
-        Both collections are dense or both sparse. None is returned for a term that the kernel does not know.
+        Either both collections are dense or both are sparse.
         """
 
     def weighted_term_sums(
         self, P: Distributions, Q: Distributions, i: NDArray[Any], j: NDArray[Any], v: FloatArray, w: FloatArray
     ) -> FloatArray | None:
-        """Return those of the weighted Jensen-Shannon divergence of P[i[k]] / v[k] and Q[j[k]] / w[k].
+        """Return for each k the Jensen-Shannon divergence of P[i[k]] / v[k] and Q[j[k]] / w[k], weighted by v[k], w[k].
 
-        v[k] and w[k] are the masses by which the two are weighted; the rows are sums of such masses.
+        These are the masses of the rows, which sum to them. A kernel that does not compute it returns None.
         """
 
     def add_pooled_overlaps(
         self, values: FloatArray, terms: FloatArray, bins: NDArray[Any], owners: NDArray[Any],
         p: FloatArray, p_terms: FloatArray, start: int, out: FloatArray,
     ) -> None:  # fmt: skip
-        """Add the overlaps of one row p with the rows from ``start`` on, for the mixture.
+        """Add to out[k] the mixture overlap of one row p with row k, for all sparse rows k from ``start`` on.
 
-        Each entry of the others comes with its own x ln x, its bin and its row; so do those of p, bin by bin.
+        ``values`` are the entries of all these rows in any order, and ``terms`` their x ln x; ``bins`` and ``owners``
+        say in which bin and in which row each of them is. ``p`` and ``p_terms`` are the same of row p, dense.
         """
 
     def merging(self, rows: FloatArray) -> MergingRows:
-        """Dense rows, copied, that are added together one after another."""
+        """Return a copy of dense rows as `MergingRows`."""
 
 
 class MergingRows(Protocol):
-    """Rows that are added together, and the overlaps of each with others, for the mixture."""
+    """Rows of which two are again and again replaced by their sum, and their overlaps for the mixture."""
 
     @property
     def n_bins(self) -> int:
-        """Length of a row."""
+        """Return the number of bins of each row."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Return the number of rows, those included that have been merged into others since the last `keep`."""
 
     def overlaps(self, i: int, start: int) -> FloatArray:
-        """Those of row i with the rows from ``start`` on."""
+        """Return the overlaps of row i with each row from ``start`` on."""
 
     def merge(self, i: int, j: int) -> None:
-        """Row j becomes the sum of both, and row i is no more: what it gives from now on means nothing."""
+        """Replace row j by the sum of rows i and j; row i, and its overlaps, are undefined from then on."""
 
     def keep(self, places: NDArray[np.intp]) -> None:
-        """Forget all other rows, and move these together."""
+        """Keep the rows at these positions alone, and number them anew from 0 on."""
 
     def dense(self, places: NDArray[np.intp] | list[int]) -> FloatArray:
-        """Some of the rows."""
+        """Return the rows at these positions as a dense array."""
 
 
 def load(name: KernelName) -> PairKernel:
-    """A kernel by its name; Numba is imported here, at the first use, and not by ``import skdiv``."""
+    """Return a kernel by its name; Numba is imported here, at the first use, and not by ``import skdiv``."""
     return cast("PairKernel", import_module(f"skdiv._compute.kernels.{name}"))
 
 
 def chosen() -> KernelName:
-    """The kernel in use: that of the environment variable SKDIV_KERNEL, else Numba's if that can be imported."""
+    """Return the name of the kernel in use: SKDIV_KERNEL of the environment, else Numba where it can be imported."""
     wanted = os.environ.get(VARIABLE, "")
     if wanted == "numpy":
         return "numpy"
@@ -103,7 +109,10 @@ def chosen() -> KernelName:
 
 @lru_cache(maxsize=1)
 def obstacle_to_numba() -> str:
-    """Why Numba cannot be used; it may be missing, or not know an installed NumPy that is newer than itself."""
+    """Return the reason why Numba cannot be imported, or an empty string if it can.
+
+    It may be missing, or refuse an installed NumPy that is newer than itself.
+    """
     try:
         load("numba")
     except ImportError as error:

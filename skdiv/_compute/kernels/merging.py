@@ -1,4 +1,4 @@
-"""Sparse rows that are added together one after another, and never dense as a whole: see `MergingRows`."""
+"""The `MergingRows` of sparse rows, which are never made dense as a whole."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from skdiv._utils.typing import FloatArray
 
 
 class SparseMergingRows:
-    """The entries of all rows in one pool, to which a merged row is appended. When it is full it is swept.
+    """Sparse rows whose entries lie in one pool, at whose end the entries of each merged row are appended.
 
-    A merged row has no more entries than its two parts, so there are never more than at the start.
+    When the pool is full, the entries of rows that are gone are removed. A merged row has no more entries than the two
+    that it replaces, so the number of entries in use never grows.
     """
 
     def __init__(self, rows: Any, kernel: PairKernel) -> None:
@@ -26,7 +27,10 @@ class SparseMergingRows:
         self._fill(rows.data, rows.indices, owners, 0)
 
     def _fill(self, values: FloatArray, bins: NDArray[Any], owners: NDArray[np.intp], wanted: int) -> None:
-        """A pool of these entries, row after row, with as much room again, and as is wanted."""
+        """Make a new pool of entries that are sorted by their rows, ``owners``.
+
+        It has room for as many entries again, and for ``wanted`` more. Each entry comes with its x ln x, the ``terms``.
+        """
         self._used = len(values)
         room = np.zeros(self._used + wanted)
         self._values, self._terms = np.append(values, room), np.append(entropy_term(values), room)
@@ -38,6 +42,7 @@ class SparseMergingRows:
         return self._n
 
     def _row(self, i: int) -> slice:
+        """Return where in the pool the entries of row i lie."""
         return slice(self._starts[i], self._stops[i])
 
     def overlaps(self, i: int, start: int) -> FloatArray:
@@ -54,7 +59,7 @@ class SparseMergingRows:
         entries = np.concatenate(parts)
         bins, place = np.unique(self._bins[entries], return_inverse=True)
         values: FloatArray = np.bincount(place, self._values[entries]).astype(np.float64)
-        self._owners[entries] = -1  # of no row
+        self._owners[entries] = -1  # which marks entries that belong to no row any more
         if self._used + len(bins) > len(self._values):
             self._sweep(len(bins))
         new = slice(self._used, self._used + len(bins))
@@ -63,6 +68,7 @@ class SparseMergingRows:
         self._stops[i] = self._starts[i]
 
     def _sweep(self, wanted: int = 0) -> None:
+        """Remove the entries that belong to no row, and make room for ``wanted`` new ones at least."""
         entries = np.flatnonzero(self._owners[: self._used] >= 0)
         entries = entries[np.argsort(self._owners[entries], kind="stable")]
         self._fill(self._values[entries], self._bins[entries], self._owners[entries], wanted)

@@ -1,6 +1,6 @@
 """Sums over pairs of rows, compiled by Numba: see `skdiv._compute.kernels.PairKernel`.
 
-What makes these loops fast is written down, with measurements, in benchmarks/LOG.md.
+The file benchmarks/LOG.md says what makes these loops fast, with measurements.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ __all__ = [
 Indices = NDArray[np.integer[Any]]
 
 _LN2 = float(np.log(2))
-_LANES = 16  # single-precision numbers in the widest register; rows are made up to a multiple of it
+_LANES = 16  # single-precision numbers in the widest register; their number of rows is rounded up to a multiple
 _RUN = 16  # bins that are summed in the precision of the data before they join a sum in double precision
 
-# For each type: its bits, those of its fraction, and its polynomial for the logarithm, by tools/log_polynomial.py.
+# For each type: the number of its bits, that of its fraction, and a polynomial for the logarithm, which
+# tools/log_polynomial.py has found.
 _FLOATS: dict[Any, tuple[int, int, list[float]]] = {
     numba.float64: (64, 52, [
         0.961796693925446, -0.32059889797499086, 0.1424883992016248, -0.07124419961413112, 0.037996900772511076,
@@ -52,23 +53,25 @@ _FLOATS: dict[Any, tuple[int, int, list[float]]] = {
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _log2(_: Any, x: Any) -> Any:
-    """log2(x / 1.5) to an absolute 2e-14 (in single precision 6e-8) for x ≥ 0; finite, if meaningless, for x = 0.
+    """Return log2(x / 1.5) for x > 0, with an absolute error of 2e-14 (in single precision 6e-8).
 
-    The constant factor does no harm: it cancels between g(p, q), g(p, 0) and g(0, q), and so does most of the error of
-    the polynomial where p and q nearly agree. There is no division, no branch and no table, so it vectorises.
+    For x = 0 the result is finite and means nothing; it is multiplied by 0. The constant factor 1/1.5 does no harm,
+    because it cancels in g(p, q) − g(p, 0) − g(0, q), as does most of the error of the polynomial where p and q nearly
+    agree. There is no division, no branch and no table, so a loop with this function can be vectorised.
     """
     n_bits, fraction_bits, terms = _FLOATS[x]
     bias = 2 ** (n_bits - fraction_bits - 2) - 1
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        # By default LLVM leaves half of a 512-bit register unused; ignored by processors that have none.
+        # By default LLVM uses only half of a 512-bit register. Processors that have none ignore this.
         with suppress(AttributeError, TypeError):
             set.add(builder.function.attributes, '"prefer-vector-width"="512"')
         value = arguments[0]
         real, integer = value.type, ir.IntType(n_bits)
         fused = builder.module.declare_intrinsic("llvm.fmuladd", [real], ir.FunctionType(real, [real] * 3))
         bits = builder.bitcast(value, integer)
-        # A float of 2**fraction_bits and more is an integer, which its lowest bits spell out.
+        # This converts the exponent to a float without an instruction for it: in a float between 2**fraction_bits and
+        # twice that, the bits of the fraction are an integer, namely the difference from 2**fraction_bits.
         unit = (bias + fraction_bits) << fraction_bits
         exponent = builder.bitcast(builder.or_(builder.lshr(bits, integer(fraction_bits)), integer(unit)), real)
         exponent = builder.fsub(exponent, real(2.0**fraction_bits + bias))
@@ -84,7 +87,10 @@ def _log2(_: Any, x: Any) -> Any:
 
 @compiled
 def _add_row_sums(mixture: bool, columns: FloatArray, logs: FloatArray, out: FloatArray) -> None:
-    """Add to out[i] the sum over bins, which are the rows of ``columns``, of p log2(p), or of −p."""
+    """Add to out[i] the sum over the bins of p log2(p), or without ``mixture`` of −p, for p the i-th distribution.
+
+    columns[k, i] is what it holds in bin k; its logarithm is written to logs[k, i].
+    """
     total = np.empty(columns.shape[1], columns.dtype)
     for run in range(0, len(columns), _RUN):
         total[:] = 0
@@ -105,9 +111,10 @@ def _add_row_sums(mixture: bool, columns: FloatArray, logs: FloatArray, out: Flo
 def _add_sums(
     mixture: bool, P: FloatArray, columns: FloatArray, logs: FloatArray, upper: bool, out: FloatArray
 ) -> None:
-    """Add to out[i, j] the sum over bins of (p + q) log2(p + q), or of −abs(p − q).
+    """Add to out[i, j] the sum over the bins of (p + q) log2(p + q), or without ``mixture`` of −abs(p − q).
 
-    The innermost loop runs over the rows of Q, which come bin by bin: there are many of them however few the bins.
+    p is in row i of ``P`` and q in column j of ``columns``; ``logs`` are the logarithms of the latter. The innermost
+    loop runs over j, for there are many distributions even where there are few bins.
     """
     total = np.empty(columns.shape[1], columns.dtype)
     for run in range(0, len(columns), _RUN):
@@ -136,6 +143,7 @@ def _add_sums(
 
 @compiled
 def _subtract_row_sums(left: FloatArray, right: FloatArray, factor: float, out: FloatArray) -> None:
+    """Replace out[i, j] by (out[i, j] − left[i] − right[j]) · factor."""
     for i in range(len(out)):
         row, of_row = out[i], left[i]
         for j in range(len(row)):
@@ -143,15 +151,16 @@ def _subtract_row_sums(left: FloatArray, right: FloatArray, factor: float, out: 
 
 
 def _overlap_adder(mixture: bool) -> Callable[..., None]:
-    """Of the two functions that follow, one; a branch within the loops would keep them from being vectorised."""
+    """Compile the loop over sparse rows for one g: a branch within it would keep it from being vectorised."""
 
     def add_overlaps(
         p_entries: FloatArray, p_rows: Indices, p_starts: Indices,
         q_entries: FloatArray, q_rows: Indices, q_starts: Indices, upper: bool, out: FloatArray,
     ) -> None:  # fmt: skip
-        """Add to out[i, j] the sum over common bins of g(p, q) − g(p, 0) − g(0, q), in log2.
+        """Add to out[i, j] the sum over the bins that two rows share of g(p, q) − g(p, 0) − g(0, q), with log2 for ln.
 
-        Rows come column by column (CSC), and each column of P meets the same of Q: all is read in the order of memory.
+        The rows are given in CSC: bin k of P holds the entries from p_starts[k] to p_starts[k + 1], which are in the
+        rows ``p_rows``, and meets bin k of Q. So all is read in the order of memory.
         """
         p_terms = np.empty_like(p_entries)
         for t in range(len(p_entries)):
@@ -189,6 +198,7 @@ _ADD_OVERLAPS: dict[Pair, Callable[..., None]] = {
 
 
 def overlaps(pair: Pair, P: FloatArray, Q: FloatArray, out: FloatArray, *, upper: bool) -> None:
+    """Write the overlaps of all pairs of dense rows into ``out``."""
     mixture = pair == "mixture"
     of_rows = []
     for rows in (P, Q):
@@ -205,7 +215,7 @@ def overlaps(pair: Pair, P: FloatArray, Q: FloatArray, out: FloatArray, *, upper
 
 @compiled
 def _sums_with(p: FloatArray, columns: FloatArray, logs: FloatArray, start: int, out: FloatArray) -> None:
-    """out[j] is the sum over bins of (p + q) log2(p + q), for the rows q from ``start`` on: `_add_sums` for one row."""
+    """Write into out[j] the sum over the bins of (p + q) log2(p + q), for one row p and q in column start + j."""
     out[:] = 0
     for k in range(len(p)):
         q = columns[k, start:]
@@ -220,13 +230,17 @@ def _sums_with(p: FloatArray, columns: FloatArray, logs: FloatArray, start: int,
 
 
 class MergingRows:
-    """Column by column, with the logarithms and the sums of each, so that one row costs one logarithm an entry."""
+    """Dense rows, held bin by bin, with the logarithm of each entry and the sum of p log2(p) of each row.
+
+    So the overlaps of one row take one logarithm for each entry of the others.
+    """
 
     def __init__(self, rows: FloatArray) -> None:
         self._columns = np.ascontiguousarray(rows.T)
-        self._weigh()
+        self._compute_logs()
 
-    def _weigh(self) -> None:
+    def _compute_logs(self) -> None:
+        """Compute the logarithms and the sums of all rows."""
         self._logs, self._sums = np.empty_like(self._columns), np.zeros(len(self))
         _add_row_sums(True, self._columns, self._logs, self._sums)
 
@@ -253,7 +267,7 @@ class MergingRows:
 
     def keep(self, places: NDArray[np.intp]) -> None:
         self._columns = np.ascontiguousarray(self._columns[:, places])
-        self._weigh()
+        self._compute_logs()
 
     def dense(self, places: NDArray[np.intp] | list[int]) -> FloatArray:
         return self._columns[:, places].T
@@ -264,6 +278,7 @@ def add_pooled_overlaps(
     values: FloatArray, terms: FloatArray, bins: Indices, owners: Indices,
     p: FloatArray, p_terms: FloatArray, start: int, out: FloatArray,
 ) -> None:  # fmt: skip
+    """Add the mixture overlaps of one row p with all others from ``start`` on to ``out``."""
     for t in range(len(values)):
         of_bin = p[bins[t]]
         if of_bin > 0 and owners[t] >= start:
@@ -272,6 +287,7 @@ def add_pooled_overlaps(
 
 
 def sparse_overlaps(pair: Pair, P: Any, Q: Any, out: FloatArray, *, upper: bool) -> None:
+    """Write the overlaps of all pairs of sparse rows, given in CSC, into ``out``."""
     out.fill(0)
     _ADD_OVERLAPS[pair](P.data, P.indices, P.indptr, Q.data, Q.indices, Q.indptr, upper, out)
     out *= _LN2 / 2 if pair == "mixture" else 0.5

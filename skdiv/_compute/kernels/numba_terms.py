@@ -1,10 +1,11 @@
-"""Sums of the terms of pairs of rows, compiled by Numba.
+"""Sums of the terms of single pairs of rows, compiled by Numba.
 
-These are the terms of `skdiv._divergences.terms`, at the speed of the fast forms.
+These are the terms of `skdiv._divergences.terms`, where the formulas are derived, at the speed of the fast forms.
 
-Between near duplicates a term is a short series in u = (p − q)/(p + q), with ln(p/q) = 2 artanh(u). A block of bins in
-which all are near is summed by a loop without branches, which vectorises; a bin that is far has its block summed one
-bin after another, with the logarithms of the C library, which know subnormal numbers.
+Where the two entries p and q of a bin are near each other, a term is a short series in u = (p − q)/(p + q). A block of
+bins in all of which they are near is summed by a loop without branches, which the compiler vectorises. A block with a
+bin in which they are far apart is summed bin by bin, with the logarithms of the C library, which are right for
+subnormal numbers too.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from skdiv._utils.typing import FloatArray
 
 Indices = NDArray[np.integer[Any]]
 
-_LANES = 32  # bins of a block: with 16 the compiler unrolls the loop before it can vectorise it
-_NEAR = 0.2  # of |u|: the series below are right to 1e-12 up to here
-_TINY = float(np.finfo(np.float64).tiny)  # beside a sum of two entries it is nothing, and 0 / _TINY is 0
+_LANES = 32  # bins of a block; with 16 the compiler unrolls the loop before it vectorises it, and then does not
+_NEAR = 0.2  # the largest abs(u) for which the series below are accurate to 1e-12
+_TINY = float(np.finfo(np.float64).tiny)  # added to divisors, so that 0 / 0 becomes 0; it changes none that counts
 _KL, _JEFFREYS, _JENSEN_SHANNON, _SQUARED_HELLINGER, _TOTAL_VARIATION, _CHI2, _ALPHA, _WEIGHTED = range(8)
 _KINDS: dict[Term, int] = {
     terms.kl: _KL,
@@ -41,8 +42,8 @@ _KINDS: dict[Term, int] = {
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function at its first call and cache it, unless no directory for a cache can be written."""
-    # error_model: a check for division by zero would keep the loops from being vectorised.
+    """Return a function that is compiled when it is called first, and cached where a directory can be written."""
+    # Python's error model would check for division by zero, and so keep the loops from being vectorised.
     options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
     try:
         dispatcher = numba.njit(cache=True, **options)(function)
@@ -51,12 +52,15 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return dispatcher  # type: ignore[no-any-return]
 
 
-# --- The term of one bin. ``kind`` is known when a loop is compiled, so the branches on it vanish. ---
+# --- The term of one bin ---
+#
+# ``kind`` is a constant when a loop is compiled, so the branches on it vanish. ``alpha`` is the order of an
+# α-divergence, ``share`` and ``other`` are the weights of p and q in a weighted Jensen-Shannon divergence.
 
 
 @compiled
 def _is_far(kind: int, p: float, q: float, alpha: float) -> bool:
-    """Whether the series of a term is not accurate."""
+    """Return whether p and q are so far apart that `_near_term` would not be accurate for them."""
     if kind in (_SQUARED_HELLINGER, _TOTAL_VARIATION, _CHI2):
         return False
     if kind == _ALPHA:
@@ -68,13 +72,13 @@ def _is_far(kind: int, p: float, q: float, alpha: float) -> bool:
 
 @compiled
 def _phi(x: float) -> Any:
-    """(1 + x) ln(1 + x) − x, by its series, for abs(x) up to 0.05."""
+    """Return (1 + x) ln(1 + x) − x by its series, for abs(x) up to 0.05."""
     return x * x * (1 / 2 - x * (1 / 6 - x * (1 / 12 - x * (1 / 20 - x * (1 / 30 - x * (1 / 42 - x * (1 / 56 - x * (1 / 72))))))))  # fmt: skip # noqa: E501
 
 
 @compiled
 def _alpha_series(p: float, q: float, alpha: float) -> Any:
-    """The binomial series of `terms.alpha_divergence` in x = (p − q)/q, for abs(x) max(1, α) up to 0.05."""
+    """Return `terms.alpha_divergence` by its binomial series in x = (p − q)/q, for abs(x) max(1, α) up to 0.05."""
     x = (p - q) / (q + _TINY)
     tail = 1 + (alpha - 10) * x * (1 / 11)
     tail = 1 + (alpha - 9) * x * (1 / 10) * tail
@@ -90,7 +94,7 @@ def _alpha_series(p: float, q: float, alpha: float) -> Any:
 
 @compiled
 def _near_term(kind: int, p: float, q: float, alpha: float, share: float, other: float) -> Any:
-    """A term by its series, or by a formula that is accurate everywhere."""
+    """Return the term for p near q, by its series, or for some kinds by a formula that is accurate everywhere."""
     d, s = p - q, p + q
     if kind == _TOTAL_VARIATION:
         return abs(d) * 0.5
@@ -110,7 +114,7 @@ def _near_term(kind: int, p: float, q: float, alpha: float, share: float, other:
     y = u * u
     if kind == _JENSEN_SHANNON:
         return s * y * (1 / 4 + y * (1 / 24 + y * (1 / 60 + y * (1 / 112 + y * (1 / 180 + y * (1 / 264 + y * (1 / 364 + y * (1 / 480))))))))  # fmt: skip # noqa: E501
-    # artanh(u) = u (1 + y tail)
+    # The tail is (artanh(u)/u − 1)/u², so artanh(u) = u (1 + y tail).
     tail = 1 / 3 + y * (1 / 5 + y * (1 / 7 + y * (1 / 9 + y * (1 / 11 + y * (1 / 13 + y * (1 / 15 + y * (1 / 17)))))))
     if kind == _JEFFREYS:
         return d * 2 * u * (1 + y * tail)
@@ -119,7 +123,7 @@ def _near_term(kind: int, p: float, q: float, alpha: float, share: float, other:
 
 @compiled
 def _far_phi(x: float) -> Any:
-    """(1 + x) ln(1 + x) − x for x from −1 on; rounding may have put x below."""
+    """Return (1 + x) ln(1 + x) − x for any x ≥ −1; rounding may have left x below −1, which gives the value at −1."""
     if x <= -1:
         return 1.0
     return _phi(x) if abs(x) <= 0.05 else (1 + x) * log1p(x) - x
@@ -127,7 +131,7 @@ def _far_phi(x: float) -> Any:
 
 @compiled
 def _far_alpha(p: float, q: float, alpha: float) -> Any:
-    """The generator of the α-divergences, by its definition."""
+    """Return `terms.alpha_divergence` for p far from q."""
     beta = alpha - 1
     if p == 0:
         return q / alpha
@@ -140,7 +144,7 @@ def _far_alpha(p: float, q: float, alpha: float) -> Any:
 
 @compiled
 def _term(kind: int, p: float, q: float, alpha: float, share: float, other: float) -> Any:
-    """A term, by its series where that is accurate and else by its definition."""
+    """Return the term of any p and q: by its series where that is accurate, else from logarithms."""
     if not _is_far(kind, p, q, alpha):
         return _near_term(kind, p, q, alpha, share, other)
     if kind == _ALPHA:
@@ -163,11 +167,11 @@ def _term(kind: int, p: float, q: float, alpha: float, share: float, other: floa
 
 @compiled
 def _entry(kind: int, weight: float, mass: float) -> Any:
-    """An entry of a row in double precision; a row of a mass other than one is divided by it."""
+    """Return an entry of a row in double precision, divided by the mass of the row for the weighted kind."""
     return np.float64(weight) / mass if kind == _WEIGHTED else np.float64(weight)
 
 
-# --- The sum over the bins of each of some pairs of rows ---
+# --- The sums over the bins, for some pairs of rows ---
 
 
 def _dense_adder(kind: int) -> Callable[..., None]:
@@ -177,7 +181,10 @@ def _dense_adder(kind: int) -> Callable[..., None]:
         P: FloatArray, Q: FloatArray, i: Indices, j: Indices, alpha: float, v: FloatArray, w: FloatArray,
         out: FloatArray,
     ) -> None:  # fmt: skip
-        """Write into out[k] the sum over bins of the terms of P[i[k]], of mass v[k], and Q[j[k]], of mass w[k]."""
+        """Write into out[k] the sum over bins of the terms of P[i[k]], of mass v[k], and Q[j[k]], of mass w[k].
+
+        The sums of a block are kept lane by lane, and added in a fixed order at the end.
+        """
         lanes = np.empty(_LANES)
         whole = P.shape[1] - P.shape[1] % _LANES
         for k in range(len(i)):
@@ -220,7 +227,11 @@ def _sparse_adder(kind: int) -> Callable[..., None]:
         q_entries: FloatArray, q_bins: Indices, q_starts: Indices, q_empty: FloatArray,
         n_bins: int, i: Indices, j: Indices, alpha: float, v: FloatArray, w: FloatArray, out: FloatArray,
     ) -> None:  # fmt: skip
-        """Do the same for rows in CSR with sorted bins; ``p_empty`` and ``q_empty`` are what all other bins hold."""
+        """Write into out[k] the same sum for rows in CSR with sorted bins.
+
+        ``p_empty`` and ``q_empty`` are what each row holds in the bins that it does not store. The loop walks through
+        the bins that either row stores; all other bins have the same term, which is added once for all of them.
+        """
         for k in range(len(i)):
             a, a_stop, b, b_stop = p_starts[i[k]], p_starts[i[k] + 1], q_starts[j[k]], q_starts[j[k] + 1]
             mass, mass_of_q = v[k], w[k]
@@ -245,7 +256,7 @@ _DENSE_ADDERS, _SPARSE_ADDERS = ([make(kind) for kind in range(8)] for make in (
 
 
 def _kind_of(term: Term) -> tuple[int, float] | None:
-    """The kind of a term and its order; None for one that is not compiled."""
+    """Return the kind of a term and the order of an α-divergence (else 0), or None if the term is not compiled here."""
     if isinstance(term, With) and term.function is terms.alpha_divergence:
         return _ALPHA, term.argument
     kind = _KINDS.get(term)
@@ -253,11 +264,12 @@ def _kind_of(term: Term) -> tuple[int, float] | None:
 
 
 def term_sums(term: Term, P: Distributions, Q: Distributions, i: Indices, j: Indices) -> FloatArray | None:
+    """Return for each k the sum over bins of the terms of P[i[k]] and Q[j[k]], or None if the term is not known."""
     kind_and_order = _kind_of(term)
     if kind_and_order is None:
         return None
     kind, alpha = kind_and_order
-    if kind == _ALPHA and alpha < 0.5:  # the term is the same with p and q exchanged and 1 − α
+    if kind == _ALPHA and alpha < 0.5:  # The term is the same with p and q exchanged and 1 − α for α.
         P, Q, i, j, alpha = Q, P, j, i, 1 - alpha
     one = np.ones(len(i))
     return _sums(kind, P, Q, i, j, alpha, one, one)
@@ -266,12 +278,14 @@ def term_sums(term: Term, P: Distributions, Q: Distributions, i: Indices, j: Ind
 def weighted_term_sums(
     P: Distributions, Q: Distributions, i: Indices, j: Indices, v: FloatArray, w: FloatArray
 ) -> FloatArray:
+    """Return for each k the Jensen-Shannon divergence of P[i[k]] / v[k] and Q[j[k]] / w[k], weighted by v[k], w[k]."""
     return _sums(_WEIGHTED, P, Q, i, j, 0.0, v, w)
 
 
 def _sums(
     kind: int, P: Distributions, Q: Distributions, i: Indices, j: Indices, alpha: float, v: FloatArray, w: FloatArray
 ) -> FloatArray:
+    """Return for each k the sum over bins of the terms of P[i[k]], of mass v[k], and Q[j[k]], of mass w[k]."""
     out = np.empty(len(i))
     if sp.issparse(P.values):
         _SPARSE_ADDERS[kind](*_arrays(P), *_arrays(Q), P.shape[1], i, j, alpha, v, w, out)
@@ -281,6 +295,6 @@ def _sums(
 
 
 def _arrays(rows: Distributions) -> tuple[FloatArray, Indices, Indices, FloatArray]:
-    """Entries, bins and starts of sparse rows, and what their other bins hold."""
+    """Return the entries, the bins and the starts of CSR rows, and what each row holds in bins it does not store."""
     empty = np.zeros(len(rows), rows.dtype) if rows.background is None else rows.background[:, 0]
     return rows.values.data, rows.values.indices, rows.values.indptr, empty

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from skdiv._divergences.forms import Pair, entropy_term
 from skdiv._utils.typing import FloatArray
 
-_CELL = 131_072  # entries of a buffer, of which there are two: smaller ones have threads wait for Python's lock
+_CELL = 131_072  # entries of each of the two buffers; with smaller ones threads would wait for Python's lock
 
 
 def overlaps(pair: Pair, P: FloatArray, Q: FloatArray, out: FloatArray, *, upper: bool) -> None:
+    """Write the overlaps of all pairs of dense rows into ``out``."""
     nothing = np.zeros((1, P.shape[1]), dtype=P.dtype)
     of_rows = [np.empty((len(rows), 1)) for rows in (P, Q)]
     for rows, sums in zip((P, Q), of_rows, strict=True):
@@ -25,10 +26,10 @@ def overlaps(pair: Pair, P: FloatArray, Q: FloatArray, out: FloatArray, *, upper
 
 
 def _sums(pair: Pair, P: FloatArray, Q: FloatArray, out: FloatArray, *, upper: bool = False) -> None:
-    """Sum over bins of g(p, q)."""
+    """Write the sum over the bins of g(p, q) into out[i, j] for each row p = P[i] and each q = Q[j]."""
     of_cell = _mixture_sums if pair == "mixture" else _difference_sums
     buffers = np.empty((2, max(_CELL, P.shape[1])), dtype=P.dtype)
-    out.fill(0)  # what is not wanted too
+    out.fill(0)  # so that entries which are not wanted are finite too
     for rows, columns in _cells(len(P), len(Q), P.shape[1], upper=upper):
         p, q = P[rows, np.newaxis], Q[np.newaxis, columns]
         shape = (p.shape[0], q.shape[1], P.shape[1])
@@ -37,7 +38,10 @@ def _sums(pair: Pair, P: FloatArray, Q: FloatArray, out: FloatArray, *, upper: b
 
 
 def _cells(n_left: int, n_right: int, n_bins: int, *, upper: bool) -> Iterator[tuple[slice, slice]]:
-    """Cut (left rows) × (right rows) into cells of some `_CELL` entries; ``upper``: only j ≥ i is wanted."""
+    """Yield slices of left and right rows, whose pairs times bins are at most about `_CELL`, that cover all pairs.
+
+    With ``upper`` they cover the pairs j ≥ i alone.
+    """
     right_step = max(1, min(n_right, _CELL // n_bins))
     left_step = max(1, min(n_left, _CELL // (n_bins * right_step)))
     for i in range(0, n_left, left_step):
@@ -46,7 +50,8 @@ def _cells(n_left: int, n_right: int, n_bins: int, *, upper: bool) -> Iterator[t
 
 
 def _mixture_sums(p: FloatArray, q: FloatArray, s: FloatArray, log_s: FloatArray) -> FloatArray:
-    # Less than half a unit in the last place of any entry that counts, and no logarithm of zero is taken.
+    """Return the sum over the last axis of (p + q) ln(p + q); ``s`` and ``log_s`` are buffers of the shape of p + q."""
+    # The smallest normal number is added, so that no logarithm of 0 is taken. No entry that counts is changed by it.
     np.add(p + np.finfo(p.dtype).tiny, q, out=s)
     np.log(s, out=log_s)
     totals: FloatArray = np.vecdot(s, log_s)
@@ -54,22 +59,28 @@ def _mixture_sums(p: FloatArray, q: FloatArray, s: FloatArray, log_s: FloatArray
 
 
 def _difference_sums(p: FloatArray, q: FloatArray, difference: FloatArray, _: FloatArray) -> FloatArray:
+    """Return the sum over the last axis of −abs(p − q); ``difference`` is a buffer of the shape of p − q."""
     np.subtract(p, q, out=difference)
     totals: FloatArray = np.abs(difference, out=difference).sum(axis=-1)
     return -totals
 
 
 def term_sums(*_: Any) -> None:
-    """Return nothing: the terms are evaluated as `skdiv._divergences.terms` defines them."""
+    """Return None for every term: the caller then evaluates the functions of `skdiv._divergences.terms`."""
 
 
 def weighted_term_sums(*_: Any) -> None:
-    """Return nothing either."""
+    """Return None, whereupon the caller evaluates the function of `skdiv._divergences.terms`."""
 
 
 def sparse_overlaps(pair: Pair, P: Any, Q: Any, out: FloatArray, *, upper: bool) -> None:
-    """Every entry of P beside each entry of Q in its column, some `_CELL` of these meetings at a time."""
-    del upper  # a mirrored half would be saved on the diagonal tiles alone
+    """Write the overlaps of all pairs of sparse rows, given in CSC, into ``out``.
+
+    Each entry of P meets each entry of Q in the same bin. These meetings are listed, about `_CELL` at a time, and what
+    each of them adds to the overlap of its two rows is summed. Both halves are computed even with ``upper``, for only
+    tiles on the diagonal would gain.
+    """
+    del upper
     out.fill(0)
     column = np.repeat(np.arange(P.shape[1]), np.diff(P.indptr))
     starts, lengths = Q.indptr[column], np.diff(Q.indptr)[column]
@@ -93,6 +104,7 @@ def add_pooled_overlaps(
     values: FloatArray, terms: FloatArray, bins: NDArray[Any], owners: NDArray[Any],
     p: FloatArray, p_terms: FloatArray, start: int, out: FloatArray,
 ) -> None:  # fmt: skip
+    """Add the mixture overlaps of one row p with all others from ``start`` on to ``out``."""
     of_bin = p[bins]
     met = np.flatnonzero((of_bin > 0) & (owners >= start))
     gained = entropy_term(of_bin[met] + values[met]) - terms[met] - p_terms[bins[met]]
@@ -100,7 +112,7 @@ def add_pooled_overlaps(
 
 
 class MergingRows:
-    """With the sum of p ln p of each, so that one row costs one logarithm an entry."""
+    """Dense rows with the sum of p ln p of each, so that the overlaps of one row take one logarithm for each entry."""
 
     def __init__(self, rows: FloatArray) -> None:
         self._rows = rows.copy()
