@@ -128,7 +128,7 @@ def test_the_tables_of_a_node_have_its_totals_and_its_weights():
     counts, _ = planted(4)
     members, weights = np.array([1, 5, 6]), np.arange(1.0, 13)
     measure = DivergenceClustering(linkage="information")._measure()
-    test = SignificanceTest(Significance(), counts, measure, "information", weights, 0.0, None)
+    test = significance.SignificanceTest(Significance(), counts, measure, "information", weights, 0.0, None)
     null, height = test._null(members)
     np.testing.assert_array_equal(null.masses, weights[members])
     np.testing.assert_array_equal(null.row_totals, counts[members].sum(axis=1))
