@@ -65,9 +65,9 @@ class Measure:
     def _paired(self, P: Distributions, Q: Distributions) -> FloatArray:
         """Return D(P[k] ‖ Q[k]) for each k."""
         kernel, places = load(self.kernel), np.arange(len(P))
-        values = of_pairs(self.divergence, P, Q, places, places, kernel)
+        values = of_pairs(self.divergence, P, Q, places, places, kernel, small=False)
         if self.symmetrize is not None and not self.divergence.symmetric:
-            back = of_pairs(self.divergence, Q, P, places, places, kernel)
+            back = of_pairs(self.divergence, Q, P, places, places, kernel, small=False)
             values = _combined(values, back, self.symmetrize)
         return self._scaled(values)
 

@@ -1,6 +1,7 @@
-"""Blocks of a matrix of divergences: normalised rows in, values in nats out.
+"""Blocks of a matrix of divergences, in nats, from blocks of normalised rows.
 
-Each form of a divergence has a module that makes its blocks, and answers for their shape and their cost.
+Each form of a divergence has a module that makes its blocks, and says what shape they should have and how long they
+take.
 """
 
 from __future__ import annotations
@@ -20,23 +21,27 @@ from skdiv._utils.typing import FloatArray
 
 
 class Blocks(Protocol):
-    """How the blocks of a divergence are made."""
+    """The interface of a form: how blocks of a divergence in this form are made."""
 
-    blas_bound: ClassVar[bool]  # whether BLAS, which has threads of its own, does the work
+    blas_bound: ClassVar[bool]  # whether most of the work is matrix products, done by BLAS
 
     def tile_shape(self, P: Distributions, Q: Distributions, *, square: bool) -> tuple[int, int]:
-        """Return how many rows and columns a tile has: by the shapes and the storage of the rows alone."""
+        """Return the number of rows and of columns of a tile.
+
+        They depend on the shapes and the storage of P and Q alone, not on the workers. ``square`` says that the tiles
+        have to be square, because only those of one half of the matrix are computed.
+        """
 
     def nanoseconds(self, P: Distributions, Q: Distributions) -> float:
-        """Return roughly how long all pairs take, to tell whether workers are worth while."""
+        """Return roughly how long the divergences of all pairs take, to decide whether workers are worth while."""
 
     def block(
         self, P: Distributions, Q: Distributions, diagonal: int | None, kernel: PairKernel, out: FloatArray | None
     ) -> FloatArray:
-        """Return D(P[i] ‖ Q[j]) in nats, in ``out`` if it can be made there.
+        """Return D(P[i] ‖ Q[j]) in nats for all pairs, in ``out`` if it is given and can be used.
 
-        ``diagonal`` says that P[i] is Q[i + diagonal]. With a symmetric divergence only what is above that diagonal is
-        wanted.
+        ``diagonal`` is None unless both are blocks of one collection that overlap: P[i] is then Q[i + diagonal], and
+        for a symmetric divergence only the values above that diagonal are wanted.
         """
 
 
@@ -48,5 +53,5 @@ _MAKERS: dict[type, Callable[[Divergence, Any], Blocks]] = {
 
 
 def blocks_of(divergence: Divergence) -> Blocks:
-    """Return what makes the blocks of a divergence: by its fast form, or by its terms if it has none."""
+    """Return the object that makes the blocks of a divergence, in its fast form or, if it has none, from its terms."""
     return _MAKERS[type(divergence.fast)](divergence, divergence.fast)

@@ -1,4 +1,7 @@
-"""Blocks of the divergences that are a sum over pairs of entries: Jensen-Shannon and total variation."""
+"""Blocks of the divergences in pair form: Jensen-Shannon and total variation.
+
+A kernel evaluates a function of both entries for each pair of rows and each bin, see `forms.PairForm`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse as sp
 
-from skdiv._compute.blocks.termwise import digits_lost_below, evenly, refine, rounding_of_sum, spread
+from skdiv._compute.blocks.termwise import Refinement, digits_lost_below, evenly, rounding_of_sum, spread
 from skdiv._compute.kernels import PairKernel
 from skdiv._divergences.forms import Pair, PairForm
 from skdiv._divergences.record import Divergence
@@ -17,38 +20,38 @@ from skdiv._input.distributions import Distributions, in_used_bins
 from skdiv._utils.memory import Workspace
 from skdiv._utils.typing import FloatArray
 
-_TILE = 496  # rows: those of at most 500 numbers are copied into a condensed matrix without letting go of Python's lock
-_WORK = 2**24  # pairs times bins of a tile
-_BINS = 512  # bins at a time, so that copies of rows stay small and in the cache
-_RUN = 64  # terms of a chunk that a kernel adds one after another, at most
-_SINGLE_RUN = 16  # the same in single precision
-_SINGLE_ERROR = 5e-6  # nats, at the very worst; where it might be more, a block is computed in double precision
-_CROWDED = 8  # a pair of entries that meet in sparse rows costs as much as so many pairs of bins of dense ones
-_overlaps_of_thread, _part_of_thread = Workspace(), Workspace()
+_TILE = 496  # the largest number of rows of a tile; to copy a row of up to 500 numbers NumPy does not release the GIL
+_WORK = 2**24  # the largest number of pairs times bins of a tile
+_BINS = 512  # the number of bins of a chunk of rows, so that its copies stay in the cache
+_RUN = 64  # the largest number of terms that a kernel adds one after another within a chunk
+_SINGLE_RUN = 16  # the same for terms in single precision
+_SINGLE_ERROR = 5e-6  # nats; a block whose error might be larger in single precision is computed in double precision
+_CROWDED = 8  # two entries of sparse rows that share a bin take as long as this number of bins of dense rows
+_memory_for_overlaps, _memory_for_part = Workspace(), Workspace()
 
 
 @dataclass(frozen=True)
 class PairBlocks:
-    """Blocks of a divergence in pair form."""
+    """Blocks of a divergence in pair form, made of overlaps (see `PairKernel`)."""
 
     divergence: Divergence
     form: PairForm
     blas_bound: ClassVar[bool] = False
 
     def tile_shape(self, P: Distributions, Q: Distributions, *, square: bool) -> tuple[int, int]:  # noqa: ARG002
-        """Return the shape of a tile of some ten milliseconds, beside which its overhead is small."""
+        """Return the shape of a tile that takes some ten milliseconds, so that its overhead does not count."""
         most = _TILE if P.is_sparse and Q.is_sparse else min(_TILE, max(64, int((_WORK / P.shape[1]) ** 0.5)))
         return evenly(len(P), most), evenly(len(Q), most)
 
     def nanoseconds(self, P: Distributions, Q: Distributions) -> float:
-        """Return the time of one logarithm for each pair and bin, or of what sparse rows share if that is shorter."""
+        """Return the time of one logarithm for each pair and bin, or for each bin that sparse rows share if less."""
         of_dense = float(len(P)) * len(Q) * P.shape[1]
         return min(of_dense, _CROWDED * n_meetings_of_rows(P, Q)) if P.is_sparse and Q.is_sparse else of_dense
 
     def block(
         self, P: Distributions, Q: Distributions, diagonal: int | None, kernel: PairKernel, out: FloatArray | None
     ) -> FloatArray:
-        """Return D(P[i] ‖ Q[j]) in nats, in ``out`` if that is given."""
+        """Return D(P[i] ‖ Q[j]) in nats for all pairs, in ``out`` if that is given."""
         divergence, form = self.divergence, self.form
         overlaps = pair_overlaps(form.pair, P, Q, kernel, upper=diagonal == 0, out=out)
         totals = form.finish(np.subtract(form.top, overlaps, out=overlaps))
@@ -56,12 +59,15 @@ class PairBlocks:
         if totals is not values:
             values[...] = totals
         below = digits_lost_below(form.conditioning * _error(P, Q), P.dtype, form.power)
-        refine(values, divergence, P, Q, diagonal, kernel, below=below)
+        Refinement(divergence, P, Q, diagonal, kernel).apply(values, below=below)
         return divergence.capped(values)
 
 
 def _error(P: Distributions, Q: Distributions) -> float:
-    """Return what rounding may add: it grows with the entropies, so with ln(n_bins), and with the terms of a sum."""
+    """Return a bound of the rounding error of an overlap, in nats.
+
+    It grows with the number of terms of a sum, and with the entropies that cancel, so with ln(n_bins).
+    """
     n_bins = P.shape[1]
     if P.dtype == np.float32:
         relative = rounding_of_sum(_SINGLE_RUN, P.dtype)
@@ -72,14 +78,16 @@ def _error(P: Distributions, Q: Distributions) -> float:
 
 
 def pair_overlaps(
-    pair: Pair, P: Distributions, Q: Distributions, kernel: PairKernel, *, upper: bool = False,
-    out: FloatArray | None = None,
-) -> FloatArray:  # fmt: skip
-    """Return overlaps as a `PairKernel` defines them, in ``out`` or in memory that this thread uses for other tiles."""
+    pair: Pair, P: Distributions, Q: Distributions, kernel: PairKernel, *, upper: bool, out: FloatArray | None = None
+) -> FloatArray:
+    """Return the overlaps of all pairs of rows, as `PairKernel` defines them, in double precision.
+
+    They are made in ``out`` if that is possible, else in memory that is valid until this thread makes the next ones.
+    """
     if out is not None and out.dtype == np.float64 and out.flags.c_contiguous:
         overlaps = out
     else:
-        overlaps = _overlaps_of_thread.array((len(P), len(Q)))
+        overlaps = _memory_for_overlaps.array((len(P), len(Q)))
     if P.is_sparse and Q.is_sparse:
         columns = P.once(columns_in_double), Q.once(columns_in_double)
         if _CROWDED * n_meetings(*columns) < len(P) * len(Q) * P.shape[1]:
@@ -87,7 +95,7 @@ def pair_overlaps(
             return overlaps
     unit = _unit(pair, P, Q)
     for k, (p, q) in enumerate(zip(*(_chunks(rows, unit) for rows in (P, Q)), strict=True)):
-        part = _part_of_thread.array((len(P), len(Q))) if k else overlaps
+        part = _memory_for_part.array((len(P), len(Q))) if k else overlaps
         kernel.overlaps(pair, p, q, part, upper=upper)
         if k:
             overlaps += part
@@ -97,10 +105,11 @@ def pair_overlaps(
 
 
 def _unit(pair: Pair, P: Distributions, Q: Distributions) -> float | None:
-    """Return by what rows are multiplied if they are computed in single precision; None is for double precision.
+    """Return the number by which rows are multiplied to be computed in single precision, or None for double precision.
 
-    It is a power of two, about the number of bins. Entries are then near 1, where their logarithms are small, and so is
-    what is lost when these are rounded. Rows that concentrate on few bins are far from it, and get double precision.
+    It is a power of two, about the number of bins. Entries are then near 1, where their logarithms are small, and so
+    are the rounding errors of these. For rows that concentrate on few bins, whose entries are then far above 1, single
+    precision may not be accurate enough.
     """
     if P.dtype == np.float64:
         return None
@@ -112,18 +121,18 @@ def _unit(pair: Pair, P: Distributions, Q: Distributions) -> float | None:
 
 
 def power_of_two(number: float) -> float:
-    """Return the power of two next to a number; to multiply by it is exact."""
+    """Return the power of two nearest to a number, by ratio; to multiply by it is exact."""
     return float(2.0 ** round(np.log2(number)))
 
 
 def _chunks(rows: Distributions, unit: float | None) -> Iterator[FloatArray]:
-    """Yield the rows some bins at a time, in double precision or multiplied by ``unit``."""
+    """Yield the rows as dense arrays of some bins at a time, in double precision or multiplied by ``unit``."""
     for chunk in bin_chunks(rows, _BINS):
         yield chunk.astype(np.float64, copy=False) if unit is None else chunk * chunk.dtype.type(unit)
 
 
 def bin_chunks(rows: Distributions, width: int) -> Iterator[FloatArray]:
-    """Yield the rows as arrays, ``width`` bins at a time."""
+    """Yield the rows as dense arrays of ``width`` bins at a time."""
     values = rows.values.tocsc() if sp.issparse(rows.values) else rows.values
     for start in range(0, rows.shape[1], width):
         chunk = values[:, start : start + width]
@@ -131,16 +140,16 @@ def bin_chunks(rows: Distributions, width: int) -> Iterator[FloatArray]:
 
 
 def columns_in_double(rows: Any) -> Any:
-    """Return sparse rows column by column, in double precision."""
+    """Return sparse rows as a CSC matrix in double precision."""
     return rows.astype(np.float64, copy=False).tocsc()
 
 
 def n_meetings(P: Any, Q: Any) -> int:
-    """Return how many pairs of entries share a bin, over all pairs of rows, which come in CSC."""
+    """Return in how many bins two rows share mass, summed over all pairs of rows; both matrices are in CSC."""
     return int(np.diff(P.indptr).astype(np.int64) @ np.diff(Q.indptr))
 
 
 def n_meetings_of_rows(P: Distributions, Q: Distributions) -> int:
-    """Return the same for rows in CSR."""
+    """Return in how many bins two rows share stored entries, summed over all pairs of rows; both are in CSR."""
     of_p, of_q = (np.bincount(rows.indices, minlength=rows.shape[1]) for rows in in_used_bins(P.values, Q.values))
     return int(of_p @ of_q)

@@ -1,4 +1,8 @@
-"""Blocks of the divergences that are a matrix product of functions of the rows."""
+"""Blocks of the divergences in product form, see `skdiv._divergences.forms.ProductForm`.
+
+The sum over the bins for all pairs of rows is a matrix product of functions of the entries. It is computed in one of
+two ways: for dense rows some bins at a time, or for sparse rows from the entries that they store.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +15,18 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from skdiv._compute.blocks.pairs import bin_chunks, n_meetings_of_rows, power_of_two
-from skdiv._compute.blocks.termwise import digits_lost_below, evenly, refine, rounding_of_sum, spread
+from skdiv._compute.blocks.termwise import Refinement, digits_lost_below, evenly, rounding_of_sum, spread
 from skdiv._compute.kernels import PairKernel
 from skdiv._divergences.forms import Elementwise, ProductForm, With, identity
 from skdiv._divergences.record import Divergence
 from skdiv._input.distributions import Distributions, in_used_bins
 from skdiv._utils.typing import FloatArray
 
-_BINS = 1024  # bins at a time, so that copies of rows stay small and in the cache
-_SINGLE_BINS = 64  # of single precision, whose sums must be short
-_SINGLE_ERROR = 1.2e-5  # nats, at the very worst; where it might be more, a block is computed in double precision
-_NANOSECONDS = 0.04  # of a pair and bin
-_MEETING = 128  # a pair of entries that meet in a sparse product costs as much as so many pairs of bins of a dense one
+_BINS = 1024  # the number of bins of a chunk of rows, so that its copies stay in the cache
+_SINGLE_BINS = 64  # the largest number of bins over which a product in single precision sums
+_SINGLE_ERROR = 1.2e-5  # nats; a block whose error might be larger in single precision is computed in double
+_NANOSECONDS = 0.04  # the time for one pair and one bin, roughly
+_MEETING = 128  # two entries of sparse rows that share a bin take as long as this number of bins of dense rows
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,13 @@ class ProductBlocks:
     blas_bound: ClassVar[bool] = True
 
     def tile_shape(self, P: Distributions, Q: Distributions, *, square: bool) -> tuple[int, int]:
-        """Return the shape of a tile: some tiles for the threads to share, with long rows, which BLAS writes faster."""
+        """Return the shape of a tile: wide, for BLAS writes long rows faster, and small enough for threads to share."""
         some_tiles = max(128, -(-len(P) // 4))
         most = (min(1024, some_tiles),) * 2 if square else (min(512, some_tiles), 2048)
         return evenly(len(P), most[0]), evenly(len(Q), most[1])
 
     def nanoseconds(self, P: Distributions, Q: Distributions) -> float:
-        """Return the time of a product of dense rows, or of sparse ones if that is shorter."""
+        """Return roughly how long the product of dense rows takes, or that of sparse rows if it is faster."""
         of_dense = _NANOSECONDS * len(P) * len(Q) * P.shape[1]
         if not (sp.issparse(P.values) and sp.issparse(Q.values)):
             return of_dense
@@ -49,22 +53,101 @@ class ProductBlocks:
     def block(
         self, P: Distributions, Q: Distributions, diagonal: int | None, kernel: PairKernel, out: FloatArray | None
     ) -> FloatArray:
-        """Return D(P[i] ‖ Q[j]) in nats, in ``out`` if it can be made there."""
+        """Return D(P[i] ‖ Q[j]) in nats for all pairs, in ``out`` if it is given and of the right dtype."""
         divergence, form = self.divergence, self.form
-        sums, error = _sums(divergence, form, P, Q, out)
+        sums = self._sums(P, Q, out)
         totals = sums.of_products
         totals += sums.of_left[:, np.newaxis]
         if form.right_term is not None:
             totals += sums.of_right
-        also = _lost(form, totals, Q)
+        lost = _lost(form, totals, Q)
         values = divergence.capped(form.finish(totals)).astype(P.dtype, copy=False)
-        below = digits_lost_below(form.conditioning * error, P.dtype, form.power)
-        refine(values, divergence, P, Q, diagonal, kernel, below=below, also=also)
+        below = digits_lost_below(form.conditioning * sums.error, P.dtype, form.power)
+        Refinement(divergence, P, Q, diagonal, kernel).apply(values, below=below, lost=lost)
         return values
+
+    def _sums(self, P: Distributions, Q: Distributions, out: FloatArray | None) -> _Sums:
+        """Return the sums over the bins, by the fastest way that is accurate enough."""
+        if _is_for_stored(self.form, P, Q):
+            return self._sums_of_stored(P, Q)
+        n_bins = P.shape[1]
+        unit = power_of_two(n_bins)
+        spreads = spread(P, unit)[:, np.newaxis] if self.form.is_logarithmic else np.ones((1, 1))
+        in_single = P.dtype == np.float32
+        if in_single:
+            worst = rounding_of_sum(min(_SINGLE_BINS, n_bins), P.dtype) * self.form.conditioning
+            in_single = bool(worst * spreads.max() <= _SINGLE_ERROR)
+        width, dtype = (_SINGLE_BINS, np.dtype(np.float32)) if in_single else (_BINS, np.dtype(np.float64))
+        error = rounding_of_sum(min(width, n_bins) + n_bins / width, dtype) * spreads
+        return _Sums(*self._sums_of_dense(P, Q, out, unit, dtype), error)
+
+    def _sums_of_dense(
+        self, P: Distributions, Q: Distributions, out: FloatArray | None, unit: float, dtype: np.dtype[Any]
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return the three sums of `_Sums` over the bins of dense rows, or of sparse rows made dense chunk by chunk.
+
+        Functions of entries and products are evaluated in ``dtype``. ``unit`` is that of `ProductForm`.
+        """
+        form, of_left, of_right = self.form, np.zeros(len(P)), np.zeros(len(Q))
+        products = _Products(len(P), len(Q), P.shape[1], dtype, out)
+        for p, q in zip(*(_chunks_in(rows, dtype) for rows in (P, Q)), strict=True):
+            for left, right in form.factors:
+                products.add(left(p, unit), _right_factor(right, q, Q, unit))
+            if form.left_term is not None:
+                of_left += form.left_term(p, unit).sum(axis=1)
+            if form.right_term is not None:
+                of_right += form.right_term(q, unit).sum(axis=1)
+            if self.divergence.infinite_off_support:
+                _set_infinite_off_support(products.totals, p, q)
+                if self.divergence.symmetric:
+                    _set_infinite_off_support(products.totals.T, q, p)
+        totals = products.totals
+        return totals, of_left.astype(totals.dtype, copy=False), of_right.astype(totals.dtype, copy=False)
+
+    def _sums_of_stored(self, P: Distributions, Q: Distributions) -> _Sums:
+        """Return the sums of `_Sums` from the entries that sparse rows store, in double precision.
+
+        Without a background, entries that are not stored are 0, add nothing, and one product of sparse matrices is all.
+
+        With one, let a row hold the number e in each of the bins that it does not store. A left factor f(p) is then
+        f(e) + (f(p) − f(e)), where the difference is 0 in those bins and so is sparse; a right factor g is likewise
+        g(e') + (g(q) − g(e')). The sum over the n_bins bins of their product is
+
+            sum (f(p) − f(e)) (g(q) − g(e'))  +  f(e) sum g(q)  +  g(e') sum (f(p) − f(e)),
+
+        a product of sparse matrices, and two products of sums of single rows.
+        """
+        form, n_bins, n_stored = self.form, P.shape[1], [np.diff(rows.values.indptr) for rows in (P, Q)]
+        unit = power_of_two(max(1.0, float(np.mean(np.concatenate(n_stored)))))
+        (p, empty_p), (q, empty_q) = (_stored_in_double(rows) for rows in (P, Q))
+        p, q = in_used_bins(p, q)
+        totals: FloatArray = np.zeros((len(P), len(Q)))
+        for of_p, of_q in form.factors:
+            left, left_of_empty = _above_empty(of_p, p, empty_p, unit)
+            right, right_of_empty = _above_empty(of_q, q, empty_q, unit)
+            totals += (left @ right.T).toarray()
+            if left_of_empty is not None and right_of_empty is not None:
+                whole_right = _row_sums(right) + n_bins * right_of_empty
+                totals += np.stack([left_of_empty, _row_sums(left)], axis=1) @ np.stack([whole_right, right_of_empty])
+        if self.divergence.infinite_off_support and empty_p is None:
+            _set_infinite_off_stored(totals, p, q)
+            if self.divergence.symmetric:
+                _set_infinite_off_stored(totals.T, q, p)
+        of_left = _sums_of_terms(form.left_term, p, empty_p, unit, n_bins)
+        of_right = _sums_of_terms(form.right_term, q, empty_q, unit, n_bins)
+        error = rounding_of_sum(max(int(lengths.max()) for lengths in n_stored), totals.dtype)
+        spreads: Any = spread(P, unit)[:, np.newaxis] if form.is_logarithmic else 1.0
+        if form.is_logarithmic and empty_p is not None and empty_q is not None:
+            spreads = spreads + max(float(np.abs(np.log(unit * empty)).max()) for empty in (empty_p, empty_q))
+        return _Sums(totals, of_left, of_right, error * spreads)
 
 
 def _lost(form: ProductForm, totals: FloatArray, Q: Distributions) -> NDArray[np.bool_] | None:
-    """Find the entries that are not what they should be, for a factor has overflowed or a total has few digits left."""
+    """Return a mask of the totals that are useless, or None if there are none.
+
+    They are those for which a factor may have overflowed, and those with few digits left, since they are subnormal or
+    nearly so, from which ``finish`` would compute a value that need not be small.
+    """
     lost = None
     if form.finish is not identity:
         limits = np.finfo(totals.dtype)
@@ -78,34 +161,24 @@ def _lost(form: ProductForm, totals: FloatArray, Q: Distributions) -> NDArray[np
 
 
 class _Sums(NamedTuple):
-    """Sums over bins of the products, infinite where the divergence is, and of the terms of each row."""
+    """The sums over the bins of which the total of a pair of rows consists.
+
+    ``of_products``, of shape (n_P, n_Q), sums the products of factors, and is infinite where the divergence is.
+    ``of_left``, of shape (n_P,), and ``of_right``, of shape (n_Q,), sum the terms of single rows. ``error`` bounds the
+    rounding error of a total: one number, or a column of one for each row of P.
+    """
 
     of_products: FloatArray
     of_left: FloatArray
     of_right: FloatArray
-
-
-def _sums(
-    divergence: Divergence, form: ProductForm, P: Distributions, Q: Distributions, out: FloatArray | None
-) -> tuple[_Sums, Any]:
-    """Return the sums by the cheapest way that is accurate, and for each row of P how far rounding may move them."""
-    if _is_for_stored(form, P, Q):
-        return _sums_of_stored(divergence, form, P, Q)
-    unit = power_of_two(P.shape[1])
-    spreads = spread(P, unit)[:, np.newaxis] if form.is_logarithmic else np.ones((1, 1))
-    in_single = P.dtype == np.float32
-    if in_single:
-        worst = rounding_of_sum(min(_SINGLE_BINS, P.shape[1]), P.dtype) * form.conditioning
-        in_single = bool(worst * spreads.max() <= _SINGLE_ERROR)
-    width, dtype = (_SINGLE_BINS, np.dtype(np.float32)) if in_single else (_BINS, np.dtype(np.float64))
-    error = rounding_of_sum(min(width, P.shape[1]) + P.shape[1] / width, dtype) * spreads
-    return _sums_of_dense(divergence, form, P, Q, out, unit, dtype), error
+    error: Any
 
 
 def _is_for_stored(form: ProductForm, P: Distributions, Q: Distributions) -> bool:
-    """Tell whether the entries that sparse rows store are summed faster than all bins, and as accurately.
+    """Return whether it is faster, and as accurate, to sum over the stored entries of sparse rows than over all bins.
 
-    Where a factor has no bound, what it adds to its value in an empty bin is nothing beside that value.
+    With a background it is not accurate for a factor without a bound: the factor of a bin that is not stored may be so
+    large that the difference of another bin from it is lost to rounding.
     """
     if not (sp.issparse(P.values) and sp.issparse(Q.values)) or (P.background is None) != (Q.background is None):
         return False
@@ -114,35 +187,20 @@ def _is_for_stored(form: ProductForm, P: Distributions, Q: Distributions) -> boo
     return _MEETING * n_meetings_of_rows(P, Q) < len(P) * len(Q) * P.shape[1]
 
 
-# --- Dense rows, or sparse ones that are made dense some bins at a time ---
+# --- Dense rows, or sparse rows that are made dense some bins at a time ---
 
 
-def _sums_of_dense(
-    divergence: Divergence, form: ProductForm, P: Distributions, Q: Distributions, out: FloatArray | None,
-    unit: float, dtype: np.dtype[Any],
-) -> _Sums:  # fmt: skip
-    """Sum over the bins in a precision; many sums of single precision are added in double."""
-    of_left, of_right = np.zeros(len(P)), np.zeros(len(Q))
-    products = _Products(len(P), len(Q), P.shape[1], dtype, out)
-    keeps = Q.shape[1] <= _BINS and not sp.issparse(Q.values) and Q.dtype == dtype
-    for p, q in zip(*(_chunks_in(rows, dtype) for rows in (P, Q)), strict=True):
-        for of_p, of_q in form.factors:
-            right = Q.once(With(of_q, unit)) if keeps else of_q(q, unit)
-            products.add(of_p(p, unit), right)
-        if form.left_term is not None:
-            of_left += form.left_term(p, unit).sum(axis=1)
-        if form.right_term is not None:
-            of_right += form.right_term(q, unit).sum(axis=1)
-        if divergence.infinite_off_support:
-            _set_infinite_off_support(products.totals, p, q)
-            if divergence.symmetric:
-                _set_infinite_off_support(products.totals.T, q, p)
-    totals = products.totals
-    return _Sums(totals, of_left.astype(totals.dtype, copy=False), of_right.astype(totals.dtype, copy=False))
+def _right_factor(function: Elementwise, q: FloatArray, Q: Distributions, unit: float) -> FloatArray:
+    """Return a function of a chunk of Q; if the chunk is all of Q, it is kept for the other tiles that use Q."""
+    is_whole = q.shape == Q.shape and q.dtype == Q.dtype and not sp.issparse(Q.values)
+    return Q.once(With(function, unit)) if is_whole else function(q, unit)
 
 
 def _chunks_in(rows: Distributions, dtype: np.dtype[Any]) -> Iterator[FloatArray]:
-    """Yield some bins at a time; in double precision rows of single precision are divided by their sums again."""
+    """Yield the rows as dense arrays of `_BINS` bins at a time, in a dtype.
+
+    Rows in single precision do not quite sum to one; when they are converted to double they are divided by their sums.
+    """
     if rows.dtype == dtype:
         yield from bin_chunks(rows, _BINS)
         return
@@ -152,8 +210,9 @@ def _chunks_in(rows: Distributions, dtype: np.dtype[Any]) -> Iterator[FloatArray
 
 
 def _totals(rows: Distributions) -> FloatArray:
-    """Return the sums of rows in double precision: in single precision they are not quite 1."""
-    values = rows.values.astype(np.float64) if sp.issparse(rows.values) else rows.values  # SciPy adds in its precision
+    """Return the sums of the rows in double precision; those of rows in single precision are not quite 1."""
+    # SciPy would add the entries of a sparse matrix in their own precision.
+    values = rows.values.astype(np.float64) if sp.issparse(rows.values) else rows.values
     totals: FloatArray = np.asarray(values.sum(axis=1, dtype=np.float64))
     if rows.background is None:
         return totals
@@ -162,9 +221,10 @@ def _totals(rows: Distributions) -> FloatArray:
 
 
 class _Products:
-    """The sum of products of chunks of bins.
+    """A matrix to which matrix products over chunks of bins are added, ``totals``.
 
-    In single precision it is made of the sums of few bins, which are added in double precision if there are many.
+    Products in single precision are taken over `_SINGLE_BINS` bins each, so that the rounding errors of their sums stay
+    small. They are added in double precision if there are more than `_BINS` bins.
     """
 
     def __init__(self, n: int, m: int, n_bins: int, dtype: np.dtype[Any], out: FloatArray | None) -> None:
@@ -178,8 +238,8 @@ class _Products:
         self._is_empty = True
 
     def add(self, left: FloatArray, right: FloatArray) -> None:
-        """Add the products of the rows of ``left`` with those of ``right``."""
-        with np.errstate(over="ignore", invalid="ignore"):  # entries below form.smallest, which are computed again
+        """Add the product of each row of ``left`` with each row of ``right``."""
+        with np.errstate(over="ignore", invalid="ignore"):  # Totals of entries below form.smallest are computed again.
             for start in range(0, left.shape[1], self._step):
                 some = slice(start, start + self._step)
                 if self._is_empty and self._direct:
@@ -192,49 +252,20 @@ class _Products:
 
 
 def _set_infinite_off_support(totals: FloatArray, p: FloatArray, q: FloatArray) -> None:
-    """Put infinity where q = 0 in some bin where p > 0."""
+    """Set totals[i, j] to infinity where row j of ``q`` is 0 in some bin in which row i of ``p`` is not."""
     if not q.min() > 0:
-        # A sum of ones and zeros: single precision cannot turn it into zero, and takes half the time.
+        # A product of ones and zeros counts such bins. Single precision takes half the time, and cannot give 0 for 1.
         totals[(p > 0).astype(np.float32) @ (q == 0).astype(np.float32).T > 0] = np.inf
 
 
-# --- Sparse rows, by the bins that two of them store ---
-
-
-def _sums_of_stored(divergence: Divergence, form: ProductForm, P: Distributions, Q: Distributions) -> tuple[_Sums, Any]:
-    """Sum over the stored entries in double precision.
-
-    With a background, which is what all other bins of a row hold, a factor is its value there plus a difference that
-    vanishes in those bins: the products of the constants with the differences are sums of rows, and what is left is a
-    product of sparse rows again.
-    """
-    n_bins, n_stored = P.shape[1], [np.diff(rows.values.indptr) for rows in (P, Q)]
-    unit = power_of_two(max(1.0, float(np.mean(np.concatenate(n_stored)))))
-    (p, empty_p), (q, empty_q) = (_stored_in_double(rows) for rows in (P, Q))
-    p, q = in_used_bins(p, q)
-    totals: FloatArray = np.zeros((len(P), len(Q)))
-    for of_p, of_q in form.factors:
-        left, left_of_empty = _above_empty(of_p, p, empty_p, unit)
-        right, right_of_empty = _above_empty(of_q, q, empty_q, unit)
-        totals += (left @ right.T).toarray()
-        if left_of_empty is not None and right_of_empty is not None:
-            whole_right = _row_sums(right) + n_bins * right_of_empty
-            totals += np.stack([left_of_empty, _row_sums(left)], axis=1) @ np.stack([whole_right, right_of_empty])
-    if divergence.infinite_off_support and empty_p is None:
-        _set_infinite_off_stored(totals, p, q)
-        if divergence.symmetric:
-            _set_infinite_off_stored(totals.T, q, p)
-    of_left = _sums_of_terms(form.left_term, p, empty_p, unit, n_bins)
-    of_right = _sums_of_terms(form.right_term, q, empty_q, unit, n_bins)
-    error = rounding_of_sum(max(int(lengths.max()) for lengths in n_stored), totals.dtype)
-    spreads: Any = spread(P, unit)[:, np.newaxis] if form.is_logarithmic else 1.0
-    if form.is_logarithmic and empty_p is not None and empty_q is not None:
-        spreads = spreads + max(float(np.abs(np.log(unit * empty)).max()) for empty in (empty_p, empty_q))
-    return _Sums(totals, of_left, of_right), error * spreads
+# --- Sparse rows, by the entries that they store ---
 
 
 def _stored_in_double(rows: Distributions) -> tuple[Any, FloatArray | None]:
-    """Return rows in CSR and what their empty bins hold; those of single precision are divided by their sums again."""
+    """Return the stored entries as a CSR matrix, and what each row holds in bins it does not store, or None for 0.
+
+    Both are in double precision; rows in single precision are divided by their sums again.
+    """
     background = None if rows.background is None else rows.background[:, 0]
     if rows.dtype == np.float64:
         return rows.values, background
@@ -247,7 +278,10 @@ def _stored_in_double(rows: Distributions) -> tuple[Any, FloatArray | None]:
 def _above_empty(
     function: Elementwise, rows: Any, empty: FloatArray | None, unit: float
 ) -> tuple[Any, FloatArray | None]:
-    """Return a function of sparse rows less its value in their empty bins, and that value for each row."""
+    """Return a function of sparse rows less its value in the bins that a row does not store, and that value.
+
+    ``empty`` is what each row holds in those bins; if it is None the function is 0 there, and its value None.
+    """
     values = function(rows.data, unit)
     of_empty = None if empty is None else function(empty, unit)
     if of_empty is not None:
@@ -258,7 +292,7 @@ def _above_empty(
 def _sums_of_terms(
     term: Elementwise | None, rows: Any, empty: FloatArray | None, unit: float, n_bins: int
 ) -> FloatArray:
-    """Return the sum of the terms of each row, those of its empty bins included."""
+    """Return the sum of a term over all bins of each row, in the bins that it does not store too; 0 for no term."""
     if term is None:
         return np.zeros(rows.shape[0])
     sums = _row_sums(sp.csr_array((term(rows.data, unit), rows.indices, rows.indptr), shape=rows.shape))
@@ -266,17 +300,21 @@ def _sums_of_terms(
 
 
 def _row_sums(rows: Any) -> FloatArray:
+    """Return the sums of the rows of a sparse matrix, as a vector."""
     return np.asarray(rows.sum(axis=1))
 
 
 def _set_infinite_off_stored(totals: FloatArray, p: Any, q: Any) -> None:
-    """Do the same for sparse rows: where two rows share fewer bins than p has."""
+    """Set totals[i, j] to infinity where row j of ``q`` lacks a bin that row i of ``p`` stores; both are in CSR.
+
+    That is so where the two rows share fewer bins than the row of ``p`` stores.
+    """
     of_p, of_q = (sp.csr_array((np.ones(rows.nnz), rows.indices, rows.indptr), shape=rows.shape) for rows in (p, q))
     totals[(of_p @ of_q.T).toarray() < np.diff(p.indptr)[:, np.newaxis]] = np.inf
 
 
 def _has_entry_below(smallest: float, rows: Distributions) -> NDArray[np.bool_]:
-    """Find the rows with a positive entry below a limit."""
+    """Return which rows have a positive entry below a limit."""
     if not sp.issparse(rows.values):
         found: NDArray[np.bool_] = np.any((rows.values > 0) & (rows.values < smallest), axis=1)
         return found

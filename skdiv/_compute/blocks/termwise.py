@@ -20,60 +20,60 @@ from skdiv._divergences.terms import weighted_jensen_shannon
 from skdiv._input.distributions import Distributions
 from skdiv._utils.typing import FloatArray, Places
 
-_TILE = 128  # rows and columns, at most
-_DENSE_BLOCK = 2**18  # entries of a block of sparse rows made dense
-_LANES = 16  # tiles are a multiple of the numbers in a register
-_NANOSECONDS = 30.0  # of a term
-_CELL = 65_536  # entries of a temporary array of terms
-_RELATIVE = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-3}  # errors of a fast form up to here are accepted
-_OWN_ROUNDING = 8.0  # roundings of a term itself, beside those of the sum
+_TILE = 128  # the largest number of rows and columns of a tile
+_DENSE_BLOCK = 2**18  # the largest number of entries of sparse rows that are made dense for a tile
+_LANES = 16  # single-precision numbers in a register; the number of rows of a tile is a multiple
+_NANOSECONDS = 30.0  # the time of one term, roughly
+_CELL = 65_536  # the largest number of entries of a temporary array of terms
+_RELATIVE = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-3}  # the relative errors that a fast form may have
+_OWN_ROUNDING = 8.0  # how many roundings a term has undergone before it is added to the sum
 
 
 @dataclass(frozen=True)
 class TermBlocks:
-    """Blocks of a divergence that has no fast form, from all of its terms."""
+    """Blocks of a divergence that has no fast form: all of its terms are evaluated and summed."""
 
     divergence: Divergence
     form: None = None
     blas_bound: ClassVar[bool] = False
 
     def tile_shape(self, P: Distributions, Q: Distributions, *, square: bool) -> tuple[int, int]:  # noqa: ARG002
-        """Return the shape of a tile whose sparse rows can be made dense."""
+        """Return the shape of a tile of moderate size, whose rows have few enough entries to be made dense."""
         most = max(1, min(_TILE, _DENSE_BLOCK // P.shape[1]))
         return evenly(len(P), most), evenly(len(Q), most)
 
     def nanoseconds(self, P: Distributions, Q: Distributions) -> float:
-        """Return the time of all terms."""
+        """Return roughly how long all the terms take."""
         return _NANOSECONDS * len(P) * len(Q) * P.shape[1]
 
     def block(
-        self, P: Distributions, Q: Distributions, diagonal: int | None, kernel: PairKernel,  # noqa: ARG002
-        out: FloatArray | None,  # noqa: ARG002
-    ) -> FloatArray:  # fmt: skip
-        """Return the sums of the terms of all pairs."""
+        self, P: Distributions, Q: Distributions, diagonal: int | None, kernel: PairKernel, out: FloatArray | None
+    ) -> FloatArray:
+        """Return D(P[i] ‖ Q[j]) in nats for all pairs, in a new array."""
+        del diagonal, out
         i, j = np.divmod(np.arange(len(P) * len(Q)), len(Q))
-        return of_pairs(self.divergence, P, Q, i, j, kernel).reshape(len(P), len(Q))
+        return of_pairs(self.divergence, P, Q, i, j, kernel, small=False).reshape(len(P), len(Q))
 
 
 def evenly(n: int, most: int) -> int:
-    """Return a size at which all tiles are alike, so that the workers end together."""
+    """Return a tile size up to ``most`` that cuts n rows into nearly equal tiles, so that all workers end together."""
     even = -(-n // -(-n // most))
     return -(-even // _LANES) * _LANES if most >= _LANES else even
 
 
 def few_rows(n: int, n_bins: int) -> Iterator[slice]:
-    """Cut n rows into slices whose entries are a temporary array of moderate size."""
+    """Cut n rows of so many bins into slices of at most about `_CELL` entries, for a temporary array."""
     step = max(1, _CELL // n_bins)
     return (slice(start, start + step) for start in range(0, n, step))
 
 
 def of_pairs(
-    divergence: Divergence, P: Distributions, Q: Distributions, i: Places, j: Places, kernel: PairKernel, *,
-    small: bool = False,
-) -> FloatArray:  # fmt: skip
-    """Return D(P[i[k]] ‖ Q[j[k]]) in nats for each k.
+    divergence: Divergence, P: Distributions, Q: Distributions, i: Places, j: Places, kernel: PairKernel, *, small: bool
+) -> FloatArray:
+    """Return D(P[i[k]] ‖ Q[j[k]]) in nats for each k, from all of its terms.
 
-    ``small`` says that all are far below one nat, where ``finish`` of the sum of terms is accurate for all divergences.
+    ``small`` says that all these values are known to be far below one nat. A divergence then need not be computed by
+    its ``rows``, which are for large values: ``finish`` of the sum of terms is accurate, and faster.
     """
     if sp.issparse(P.values) != sp.issparse(Q.values):
         return _of_pairs_in_two_storages(divergence, P, Q, i, j, kernel, small=small)
@@ -90,7 +90,7 @@ def of_pairs(
 def _of_pairs_in_two_storages(
     divergence: Divergence, P: Distributions, Q: Distributions, i: Places, j: Places, kernel: PairKernel, *, small: bool
 ) -> FloatArray:
-    """Make the sparse rows dense, a few at a time."""
+    """Do what `of_pairs` does for one dense and one sparse collection; the latter is made dense in parts."""
     values = np.empty(len(i), dtype=P.dtype)
     for some in few_rows(len(i), P.shape[1]):
         left, right = (Distributions(rows[places[some]].dense()) for rows, places in ((P, i), (Q, j)))
@@ -102,7 +102,7 @@ def _of_pairs_in_two_storages(
 def weighted_of_pairs(
     P: Distributions, Q: Distributions, i: Places, j: Places, v: FloatArray, w: FloatArray, kernel: PairKernel
 ) -> FloatArray:
-    """Return the Jensen-Shannon divergence of P[i[k]] / v[k] and Q[j[k]] / w[k], weighted by v[k] and w[k]."""
+    """Return for each k the Jensen-Shannon divergence of P[i[k]] / v[k] and Q[j[k]] / w[k], weighted by v[k], w[k]."""
     sums = kernel.weighted_term_sums(P, Q, i, j, v, w)
     if sums is not None:
         return sums
@@ -120,11 +120,12 @@ def weighted_of_pairs(
 def pair_rows(
     P: Distributions, Q: Distributions, i: Places, j: Places, *, together: bool = True
 ) -> Iterator[tuple[Any, FloatArray, FloatArray]]:
-    """Yield places k with the rows P[i[k]] and Q[j[k]] in double precision, a few pairs at a time.
+    """Yield some positions k, and the rows P[i[k]] and Q[j[k]] in double precision, until all pairs have been yielded.
 
-    Of two sparse rows only the bins are there that one of them stores. With ``together`` all others, which hold the
-    same in each row, are one more bin: that leaves the sum of a term alone that is homogeneous, term(c p, c q) =
-    c term(p, q), as those of all f-divergences are.
+    Two sparse rows come with those bins alone that one of them stores. ``together`` says how bins with a background
+    are treated, in which each row holds the same number throughout: they are added to one more bin. This does not
+    change the sum of a term that is homogeneous, term(c p, c q) = c term(p, q), as those of all fast forms are. If
+    the term may not be homogeneous, rows with a background have to be made dense.
     """
     if sp.issparse(P.values) and sp.issparse(Q.values) and (together or P.background is None):
         yield from _sparse_pair_rows(P, Q, i, j)
@@ -137,7 +138,11 @@ def pair_rows(
 def _sparse_pair_rows(
     P: Distributions, Q: Distributions, i: Places, j: Places
 ) -> Iterator[tuple[Places, FloatArray, FloatArray]]:
-    """Yield pairs by their numbers of entries, so that little is filled up to the length of the longest."""
+    """Do what `pair_rows` does for sparse rows.
+
+    Pairs with about as many stored entries come together, because all pairs of an array are filled up with zeros to
+    the length of the longest.
+    """
     lengths = np.diff(P.values.indptr)[i] + np.diff(Q.values.indptr)[j]
     order = np.argsort(-lengths, kind="stable")
     start = 0
@@ -149,7 +154,12 @@ def _sparse_pair_rows(
 
 
 def _in_met_bins(P: Distributions, Q: Distributions) -> tuple[FloatArray, FloatArray]:
-    """Return rows of P beside those of Q in the bins that either stores, moved together and filled up with zeros."""
+    """Return two dense arrays with row k of P and row k of Q, in the bins that one of the two rows stores.
+
+    The bins of each pair are moved together to the left, and the rest is filled up with zeros. With a background, the
+    last column is the sum of all bins that neither row stores.
+    """
+    # The sum of two sparse matrices has the entries of both; complex numbers keep those of P and Q apart.
     met = (P.values.astype(np.complex128) + 1j * Q.values.astype(np.complex128)).tocsr()
     lengths = np.diff(met.indptr)
     is_bin = np.arange(lengths.max(initial=0)) < lengths[:, np.newaxis]
@@ -167,9 +177,10 @@ def _in_met_bins(P: Distributions, Q: Distributions) -> tuple[FloatArray, FloatA
 
 
 def labels_of_equal_rows(P: Distributions, Q: Distributions) -> tuple[Places, Places]:
-    """Label the rows of both collections, such that two rows have the same label only if they are equal to the bit.
+    """Return a label for each row of P and of Q, such that rows with the same label are equal to the bit.
 
-    Rows are told apart by a number made of their bits, and rows of the same number are compared.
+    Rows with the same fingerprint are compared with the first of them; a row that differs from it gets a label of its
+    own, so that equal rows may, in the rarest of cases, have two labels.
     """
     numbers = np.concatenate([P.once(_fingerprints), Q.once(_fingerprints)])
     _, first, labels = np.unique(numbers, return_index=True, return_inverse=True)
@@ -185,7 +196,7 @@ def labels_of_equal_rows(P: Distributions, Q: Distributions) -> tuple[Places, Pl
 
 
 def _fingerprints(values: Any) -> NDArray[np.uint64]:
-    """Return one number a row: the sum, modulo 2**64, of the bits of each entry times an odd number of its bin."""
+    """Return one integer for each row: the sum modulo 2**64 of each entry's bits times an odd number for its bin."""
     data = values.data if sp.issparse(values) else np.ascontiguousarray(values)
     bits = data.view(np.uint64 if data.dtype == np.float64 else np.uint32).astype(np.uint64, copy=False)
     if not sp.issparse(values):
@@ -203,29 +214,31 @@ def _odd_numbers(bins: Places) -> NDArray[np.uint64]:
 
 
 def _equal_rows(P: Distributions, Q: Distributions, i: Places, j: Places) -> NDArray[np.bool_]:
+    """Return for each k whether P[i[k]] and Q[j[k]] are equal to the bit."""
     equal = np.zeros(len(i), dtype=bool)
     for some, p, q in pair_rows(P, Q, i, j):
         equal[some] = (p == q).all(axis=1)
     return equal
 
 
-# --- What cancellation would spoil ---
+# --- Values in which the sums of a fast form have cancelled ---
 
 
 def spread(rows: Distributions, unit: float) -> FloatArray:
-    """Return a bound, up to a constant near 1, of the sum over bins of p abs(ln(unit p)) for each row.
+    """Return for each row about how large the sum over the bins of p abs(ln(unit p)) is: the size of what cancels.
 
     It is about 1 for rows that are nearly uniform over ``unit`` bins, and grows as they concentrate on few. The sum of
-    p ln(unit p) is at most ln(unit sum p²), by Jensen's inequality.
+    p ln(unit p) is at most ln(unit sum p²), by Jensen's inequality, which is what is computed here.
     """
     squares = rows.once(_sums_of_squares)
     if rows.background is not None:
-        squares = squares + rows.background[:, 0]  # at least the sum of squares over the empty bins
+        squares = squares + rows.background[:, 0]  # which is at least the sum of squares over the bins not stored
     bound: FloatArray = 1 + np.abs(np.log(unit * squares))
     return bound
 
 
 def _sums_of_squares(values: Any) -> FloatArray:
+    """Return the sum of the squares of the entries of each row, dense or CSR."""
     if not sp.issparse(values):
         of_rows: FloatArray = np.vecdot(values, values).astype(np.float64)
         return of_rows
@@ -236,52 +249,70 @@ def _sums_of_squares(values: Any) -> FloatArray:
 
 
 def rounding_of_sum(n_terms: float, dtype: np.dtype[Any]) -> float:
-    """Return the largest relative error of so many terms of one sign that are added one after another."""
+    """Return a bound of the relative error of a sum of so many terms of one sign, added one after another."""
     return (n_terms + _OWN_ROUNDING) * float(np.finfo(dtype).eps) / 2
 
 
 def digits_lost_below(error: Any, dtype: np.dtype[Any], power: float) -> Any:
-    """Return the value below which an error of its ``power``-th root is more than may be accepted."""
+    """Return the value below which a fast form is not accurate enough.
+
+    The value is the given power of a quantity with this absolute error; where the quantity is below error / `_RELATIVE`
+    its relative error may be more than `_RELATIVE`.
+    """
     return (error / _RELATIVE[dtype]) ** power
 
 
-def refine(
-    values: FloatArray, divergence: Divergence, P: Distributions, Q: Distributions, diagonal: int | None,
-    kernel: PairKernel, *, below: Any, also: NDArray[np.bool_] | None = None,
-) -> None:  # fmt: skip
-    """Compute again, term by term, the entries whose digits the fast form has lost; equal rows are at 0.
+@dataclass(frozen=True)
+class Refinement:
+    """Computes those entries of a block again, term by term, for which a fast form is not accurate enough.
 
-    Those are all ``below`` a value: one number, or one for each row of P in a column. ``also`` are entries that the
-    fast form could not compute at all.
+    The block holds D(P[i] ‖ Q[j]), and ``diagonal`` is what it is for `skdiv._compute.blocks.Blocks.block`.
     """
-    if diagonal is not None:
-        of_itself = np.arange(max(0, -diagonal), min(len(P), len(Q) - diagonal))
-        values[of_itself, of_itself + diagonal] = np.inf
-        if also is not None:
-            also[of_itself, of_itself + diagonal] = False
-    if values.min() < np.max(below):
-        small = values < below
-        if also is not None:
-            small &= ~also
-        _compute_again(values, small, divergence, P, Q, diagonal, kernel, small=True)
-    if also is not None and also.any():
-        _compute_again(values, also, divergence, P, Q, diagonal, kernel, small=False)
-    if diagonal is not None:
-        values[of_itself, of_itself + diagonal] = 0
 
+    divergence: Divergence
+    P: Distributions
+    Q: Distributions
+    diagonal: int | None
+    kernel: PairKernel
 
-def _compute_again(
-    values: FloatArray, wanted: NDArray[np.bool_], divergence: Divergence, P: Distributions, Q: Distributions,
-    diagonal: int | None, kernel: PairKernel, *, small: bool,
-) -> None:  # fmt: skip
-    """Compute the wanted entries; of the same rows and a symmetric divergence those above the diagonal alone."""
-    if diagonal is not None and divergence.symmetric:
-        wanted = np.triu(wanted, diagonal)
-    if np.count_nonzero(wanted) > len(P) + len(Q):  # else rows would be compared for nothing
-        of_p, of_q = labels_of_equal_rows(P, Q)
-        equal = of_p[:, np.newaxis] == of_q
-        values[wanted & equal] = 0
-        wanted = wanted & ~equal
-    rows, columns = np.nonzero(wanted)
-    if len(rows):
-        values[rows, columns] = of_pairs(divergence, P, Q, rows, columns, kernel, small=small)
+    def apply(self, values: FloatArray, *, below: Any, lost: NDArray[np.bool_] | None = None) -> None:
+        """Replace, in place, the values that the fast form has not computed accurately; a row and itself get 0.
+
+        These are the values less than ``below``, which is one number or a column of one for each row of P. ``lost``
+        marks entries, which may be large, that the fast form could not compute at all.
+        """
+        itself = self._pairs_of_a_row_with_itself()
+        values[itself] = np.inf  # so that they are not computed again
+        if lost is not None:
+            lost[itself] = False
+        if values.min() < np.max(below):
+            small = values < below
+            if lost is not None:
+                small &= ~lost
+            self._compute(values, small, small=True)
+        if lost is not None and lost.any():
+            self._compute(values, lost, small=False)
+        values[itself] = 0
+
+    def _pairs_of_a_row_with_itself(self) -> tuple[Places, Places]:
+        """Return the rows and the columns of the block at which a distribution meets itself."""
+        if self.diagonal is None:
+            return np.arange(0), np.arange(0)
+        rows = np.arange(max(0, -self.diagonal), min(len(self.P), len(self.Q) - self.diagonal))
+        return rows, rows + self.diagonal
+
+    def _compute(self, values: FloatArray, wanted: NDArray[np.bool_], *, small: bool) -> None:
+        """Compute the wanted values, in place; ``small`` is what it is for `of_pairs`.
+
+        For rows with themselves and a symmetric divergence only those above the diagonal are computed.
+        """
+        if self.diagonal is not None and self.divergence.symmetric:
+            wanted = np.triu(wanted, self.diagonal)
+        if np.count_nonzero(wanted) > len(self.P) + len(self.Q):  # With fewer it takes longer to look for equal rows.
+            of_p, of_q = labels_of_equal_rows(self.P, self.Q)
+            equal = of_p[:, np.newaxis] == of_q
+            values[wanted & equal] = 0
+            wanted = wanted & ~equal
+        i, j = np.nonzero(wanted)
+        if len(i):
+            values[i, j] = of_pairs(self.divergence, self.P, self.Q, i, j, self.kernel, small=small)
