@@ -3,9 +3,10 @@
     pip install '.[bench]'
     python benchmarks/compare.py
 
-writes docs/benchmarks.md and docs/benchmarks.png; with `--quick` a small part of it goes to the standard output. The
-speed of a shared machine drifts, so the contestants of a case take turns, and a ratio is the median over the turns.
-Slow ones do a part of the work, and their time is that of the whole: all are linear in the number of pairs.
+writes docs/benchmarks.md and, by `report.py`, docs/benchmarks.png and the README's table; with `--quick` a small part
+of it goes to the standard output. The speed of a shared machine drifts, so the contestants of a case take turns, and a
+ratio is the median over the turns. Slow ones do a part of the work, and their time is that of the whole: all are linear
+in the number of pairs.
 """
 
 import argparse
@@ -21,9 +22,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import fastjsd
-import matplotlib
 import numkong
 import numpy as np
+import report
 import scipy.sparse as sp
 import simsimd
 from scipy.spatial.distance import jensenshannon, pdist, squareform
@@ -33,9 +34,6 @@ from sklearn.metrics import pairwise_distances
 
 from skdiv import DivergenceClustering, condensed_divergences, pairwise_divergences
 from skdiv.datasets import load_languages
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 
 ROOT = Path(__file__).parent.parent
 TURNS = 4
@@ -184,23 +182,22 @@ def shown(number: float) -> str:
     return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
 
 
-def comparison(title: str, cases: list[Case], contestants: list[Contestant]) -> tuple[str, list[dict[str, float]]]:
-    """What skdiv takes, and how many times as long each other takes; and the nanoseconds a pair and bin of all."""
-    columns, measured = [], []
+def comparison(title: str, cases: list[Case], contestants: list[Contestant]) -> str:
+    """What skdiv takes, in all and a pair and bin, and how many times as long each other takes."""
+    columns = []
     for case in cases:
         times = turns(case.rows(), contestants)
         ours = times["skdiv"]
         pairs = case.n**2 if contestants[0].ordered else case.n * (case.n - 1) / 2
-        nanoseconds = {name: 1e9 * float(np.median(each)) / (pairs * case.n_bins) for name, each in times.items()}
+        nanoseconds = 1e9 * float(np.median(ours)) / (pairs * case.n_bins)
         ratios = [shown(float(np.median(times[each.name] / ours))) + " ×" for each in contestants[1:]]
-        columns.append([f"{shown(1000 * float(np.median(ours)))} ms", f"{shown(nanoseconds['skdiv'])} ns", *ratios])
-        measured.append(nanoseconds)
+        columns.append([f"{shown(1000 * float(np.median(ours)))} ms", f"{shown(nanoseconds)} ns", *ratios])
         print(title, case, *columns[-1], sep="; ", flush=True)
     names = ["skdiv takes", "a pair and bin", *(each.name for each in contestants[1:])]
     if len(cases) <= 2:
         rows = [[name, *(column[k] for column in columns)] for k, name in enumerate(names)]
-        return table([title, *map(str, cases)], rows), measured
-    return table([title, *names], [[str(case), *column] for case, column in zip(cases, columns, strict=True)]), measured
+        return table([title, *map(str, cases)], rows)
+    return table([title, *names], [[str(case), *column] for case, column in zip(cases, columns, strict=True)])
 
 
 # --- Whole fits, in processes of their own, for their memory ---
@@ -321,23 +318,6 @@ def accuracy() -> str:
 # --- Output ---
 
 
-def chart(measured: list, path: Path) -> None:
-    """Nanoseconds a pair and bin of each contestant, case by case."""
-    figure, axes = plt.subplots(1, len(measured), figsize=(12, 4.2), layout="constrained", sharex=True)
-    for ax, (title, nanoseconds) in zip(axes, measured, strict=True):
-        names = sorted(nanoseconds, key=nanoseconds.get, reverse=True)
-        values = [nanoseconds[name] for name in names]
-        colours = ["#c1440e" if name.startswith("skdiv") else "#8a9ba8" for name in names]
-        bars = ax.barh(names, values, color=colours)
-        ax.bar_label(bars, labels=[f" {shown(value)}" for value in values], fontsize=8)
-        ax.set(xscale="log", title=title, xlim=(0.001, 900))
-        ax.set_xlabel("ns a pair and bin (log scale)")
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.tick_params(axis="y", length=0, labelsize=8)
-        ax.title.set_fontsize(9)
-    figure.savefig(path, dpi=130)
-
-
 def machine() -> str:
     name = platform.processor() or platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
@@ -365,27 +345,22 @@ def main() -> None:
         return
     main_case = Case(2000, 256)
     if arguments.quick:
-        print(comparison("JS", [Case(500, 256)], JS)[0], accuracy(), sep="\n")
+        print(comparison("JS", [Case(500, 256)], JS), accuracy(), sep="\n")
         return
-    js, of_js = comparison("JS", [main_case, Case(2000, 256, dtype=np.float32)], JS)
-    kl, of_kl = comparison("KL", [main_case, Case(2000, 256, dtype=np.float32)], KL)
-    sparse, of_sparse = comparison("JS", [Case(1000, 5000, 0.1), Case(2000, 10_000, 0.01)], JS)
+    js = comparison("JS", [main_case, Case(2000, 256, dtype=np.float32)], JS)
+    kl = comparison("KL", [main_case, Case(2000, 256, dtype=np.float32)], KL)
+    sparse = comparison("JS", [Case(1000, 5000, 0.1), Case(2000, 10_000, 0.01)], JS)
     small = [US, *(each for each in JS if each.name in ("skdiv, one worker", "fastjsd", "NumKong", "SciPy pdist"))]
-    grid, _ = comparison("JS", [Case(n, d) for n in (50, 400, 3000) for d in (2, 16, 256)]
+    grid = comparison("JS", [Case(n, d) for n in (50, 400, 3000) for d in (2, 16, 256)]
                          + [Case(10_000, 16), Case(2000, 1000), Case(100, 20_000)], small)  # fmt: skip
-    kl_grid, _ = comparison("KL", [Case(n, d) for n in (400, 3000) for d in (16, 1000)], KL)
-    charted = [
-        ("JS, 2,000 × 256", of_js[0]),
-        ("KL, 2,000 × 256", of_kl[0]),
-        ("JS, 2,000 × 10,000, 1 % non-zero", of_sparse[1]),
-    ]
+    kl_grid = comparison("KL", [Case(n, d) for n in (400, 3000) for d in (16, 1000)], KL)
     arguments.output.mkdir(exist_ok=True)
-    chart(charted, arguments.output / "benchmarks.png")
     with tempfile.TemporaryDirectory() as folder:
         whole = whole_tasks(Path(folder))
     text = PAGE.format(machine=machine(), js=js, kl=kl, sparse=sparse, languages=languages(), grid=grid,
                        kl_grid=kl_grid, whole=whole, accuracy=accuracy())  # fmt: skip
     (arguments.output / "benchmarks.md").write_text(text, encoding="utf-8")
+    report.write(arguments.output)
 
 
 PAGE = """# Benchmarks
@@ -396,7 +371,7 @@ skdiv has two joblib workers, fastjsd and SimSIMD have two threads; NumKong and 
 The tables give the time of skdiv and *how many times as long* each contestant takes: medians over interleaved turns.
 Rows are random histograms. What makes the difference, and what did not, is in [the log](../benchmarks/LOG.md).
 
-![Time a pair and bin of each contestant](benchmarks.png)
+![How many times as long as skdiv each contestant takes](benchmarks.png)
 
 ## Jensen-Shannon, dense
 
