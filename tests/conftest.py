@@ -10,7 +10,19 @@ from numpy.typing import NDArray
 
 from skdiv import Divergence, divergences, renyi
 
+# The files whose tests take a few milliseconds each: `pytest -m fast` runs them while one works.
+FAST = {
+    "test_centroids", "test_checks", "test_datasets", "test_divergence", "test_pairwise", "test_public",
+    "test_refusals", "test_terms", "test_textbook",
+}  # fmt: skip
 RECORDS = [*divergences().values(), renyi(0.5), renyi(0.3), renyi(5)]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the fast files."""
+    for item in items:
+        if item.path.stem in FAST:
+            item.add_marker("fast")
 
 
 def random_distributions(n: int, n_bins: int, *, zeros: float = 0.0, seed: int = 0) -> NDArray[np.float64]:
