@@ -4,15 +4,25 @@ import doctest
 import inspect
 import re
 import runpy
+import subprocess
+import sys
+from itertools import combinations
 from pathlib import Path
 from textwrap import indent
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from scipy.cluster.hierarchy import dendrogram
+from scipy.spatial.distance import pdist
+from scipy.stats import wasserstein_distance
 
 import skdiv
+import skdiv.datasets
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+MEASURED = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 FENCES = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 
@@ -79,12 +89,71 @@ def test_the_formulas_in_a_docstring_are_the_registrys(function):
     assert tool["with_definitions"](stale) == indent(tool["definitions"](), "    ") + "\n"
 
 
-def test_the_measured_table_is_there():
-    (rows,) = re.findall(r"<!-- benchmark -->\n(.+)\n<!-- /benchmark -->", README, flags=re.DOTALL)
-    measured = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-    assert "X @ L.T" in rows
-    for row in filter(None, rows.split("\n")):
-        assert row in measured
+def test_the_table_of_speeds_is_the_measured_one():
+    report = runpy.run_path(str(ROOT / "benchmarks" / "report.py"))
+    assert report["with_speeds"](README, MEASURED) == README
+    assert report["with_speeds"](README.replace("times as long |", "times as short |"), MEASURED) == README
+
+
+def test_each_number_of_the_table_of_speeds_is_in_the_measured_page():
+    (speeds,) = re.findall(r"<!-- benchmark -->\n(.+)\n<!-- /benchmark -->", README, flags=re.DOTALL)
+    durations = re.findall(r"\| (\S+ ms) \|", speeds)
+    ratios = [float(ratio.replace(",", "")) for ratio in re.findall(r"(\S+) times as long", speeds)]
+    measured = {float(f"{float(ratio):.2g}") for ratio in re.findall(r"\| ([\d.]+) ×", MEASURED)}
+    assert len(durations) >= 6
+    assert len(ratios) >= 20
+    assert all(f"| {duration} |" in MEASURED for duration in durations)
+    assert set(ratios) <= measured
+    assert min(ratios) < 1, "the table tells also where skdiv is the slower one"
+
+
+def test_the_chart_has_a_point_on_a_logarithmic_axis_for_each_contestant():
+    report = runpy.run_path(str(ROOT / "benchmarks" / "report.py"))
+    panel = report["chart"](MEASURED).axes[0]
+    ratios = [
+        float(ratio) for ratio in re.findall(r"^\| .+? \| (\S+) × \| \S+ × \|$", MEASURED, flags=re.MULTILINE)[:8]
+    ]
+    assert panel.get_xscale() == "log"
+    assert not panel.patches
+    points = np.concatenate([each.get_offsets()[:, 0] for each in panel.collections])
+    np.testing.assert_array_equal(np.sort(points), np.sort([1, *ratios]))
+    assert {"25.6 ×", "209 ms"} <= {text.get_text() for text in panel.texts}
+
+
+def test_the_line_that_plots_uses_what_a_fit_has():
+    (line,) = re.findall(r"`(seaborn\.clustermap\([^`]+\))`", README)
+    data = skdiv.datasets.load_languages().data
+    clustering = skdiv.DivergenceClustering(n_clusters=20).fit(data)
+
+    def clustermap(D, row_linkage, col_linkage):
+        """Order a matrix by two trees, which is what seaborn does before it draws."""
+        rows, columns = (dendrogram(Z, no_plot=True)["leaves"] for Z in (row_linkage, col_linkage))
+        return D[np.ix_(rows, columns)]
+
+    names = {"seaborn": SimpleNamespace(clustermap=clustermap), "clustering": clustering}
+    ordered = eval(line, names | {"D": skdiv.pairwise_divergences(data)})
+    assert np.diag(ordered, 1).mean() < skdiv.condensed_divergences(data).mean()
+
+
+def test_twenty_clusters_of_languages_are_twelve_alone_and_eight_groups_as_the_readme_says():
+    assert "twelve languages are alone" in README
+    labels = skdiv.DivergenceClustering(n_clusters=20).fit_predict(skdiv.datasets.load_languages().data)
+    sizes = np.bincount(labels)
+    assert (np.sum(sizes == 1), np.sum(sizes > 1)) == (12, 8)
+
+
+def test_distances_of_cumulative_sums_are_the_wasserstein_distances_that_the_readme_names():
+    assert 'pdist(np.cumsum(P, axis=1), "cityblock")' in README
+    P, bins = np.random.default_rng(0).dirichlet(np.ones(7), 5), np.arange(7)
+    expected = [wasserstein_distance(bins, bins, p, q) for p, q in combinations(P, 2)]
+    np.testing.assert_allclose(pdist(np.cumsum(P, axis=1), "cityblock"), expected, rtol=1e-12)
+
+
+def test_the_fast_mark_selects_a_thousand_tests():
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "fast", "-p", "no:cacheprovider"]
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    (selected,) = re.findall(r"^(\d+)/\d+ tests collected", output, flags=re.MULTILINE)
+    assert int(selected) >= 1000
 
 
 def test_the_picture_and_the_links_are_there():
