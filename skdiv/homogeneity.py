@@ -1,4 +1,4 @@
-"""Tests of whether two rows of counts come from one distribution, for all pairs."""
+"""Tests, for all pairs of rows of counts, of whether both rows come from one distribution."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy.special import xlogy
 from scipy.stats import chi2, false_discovery_control
 from sklearn.utils import check_random_state, check_scalar
 
-from skdiv._compute.blocks.weighted import pair_costs
+from skdiv._compute.blocks.weighted import WeightedRows, pair_costs
 from skdiv._compute.kernels import KernelName, chosen
 from skdiv._compute.run import Work, run
 from skdiv._compute.tiles import Tile, tiles_of
@@ -22,12 +22,12 @@ from skdiv._input.distributions import Distributions, normalise
 from skdiv._utils.typing import FloatArray
 from skdiv._utils.warnings import warn_caller
 
-_TILE = 256  # rows and columns
-_CELL = 2**18  # entries of the tables that are drawn, or of expected counts, at a time
-_FEW = 5.0  # expected counts below it leave the chi-squared approximation in doubt (Cochran 1954)
-_TIE = 1e-12  # relative: tables of one statistic, which rounding tells apart
-_MOST = 10**9  # observations that NumPy draws from
-_WHOLE = 2**53  # up to it float64 has every whole number
+_TILE = 256  # the number of rows and of columns of a tile
+_CELL = 2**18  # the largest number of entries of tables, drawn or pooled, that are in memory at a time
+_FEW = 5.0  # the chi-squared approximation is poor if an expected count is below this (Cochran 1954)
+_TIE = 1e-12  # relative: statistics so close are taken as equal, for rounding may have made them differ
+_MOST = 10**9  # NumPy draws from fewer observations than this
+_WHOLE = 2**53  # float64 holds every whole number up to this
 
 _WHY_COUNTS = "a test needs counts: probabilities do not tell how many observations stand behind them. Pass the counts."
 
@@ -36,7 +36,7 @@ Adjustment = Literal["bh", "by", "bonferroni"]
 
 
 class HomogeneityResult(NamedTuple):
-    """The tests of all pairs of rows, as `pairwise_homogeneity` returns them.
+    """The results of the tests of all pairs of rows, as `pairwise_homogeneity` returns them.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class HomogeneityResult(NamedTuple):
 
     See Also
     --------
-    pairwise_homogeneity : Makes it.
+    pairwise_homogeneity : The function that returns it.
 
     References
     ----------
@@ -70,7 +70,7 @@ class HomogeneityResult(NamedTuple):
     pvalue: FloatArray
 
     def adjusted(self, method: Adjustment = "bh") -> FloatArray:
-        """The p-values adjusted for the number of pairs.
+        """Adjust the p-values for the number of pairs that have been tested.
 
         Parameters
         ----------
@@ -115,15 +115,15 @@ def pairwise_homogeneity(
     X : {array-like, sparse matrix, frame} of shape (n, n_bins)
         Counts: whole numbers up to 2**53.
     method : {"permutation", "chi2"}, default="permutation"
-        How a p-value is found. ``"permutation"`` exchanges the observations of both rows, which is exact whatever the
-        counts; ``"chi2"`` takes the limit for large counts, and warns where they are not large.
+        How a p-value is found. ``"permutation"`` permutes the observations of both rows, which is exact for any counts;
+        ``"chi2"`` uses the limit for large counts, and warns if they are not large.
     n_resamples : int, default=999
-        Number of exchanges for each pair; the lowest p-value is 1 / (n_resamples + 1).
+        Number of permutations for each pair; the lowest p-value is 1 / (n_resamples + 1).
     n_jobs : int, optional
         Number of joblib workers, as in `pairwise_divergences`; they are of use from 257 rows on. The result does not
         depend on it.
     random_state : int, RandomState instance or None, default=None
-        Seed of the exchanges.
+        Seed of the permutations.
 
     Returns
     -------
@@ -154,7 +154,7 @@ def pairwise_homogeneity(
     together: 2 (N + M) times their Jensen-Shannon divergence with weights N and M. In the limit of large counts it has
     the chi-squared distribution, of one degree of freedom less than there are bins with mass.
 
-    Permutation takes time: with one worker and 999 exchanges, a pair of rows takes 9 milliseconds where 64 bins have
+    Permutation takes time: with one worker and 999 permutations, a pair of rows takes 9 milliseconds where 64 bins have
     mass, and 60 where 512 have. So 50 rows, which are 1,225 pairs, take 11 seconds, and 200 rows, 19,900 pairs, some
     three minutes. Time grows with the square of the number of rows, and in proportion to ``n_resamples`` and to the
     bins with mass; it does not depend on the number of observations. ``"chi2"`` takes milliseconds for as many.
@@ -212,6 +212,7 @@ def pairwise_homogeneity(
 
 
 def _refuse_what_is_not_whole(counts: Matrix, names: Names) -> None:
+    """Refuse counts so large that float64 does not hold every whole number, and name the largest."""
     row, column = (int(place) for place in np.unravel_index(counts.argmax(), counts.shape))
     if counts[row, column] > _WHOLE:
         raise ValueError(
@@ -222,8 +223,9 @@ def _refuse_what_is_not_whole(counts: Matrix, names: Names) -> None:
 
 
 def _refuse_what_is_not_drawn(counts: Matrix, names: Names) -> None:
+    """Refuse counts if two rows have together more observations than NumPy can draw from."""
     totals = np.asarray(counts.sum(axis=1))
-    pair = np.sort(np.argsort(totals, kind="stable")[-2:])  # of most observations; a single row is none
+    pair = np.sort(np.argsort(totals, kind="stable")[-2:])  # the two rows with the most observations
     together = totals[pair].sum()
     if len(pair) == 2 and together >= _MOST:
         raise ValueError(
@@ -232,7 +234,8 @@ def _refuse_what_is_not_drawn(counts: Matrix, names: Names) -> None:
         )
 
 
-# What finds p-values: (p, N, rows q, their M, statistics, place of the first pair) -> p-values, where counts are few
+# test(p, q, statistics, place) tests one row p, of shape (1, n_bins), against each of the rows q; ``place`` holds the
+# positions of p and of the first q. It returns the p-values, and for which pairs an expected count is too low for them.
 _Test = Callable[[FloatArray, FloatArray, FloatArray, tuple[int, int]], tuple[FloatArray, NDArray[np.bool_]]]
 
 
@@ -243,11 +246,15 @@ def _tests_of_tile(
     tile: Tile,
     kernel: KernelName,
 ) -> FloatArray:
-    """Statistics, p-values and whether counts are few; above the diagonal alone."""
+    """Return the tests of all pairs of a row of P and a row of Q, as an array of shape (3, n_P, n_Q).
+
+    Its layers are the statistics, the p-values, and 1 where an expected count is too low for the p-value. If the tile
+    meets the diagonal, the entries on and below the diagonal mean nothing.
+    """
     upper = tile.diagonal is not None
     of_p, of_q = (np.asarray(rows.values.sum(axis=1)) for rows in (P, Q))
     layers = np.zeros((3, len(P), len(Q)))
-    layers[0] = 2 * pair_costs(P, Q, of_p, of_q, kernel, upper=upper)
+    layers[0] = 2 * pair_costs(WeightedRows(P, of_p), WeightedRows(Q, of_q), kernel, upper=upper)
     step = max(1, _CELL // P.shape[1])
     for i in range(len(P)):
         p = P[i : i + 1].dense()
@@ -265,7 +272,10 @@ def _chi2_pvalues(
     statistics: FloatArray,
     place: tuple[int, int],  # noqa: ARG001
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """With rows of one bin alone, which cannot differ, at 1."""
+    """Return the p-values of the chi-squared approximation, and where an expected count is below `_FEW`.
+
+    Two rows that have mass in one bin alone cannot differ, and have the p-value 1.
+    """
     pooled = p + q
     n_bins = np.count_nonzero(pooled, axis=1)
     smaller = np.minimum(p.sum(), q.sum(axis=1))
@@ -276,7 +286,11 @@ def _chi2_pvalues(
 
 @dataclass(frozen=True)
 class _Permutation:
-    """P-values by exchanging observations: tables with both totals of the one observed, each pair from its own seed."""
+    """A test by permutation, from ``n_resamples`` tables with the row and bin totals of the one observed.
+
+    Each pair of rows has its own seed, made of ``entropy`` and the positions of the rows, so the result does not depend
+    on the order of the tests.
+    """
 
     n_resamples: int
     entropy: int
@@ -288,6 +302,7 @@ class _Permutation:
         statistics: FloatArray,  # noqa: ARG002
         place: tuple[int, int],
     ) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """Return the p-values of a row p and each of the rows q; they are exact however low the expected counts."""
         first = p[0].astype(np.int64)
         pvalues = np.array(
             [self._pvalue(first, row.astype(np.int64), (place[0], place[1] + k)) for k, row in enumerate(q)]
@@ -295,6 +310,7 @@ class _Permutation:
         return pvalues, np.zeros(len(q), dtype=bool)
 
     def _pvalue(self, p: NDArray[np.int64], q: NDArray[np.int64], pair: tuple[int, int]) -> float:
+        """Return the share of tables, the one observed included, whose statistic is at least the observed one."""
         met = p + q > 0
         p, pooled = p[met], (p + q)[met]
         observed = float(_varying(p, pooled))
@@ -308,7 +324,10 @@ class _Permutation:
 
 
 def _varying(p: NDArray[np.int64], pooled: NDArray[np.int64]) -> FloatArray:
-    """The part of G / 2 that the totals do not fix."""
+    """Return the part of G / 2 that differs between tables with the same totals.
+
+    G / 2 is the sum of k ln k over the counts k of both rows, plus terms of the totals. ``pooled`` is p + q.
+    """
     q = pooled - p
     sums: FloatArray = (xlogy(p, p) + xlogy(q, q)).sum(axis=-1)
     return sums
@@ -316,15 +335,20 @@ def _varying(p: NDArray[np.int64], pooled: NDArray[np.int64]) -> FloatArray:
 
 @dataclass(frozen=True)
 class _IntoLayers:
-    """Puts the tests of a tile in their place, and mirrors them."""
+    """A store that puts the tests of a tile into square arrays, and mirrors them into the half below the diagonal.
+
+    ``layers`` are the statistics and the p-values; ``few`` says, above the diagonal, where counts are too low.
+    """
 
     layers: FloatArray
     few: NDArray[np.bool_]
 
     def target(self, tile: Tile) -> None:  # noqa: ARG002
-        return None
+        """Return None: the layers of a tile are distributed over several arrays."""
+        return
 
     def __call__(self, tile: Tile, values: FloatArray) -> None:
+        """Store the three layers of a tile."""
         if tile.diagonal is not None:
             values = np.triu(values, 1)
             values[:2] += values[:2].transpose(0, 2, 1)

@@ -1,4 +1,4 @@
-"""How many clusters the counts can justify: a test at every node of the tree, from the top down."""
+"""Find how many clusters counts can justify, by a test at every node of the tree, from the top down."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from skdiv._trees.cut import Cut
 from skdiv._utils.typing import FloatArray
 from skdiv._version import __version__
 
-_CHUNK = 32  # tables from one seed
-_MOST = 3e9  # observations in a table: SciPy multiplies two totals in 64 bits
-_TIE = 1e-9  # relative: counts give the same heights again and again, which rounding tells apart
+_CHUNK = 32  # the number of tables that are drawn from one seed
+_MOST = 3e9  # the largest number of observations in a table: SciPy multiplies two totals in 64 bits
+_TIE = 1e-9  # relative: heights so close are taken as equal, for rounding may have made them differ
 
 
 class Significance(BaseEstimator):
@@ -93,7 +93,11 @@ class Significance(BaseEstimator):
 
 @dataclass(frozen=True)
 class Null:
-    """Tables of counts under the hypothesis of one distribution, and the height of the tree of each."""
+    """The null hypothesis that some rows of counts have one distribution: tables are drawn under it, and trees built.
+
+    Each table has the ``row_totals`` and the ``bin_totals`` that were observed. Its tree is built like that of the
+    counts, with the same masses, measure, linkage and pseudocount, from dense or sparse rows.
+    """
 
     row_totals: NDArray[np.int64]
     bin_totals: NDArray[np.int64]
@@ -121,7 +125,10 @@ class Null:
 
 
 def counts_for(rule: Significance, X: Any, names: Names) -> Any:
-    """Checked before a tree is built."""
+    """Return X as counts, before any tree is built of them.
+
+    Refused are parameters of the rule out of range, an X that is not counts, and too many observations to draw tables.
+    """
     check_scalar(rule.alpha, "alpha", Real, min_val=0, max_val=1, include_boundaries="neither")
     check_scalar(rule.n_resamples, "n_resamples", Integral, min_val=1)
     counts = as_counts(
@@ -143,9 +150,9 @@ def counts_for(rule: Significance, X: Any, names: Names) -> Any:
 
 @dataclass(frozen=True)
 class SignificanceTest:
-    """Cuts a tree of counts where a `Significance` says so: a rule for cutting.
+    """The rule that cuts the tree of some counts by the test that a `Significance` describes.
 
-    The tree is that of the counts under a measure and a linkage; ``masses`` are the weights of the rows.
+    ``measure``, ``linkage``, ``masses`` (the weights of the rows, or None) and ``pseudocount`` are those of the tree.
     """
 
     rule: Significance
@@ -157,7 +164,10 @@ class SignificanceTest:
     n_jobs: int | None
 
     def __call__(self, tree: FloatArray) -> Cut:
-        """Label the rows, by numbers as they first appear, and return the p-value of each node that was tested."""
+        """Cut a tree, and return the labels of the rows and the p-value of each node, NaN for one that was not tested.
+
+        Clusters are numbered in the order of their first rows.
+        """
         n = len(tree) + 1
         entropy = int(check_random_state(self.rule.random_state).randint(np.iinfo(np.int32).max))
         labels, pvalues = np.empty(n, dtype=np.intp), np.full(n - 1, np.nan)
@@ -185,10 +195,10 @@ class SignificanceTest:
         return _test(height, _heights(null, n_resamples, seed, parallel), n_resamples, level)
 
     def _null(self, members: NDArray[np.intp]) -> tuple[Null, float]:
-        """Return what some rows would be under the hypothesis, and the height of the tree that they have."""
+        """Return the null hypothesis for some rows, and the height of the tree that these rows really have."""
         table = self.counts[members]
         row_totals, bin_totals = (np.asarray(table.sum(axis=axis)).astype(np.int64) for axis in (1, 0))
-        if not self.pseudocount:  # with one, an empty bin is a bin nevertheless
+        if not self.pseudocount:  # With a pseudocount, empty bins have mass too.
             table, bin_totals = table[:, bin_totals > 0], bin_totals[bin_totals > 0]
         masses = None if self.masses is None else self.masses[members]
         is_sparse = sp.issparse(self.counts)
@@ -197,10 +207,15 @@ class SignificanceTest:
 
 
 def _heights(null: Null, n: int, seed: tuple[int, int], parallel: Parallel) -> Iterator[float]:
-    """Yield the heights of n tables, chunk by chunk, each from a seed of its own: the first here, others on workers."""
+    """Yield the heights of the trees of n tables, which are drawn in chunks, as far as they are asked for.
+
+    Each chunk has its own seed, so that the heights do not depend on the workers. The first chunk is drawn here, for it
+    may settle the test; the others are drawn by the workers.
+    """
     entropy, node = seed
 
     def chunk(k: int) -> tuple[int, np.random.SeedSequence]:
+        """Return the number of tables of chunk k, and its seed."""
         return min(_CHUNK, n - k * _CHUNK), np.random.SeedSequence(entropy, spawn_key=(node, k))
 
     yield from null.heights(*chunk(0))
@@ -212,10 +227,11 @@ def _heights(null: Null, n: int, seed: tuple[int, int], parallel: Parallel) -> I
 
 
 def _test(height: float, heights: Iterator[float], n: int, level: float) -> tuple[float, bool]:
-    """The p-value, and whether it is at or below its level, which is known before all n heights are drawn.
+    """Return the p-value of an observed height among up to n drawn heights, and whether it is at or below the level.
 
-    Drawing ends where the p-value of all would be above the level even if no other height, or at it even if every
-    other, reached the one observed. The p-value of those drawn lies then on the same side.
+    No more heights are drawn once the outcome is settled: when the p-value of all n would be above the level even if no
+    further height reached the observed one, or at or below it even if each of them did. The p-value that is returned
+    is that of the heights drawn so far, which lies on the same side of the level.
     """
     exceeding, most = 0, math.floor(level * (n + 1) * (1 + 1e-12)) - 1
     for drawn, each in enumerate(heights, start=1):

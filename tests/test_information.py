@@ -15,6 +15,7 @@ from scipy.special import rel_entr, xlogy
 from sklearn.metrics import adjusted_rand_score
 
 from skdiv import DivergenceClustering, pairwise_divergences
+from skdiv._compute.blocks.weighted import WeightedRows
 from skdiv._compute.kernels import chosen, load
 from skdiv._input.distributions import Distributions
 from skdiv._trees import information
@@ -161,9 +162,9 @@ def test_the_cost_of_a_merge_does_not_depend_on_which_is_first():
     places = np.arange(5)
     for w in 10.0 ** -np.arange(0, 300, 20.0):
         v, w = np.ones(5), np.full(5, w)
-        left, right, kernel = Distributions(P), Distributions(w[:, np.newaxis] * Q), load(chosen())
-        forth = information.merge_costs(left, right, places, places, v, w, kernel)
-        back = information.merge_costs(right, left, places, places, w, v, kernel)
+        left, right = WeightedRows(Distributions(P), v), WeightedRows(Distributions(w[:, np.newaxis] * Q), w)
+        forth = information.merge_costs(left, right, places, places, load(chosen()))
+        back = information.merge_costs(right, left, places, places, load(chosen()))
         np.testing.assert_allclose(forth, back, rtol=1e-12)
 
 

@@ -1,1 +1,1 @@
-"""From rows to numbers: what a tile computes, how a matrix is cut into tiles, and how these are run."""
+"""Compute divergences of rows: what a tile computes, how a matrix is cut into tiles, and how the tiles are run."""

@@ -1,4 +1,4 @@
-"""What a tile computes: a divergence, symmetrised if asked for, in the units that are asked for."""
+"""A divergence between the rows of collections, symmetrised and converted to other units where that is asked for."""
 
 from __future__ import annotations
 
@@ -20,33 +20,42 @@ from skdiv._utils.typing import FloatArray, Places
 Symmetrize = Literal["mean", "min", "max"]
 SYMMETRIZATIONS: tuple[Symmetrize, ...] = get_args(Symmetrize)
 
-_PAIRED_BLOCK = 2**18  # entries of the row blocks that one worker takes at a time
-_NANOSECONDS_OF_TERM = 30.0
+_PAIRED_BLOCK = 2**18  # the number of entries of the rows in one call, when rows are compared pair by pair
+_NANOSECONDS_OF_TERM = 30.0  # the time of one term, roughly
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A divergence between the rows of collections, as a matrix, a condensed vector or pair by pair.
+    """A divergence between the rows of collections, which it computes as a matrix, a condensed vector or pair by pair.
 
-    ``scale`` is what values in nats are divided by.
+    Parameters
+    ----------
+    divergence : Divergence
+        The record of the divergence.
+    scale : float
+        The number by which values in nats are divided.
+    symmetrize : {"mean", "min", "max"} or None
+        How the two directions of an asymmetric divergence become one number; None keeps D(P[i] ‖ Q[j]).
+    kernel : {"numpy", "numba"}
+        The kernel that computes; it is chosen once, so that all workers use the same whatever their environment.
     """
 
     divergence: Divergence
     scale: float = 1.0
     symmetrize: Symmetrize | None = None
-    kernel: KernelName = field(default_factory=chosen)  # for each worker the same, whatever its own environment
+    kernel: KernelName = field(default_factory=chosen)
 
     @property
     def symmetric(self) -> bool:
-        """Whether a matrix of rows with themselves is symmetric."""
+        """Return whether the matrix of a collection with itself is symmetric."""
         return self.divergence.symmetric or self.symmetrize is not None
 
     def __call__(
         self, P: Distributions, Q: Distributions, diagonal: int | None = None, out: FloatArray | None = None
     ) -> FloatArray:
-        """Return the block of D(P[i] ‖ Q[j]), in ``out`` if it can be made there.
+        """Return the block of all D(P[i] ‖ Q[j]), in ``out`` if it is given and can be used.
 
-        ``diagonal`` says that P[i] is Q[i + diagonal].
+        ``diagonal`` says that P[i] is Q[i + diagonal]; it is None if the rows have nothing to do with each other.
         """
         values = self._one_way(P, Q, diagonal, out)
         if self.symmetrize is not None and not self.divergence.symmetric:
@@ -55,7 +64,10 @@ class Measure:
         return self._scaled(values)
 
     def _one_way(self, P: Distributions, Q: Distributions, diagonal: int | None, out: FloatArray | None) -> FloatArray:
-        """Return the block in one direction; of the same rows a symmetric one is symmetric to the bit."""
+        """Return the block of all D(P[i] ‖ Q[j]) in nats.
+
+        For the same rows and a symmetric divergence the half above the diagonal is mirrored, for equal bits.
+        """
         values = self._blocks.block(P, Q, diagonal, load(self.kernel), out)
         if diagonal == 0 and self.divergence.symmetric:
             for i in range(1, len(P)):
@@ -63,7 +75,7 @@ class Measure:
         return values
 
     def _paired(self, P: Distributions, Q: Distributions) -> FloatArray:
-        """Return D(P[k] ‖ Q[k]) for each k."""
+        """Return D(P[k] ‖ Q[k]) for each k, computed here and now: a task of `paired`."""
         kernel, places = load(self.kernel), np.arange(len(P))
         values = of_pairs(self.divergence, P, Q, places, places, kernel, small=False)
         if self.symmetrize is not None and not self.divergence.symmetric:
@@ -72,17 +84,19 @@ class Measure:
         return self._scaled(values)
 
     def _scaled(self, values: FloatArray) -> FloatArray:
+        """Convert values in nats to the units of the measure."""
         return values if self.scale == 1 else values / values.dtype.type(self.scale)
 
     @property
     def _blocks(self) -> Blocks:
+        """Return the object that makes blocks of the divergence."""
         return blocks_of(self.divergence)
 
     def matrix(
         self, P: Distributions, Q: Distributions | None = None, *, n_jobs: int | None = None,
         out: FloatArray | None = None,
     ) -> FloatArray:  # fmt: skip
-        """Return all D(P[i] ‖ Q[j]), or without Q those of P with itself."""
+        """Return the matrix of all D(P[i] ‖ Q[j]), or without Q that of P with itself, in ``out`` if it is given."""
         upper = Q is None and self.symmetric
         P, other = _in_used_bins(P, P if Q is None else Q)
         size = self._blocks.tile_shape(P, other, square=upper)
@@ -93,7 +107,7 @@ class Measure:
         return out
 
     def condensed(self, P: Distributions, *, n_jobs: int | None = None) -> FloatArray:
-        """Return the upper triangle of the matrix of P with itself, as a vector."""
+        """Return the upper triangle of the matrix of P with itself, as a vector in the order of SciPy's ``pdist``."""
         P, _ = _in_used_bins(P, P)
         n, size = len(P), self._blocks.tile_shape(P, P, square=True)
         out = np.empty(n * (n - 1) // 2, dtype=P.dtype)
@@ -104,7 +118,7 @@ class Measure:
         self, P: Distributions, Q: Distributions, i: Places | None = None, j: Places | None = None, *,
         n_jobs: int | None = None,
     ) -> FloatArray:  # fmt: skip
-        """Return D(P[i[k]] ‖ Q[j[k]]) for each k, or without i and j D(P[k] ‖ Q[k])."""
+        """Return D(P[i[k]] ‖ Q[j[k]]) for each k; without i and j these are D(P[k] ‖ Q[k])."""
         n = len(P) if i is None else len(i)
         of_pair = P.shape[1]
         if P.is_sparse and Q.is_sparse:
@@ -121,8 +135,8 @@ class Measure:
         self, P: Distributions, Q: Distributions, tiles: Iterable[Tile], size: tuple[int, int], store: Store[Tile],
         n_jobs: int | None,
     ) -> None:  # fmt: skip
-        """Compute the blocks of all tiles; of rows with themselves a symmetric measure takes half the time."""
-        of_half = P is Q and self.symmetric
+        """Compute the blocks of all tiles, of ``size`` rows and columns, and store them."""
+        of_half = P is Q and self.symmetric  # The tiles are then those above the diagonal alone.
 
         def nanoseconds() -> float:
             return self._blocks.nanoseconds(P, Q) / (2 if of_half else 1)
@@ -132,7 +146,7 @@ class Measure:
 
 
 def _in_used_bins(P: Distributions, Q: Distributions) -> tuple[Distributions, Distributions]:
-    """Return the collections without bins in which none has mass, if they are sparse and there are many such bins."""
+    """Drop the bins in which no row of either collection has mass, if both are sparse and there are many such bins."""
     if not (P.is_sparse and Q.is_sparse):
         return P, Q
     of_p, of_q = in_used_bins(P.values, Q.values)
@@ -143,14 +157,17 @@ def _in_used_bins(P: Distributions, Q: Distributions) -> tuple[Distributions, Di
 
 
 def _combined(forth: FloatArray, back: FloatArray, symmetrize: Symmetrize) -> FloatArray:
-    """Return one number for the divergences in both directions."""
+    """Return the mean, the minimum or the maximum of the divergences in both directions."""
     if symmetrize == "mean":
         return forth / 2 + back / 2
     return np.minimum(forth, back) if symmetrize == "min" else np.maximum(forth, back)
 
 
 def check_symmetrize(divergence: Divergence, symmetrize: str | None) -> Symmetrize | None:
-    """The symmetrisation to use: none for a symmetric divergence, and never silently none for another."""
+    """Return the symmetrisation to use for one number for each pair of rows: None for a symmetric divergence.
+
+    A ``symmetrize`` that is not known, or None for an asymmetric divergence, is refused.
+    """
     if symmetrize is not None and symmetrize not in SYMMETRIZATIONS:
         raise ValueError(f"symmetrize = {symmetrize!r} must be one of {SYMMETRIZATIONS} or None.")
     if divergence.symmetric:

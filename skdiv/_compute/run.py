@@ -1,8 +1,8 @@
-"""The one place where tasks are run: on threads, processes or a cluster, as joblib has it.
+"""Run tasks and store their results: on threads, processes or a cluster, whichever joblib is set to use.
 
-A task is a pure function. A thread of the process that asked for its result puts that in its place itself. Another
-process returns it to the caller, who puts it there, for a write into a shared array would be lost. So the same code
-runs everywhere, and the result does not depend on who computed it.
+A task is the call of a pure function. If it runs on a thread of the calling process, that thread stores the result. If
+it runs in another process, the result is returned to the caller, who stores it, because a write into an array of the
+caller would be lost there. So the same code runs everywhere, and the result does not depend on who computed it.
 """
 
 from __future__ import annotations
@@ -22,30 +22,39 @@ from skdiv._utils.typing import FloatArray
 
 Key = TypeVar("Key")
 Key_contra = TypeVar("Key_contra", contravariant=True)
-Call = tuple[Key, tuple[Any, ...]]  # where the result belongs, and the arguments
+Call = tuple[Key, tuple[Any, ...]]  # the key, which says where the result belongs, and the arguments
 
-_IN_FLIGHT = 64 * 2**20  # bytes of results that wait to be put in place
-_LARGEST_BATCH = 1024
-_WORTH_WORKERS = 25e6  # nanoseconds of work; joblib takes some ten milliseconds to start workers and to see them end
+_IN_FLIGHT = 64 * 2**20  # the largest number of bytes of results that wait to be stored
+_LARGEST_BATCH = 1024  # the largest number of calls that are passed to joblib at once
+_WORTH_WORKERS = 25e6  # nanoseconds; for less work, starting and ending joblib's workers takes longer than it saves
 
 
 class Store(Protocol[Key_contra]):
-    """Where results are put."""
+    """A place for results, each of which has a key."""
 
     def target(self, key: Key_contra, /) -> FloatArray | None:
-        """Return an array in which the result can be made, perhaps its very place; None if there is none."""
+        """Return an array in which the result for a key can be made, or None if there is none.
+
+        It may be the part of the store where the result belongs, or other memory that may be overwritten.
+        """
 
     def __call__(self, key: Key_contra, values: FloatArray, /) -> None:
-        """Put a result in its place."""
+        """Store the result for a key; results of different keys may be stored by several threads at once."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is known of all calls together before they are run.
+    """What is known about all calls together before they are run.
 
-    ``result_bytes`` is the size of one result. ``nanoseconds`` tells how long all take, roughly, for little work is not
-    worth workers. ``blas_bound`` calls are matrix products, which BLAS would spread over its threads; without workers
-    they are spread over as many threads here.
+    Parameters
+    ----------
+    result_bytes : int
+        The size of one result.
+    nanoseconds : callable
+        ``nanoseconds()`` returns roughly how long all calls take on one thread; little work is not worth workers.
+    blas_bound : bool
+        Whether the calls are mainly matrix products. BLAS would use its own threads for them, if it were not limited to
+        one; without workers, the calls are therefore run on as many threads as BLAS would use.
     """
 
     result_bytes: int
@@ -57,9 +66,10 @@ def run(
     function: Callable[..., FloatArray], calls: Iterator[Call[Key]], store: Store[Key], work: Work,
     *, n_jobs: int | None,
 ) -> None:  # fmt: skip
-    """Do ``store(key, function(*arguments))`` for each ``key, arguments`` of ``calls``, whose places do not overlap.
+    """Compute ``function(*arguments)`` for each ``key, arguments`` of ``calls``, and store the result under the key.
 
-    Where the store has a target for a result, the function gets it as ``out``. Batches bound what waits to be stored.
+    Where the store has a target for a result, the function gets it as the argument ``out``. Calls are run in batches,
+    so that few results wait to be stored at any time. ``n_jobs`` is the number of workers as joblib understands it.
     """
     if n_jobs is not None and not isinstance(n_jobs, Integral):
         raise TypeError(f"n_jobs = {n_jobs!r} must be an integer or None.")
@@ -90,7 +100,7 @@ def run(
 
 
 def _compute(function: Callable[..., FloatArray], call: Call[Key], store: Store[Key]) -> None:
-    """Compute one result and put it in its place."""
+    """Compute one result, in the target of the store if there is one, and store it."""
     key, arguments = call
     target = store.target(key)
     store(key, function(*arguments) if target is None else function(*arguments, out=target))
@@ -98,18 +108,19 @@ def _compute(function: Callable[..., FloatArray], call: Call[Key], store: Store[
 
 @dataclass(frozen=True)
 class _Reference(Generic[Key]):
-    """A store that stays behind where it is sent to another process: there it is None."""
+    """A reference to a store that becomes None when it is pickled, which is when a task goes to another process."""
 
     store: Store[Key] | None
 
     def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the reference without the store."""
         return _Reference, (None,)
 
 
 def _stored_or_returned(
     reference: _Reference[Key], function: Callable[..., FloatArray], call: Call[Key]
 ) -> FloatArray | None:
-    """Compute one result and store it, or return it to the process that has the store."""
+    """Compute one result, and store it if the store is in this process; else return it to the process that has it."""
     if reference.store is None:
         return function(*call[1])
     _compute(function, call, reference.store)
@@ -118,13 +129,14 @@ def _stored_or_returned(
 
 @dataclass(frozen=True)
 class IntoPlaces:
-    """Puts results in their places in an array, of which each key is an index."""
+    """A store that is an array, in which each key is an index."""
 
     out: FloatArray
 
     def target(self, place: Any) -> None:  # noqa: ARG002
-        """Return none: a result may be of another type than the array."""
+        """Return None: a result may be of another dtype than the array."""
         return
 
     def __call__(self, place: Any, values: FloatArray) -> None:
+        """Assign the values to the array at an index."""
         self.out[place] = values

@@ -1,8 +1,9 @@
-"""Agglomeration by the information that a merge loses: the agglomerative information bottleneck.
+"""Linkage by information, or agglomerative information bottleneck: the merge that loses the least comes first.
 
-What a merge costs is a function of two sums of rows (see `skdiv._compute.blocks.weighted`), so no matrix is held.
-Merges can invert, so a chain of nearest neighbours would be wrong. This is the generic algorithm with a list of nearest
-neighbours: D. Müllner, "Modern hierarchical, agglomerative clustering algorithms", arXiv:1109.2378 (2011).
+What a merge costs is a function of the sums of rows of two clusters (see `skdiv._compute.blocks.weighted`), so no
+matrix of distances is held. A merge may cost less than the one before it, so the algorithm of a chain of nearest
+neighbours would be wrong. This is the generic algorithm with a list of nearest neighbours: D. Müllner, "Modern
+hierarchical, agglomerative clustering algorithms", arXiv:1109.2378 (2011).
 """
 
 from __future__ import annotations
@@ -18,7 +19,14 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from skdiv._compute.blocks.termwise import few_rows
-from skdiv._compute.blocks.weighted import INACCURATE, fast_costs, merge_costs, pair_costs, size_of_sums
+from skdiv._compute.blocks.weighted import (
+    INACCURATE,
+    WeightedRows,
+    fast_costs,
+    merge_costs,
+    pair_costs,
+    size_of_sums,
+)
 from skdiv._compute.kernels import KernelName, MergingRows, PairKernel, load
 from skdiv._compute.kernels.merging import SparseMergingRows
 from skdiv._compute.run import Work, run
@@ -27,15 +35,16 @@ from skdiv._input.distributions import Distributions
 from skdiv._trees.linkage import tree_of_merges
 from skdiv._utils.typing import FloatArray, Places
 
-_TILE = 496  # rows and columns
-_DOUBTFUL = 1e-10  # of what is summed: rounding might exchange merges of lower costs, so all such are summed again
-_CROWDED = 4  # an entry of sparse rows takes as long as so many of dense ones
+_TILE = 496  # the number of rows and of columns of a tile
+_DOUBTFUL = 1e-10  # relative to `size_of_sums`: rounding might change the order of lower costs, computed again then
+_CROWDED = 4  # an entry of sparse rows takes as long as this number of entries of dense rows
 
 
 def information_tree(rows: Distributions, masses: FloatArray, kernel: KernelName, *, n_jobs: int | None) -> FloatArray:
-    """SciPy's Z of the rows, of given masses; each distance is the information lost in the merge, in nats."""
-    sums = _weighted(rows, masses)
-    nearest, costs = _nearest_later(sums, masses, kernel, n_jobs)
+    """Return the tree of rows of given masses as SciPy's Z; a distance is the information lost in a merge, in nats."""
+    weighted = _weighted(rows, masses)
+    nearest, costs = _nearest_later(weighted, kernel, n_jobs)
+    sums = weighted.sums
     merging = SparseMergingRows(sums.values, load(kernel)) if sums.is_sparse else load(kernel).merging(sums.dense())
     clusters = _Agglomeration(merging, masses.astype(np.float64), nearest, costs, load(kernel))
     merges = [clusters.merge() for _ in range(len(masses) - 1)]
@@ -43,57 +52,56 @@ def information_tree(rows: Distributions, masses: FloatArray, kernel: KernelName
 
 
 def information_curve(distances: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
-    """Numbers of clusters, and the share of all that merges lose which so many clusters have not lost yet."""
+    """Return the numbers of clusters, 1 to n, and the share of the information that so many clusters retain.
+
+    ``distances`` is what each merge loses, from the first to the last; all of them together lose all information.
+    """
     n_clusters = np.arange(1, len(distances) + 2)
     kept = np.append(0, np.cumsum(distances[::-1]))
-    retained = kept / kept[-1] if kept[-1] > 0 else np.ones(len(kept))  # equal rows have nothing to lose
+    retained = kept / kept[-1] if kept[-1] > 0 else np.ones(len(kept))  # Equal rows have nothing to lose.
     return n_clusters, retained
 
 
-def _weighted(rows: Distributions, masses: FloatArray) -> Distributions:
-    """Each row times its mass; rows that are not sparse enough for that to be faster are made dense."""
+def _weighted(rows: Distributions, masses: FloatArray) -> WeightedRows:
+    """Return each row times its mass, as a cluster of one; rows that are not very sparse are made dense."""
     if rows.is_sparse and _CROWDED * rows.values.nnz < rows.shape[0] * rows.shape[1]:
         data = rows.values.data * np.repeat(masses, np.diff(rows.values.indptr))
-        return Distributions(sp.csr_array((data, rows.values.indices, rows.values.indptr), shape=rows.shape))
-    return Distributions(rows.dense() * masses[:, np.newaxis])
+        sums = sp.csr_array((data, rows.values.indices, rows.values.indptr), shape=rows.shape)
+        return WeightedRows(Distributions(sums), masses)
+    return WeightedRows(Distributions(rows.dense() * masses[:, np.newaxis]), masses)
 
 
-# --- The cheapest partner of each in a later place, from tiles ---
+# --- For each row the cheapest later row, from tiles ---
 
 
-def _nearest_later(
-    sums: Distributions, masses: FloatArray, kernel: KernelName, n_jobs: int | None
-) -> tuple[NDArray[np.intp], FloatArray]:
+def _nearest_later(rows: WeightedRows, kernel: KernelName, n_jobs: int | None) -> tuple[NDArray[np.intp], FloatArray]:
     """For each row, find the later row that is cheapest to merge with.
 
     Returns the positions and the costs; the last row has no later one and gets an infinite cost.
     """
-    n, n_bins = sums.shape
+    n, n_bins = rows.sums.shape
 
     def calls() -> Iterator[tuple[Tile, tuple[object, ...]]]:
         for tile in tiles_of((n, n), (_TILE, _TILE), of_itself=True, upper=True):
-            blocks_of_rows = sums[tile.rows], sums[tile.columns], masses[tile.rows], masses[tile.columns]
-            yield tile, (*blocks_of_rows, kernel, tile.diagonal is not None)
+            yield tile, (rows[tile.rows], rows[tile.columns], kernel, tile.diagonal is not None)
 
     nearest = _IntoNearest(np.zeros(n, dtype=np.intp), np.full(n, np.inf))
     run(_nearest_of_tile, calls(), nearest, Work(16 * _TILE, lambda: n * n / 2 * n_bins), n_jobs=n_jobs)
     return nearest.places, nearest.costs
 
 
-def _nearest_of_tile(
-    P: Distributions, Q: Distributions, of_p: FloatArray, of_q: FloatArray, kernel: KernelName, upper: bool
-) -> FloatArray:
-    """Return the lowest cost in each row of a tile and its column; with ``upper`` of the columns j > i alone."""
-    costs = pair_costs(P, Q, of_p, of_q, kernel, upper=upper, accurate_below=_DOUBTFUL)
+def _nearest_of_tile(P: WeightedRows, Q: WeightedRows, kernel: KernelName, upper: bool) -> FloatArray:
+    """Return the lowest cost in each row of a tile, and below it its column; with ``upper`` of columns j > i alone."""
+    costs = pair_costs(P, Q, kernel, upper=upper, accurate_below=_DOUBTFUL)
     places = costs.argmin(axis=1)
     return np.stack([costs[np.arange(len(P)), places], places])
 
 
 @dataclass(frozen=True)
 class _IntoNearest:
-    """Keeps for each row the lowest cost of all tiles so far, and the first column that has it.
+    """A store that keeps for each row the lowest cost of all tiles so far, and the first column that has it.
 
-    Threads may store tiles of the same rows at once, in any order.
+    Threads may store tiles of the same rows at once, and in any order.
     """
 
     places: NDArray[np.intp]
@@ -101,10 +109,11 @@ class _IntoNearest:
     _lock: AbstractContextManager[Any] = field(default_factory=Lock, init=False)
 
     def target(self, tile: Tile) -> None:  # noqa: ARG002
-        """Return none: the result is compared before it is kept."""
+        """Return None: a result is compared with what is known before it is kept."""
         return
 
     def __call__(self, tile: Tile, values: FloatArray) -> None:
+        """Keep the costs of a tile that are lower than those known, or as low and in an earlier column."""
         costs, places = values[0], values[1].astype(np.intp) + tile.columns.start
         with self._lock:
             known, their_places = self.costs[tile.rows], self.places[tile.rows]
@@ -116,10 +125,11 @@ class _IntoNearest:
 
 
 class _Agglomeration:
-    """Clusters that are merged one by one.
+    """Clusters, one for each row at first, of which the two that are cheapest to merge are merged again and again.
 
-    Of each cluster are known the cheapest partner in a later place, and its cost. Once that partner has changed the
-    cost is a lower bound, and is computed again when it is the lowest of all. A new cluster takes the later place.
+    For each cluster ``nearest`` is the later cluster that is cheapest to merge with, and ``costs`` the cost. A merged
+    cluster takes the position of the later of the two. For a cluster whose nearest one is thereby gone, ``current`` is
+    False and the cost is a lower bound; it is computed again when it is the lowest of all.
     """
 
     def __init__(
@@ -127,12 +137,12 @@ class _Agglomeration:
     ) -> None:
         self.kernel = kernel
         self.rows, self.masses, self.nearest, self.costs = rows, masses, nearest, costs
-        self.members = np.arange(len(masses))  # one of each cluster
-        self.sizes = np.ones(len(masses))  # numbers of members
-        self.alive, self.current = np.ones((2, len(masses)), dtype=bool)
+        self.members = np.arange(len(masses))  # one row of each cluster
+        self.sizes = np.ones(len(masses))  # the number of rows of each cluster
+        self.alive, self.current = np.ones((2, len(masses)), dtype=bool)  # alive: not merged into another one yet
 
     def merge(self) -> tuple[int, int, float]:
-        """The next merge: a member of either cluster, and the cost."""
+        """Do the next merge, and return one row of each of the two clusters, and the cost."""
         i = int(self.costs.argmin())
         while not self.current[i]:
             self._search(i, self._costs(i, i + 1))
@@ -156,7 +166,7 @@ class _Agglomeration:
         return merge
 
     def _costs(self, i: int, start: int) -> FloatArray:
-        """Of merging cluster i with those from ``start`` on; infinite where there is none."""
+        """Return the costs of merging cluster i with each from ``start`` on; infinite for itself and where none is."""
         v, w = self.masses[i], self.masses[start:]
         costs = fast_costs(v, w, self.rows.overlaps(i, start))
         costs[~self.alive[start:]] = np.inf
@@ -170,18 +180,19 @@ class _Agglomeration:
 
     def _accurate_costs(self, i: int, others: Places) -> FloatArray:
         """Return the costs of merging cluster i with some others, from their terms."""
-        P, Q = Distributions(self.rows.dense([i])), Distributions(self.rows.dense(others.astype(np.intp)))
-        place, places = np.zeros(len(others), dtype=np.intp), np.arange(len(others))
-        v, n_members = np.full(len(others), self.masses[i]), self.sizes[i] + self.sizes[others]
-        return merge_costs(P, Q, place, places, v, self.masses[others], self.kernel, n_members)
+        P = WeightedRows(Distributions(self.rows.dense([i])), self.masses[[i]])
+        Q = WeightedRows(Distributions(self.rows.dense(others.astype(np.intp))), self.masses[others])
+        first, each = np.zeros(len(others), dtype=np.intp), np.arange(len(others))
+        return merge_costs(P, Q, first, each, self.kernel, self.sizes[i] + self.sizes[others])
 
     def _accurate_cost(self, i: int, j: int) -> float:
+        """Return the cost of merging cluster i with j, its nearest: the known one, unless rounding shows in it."""
         if self.costs[i] > INACCURATE * size_of_sums(self.masses[i] + self.masses[j], self.rows.n_bins):
             return float(self.costs[i])
         return float(self._accurate_costs(i, np.array([j]))[0])
 
     def _search(self, i: int, to_later: FloatArray) -> None:
-        """The last place has none after it."""
+        """Find the nearest later cluster of cluster i, by its costs to all of them; the last one has none."""
         self.current[i] = True
         if not len(to_later):
             self.costs[i] = np.inf
@@ -190,7 +201,7 @@ class _Agglomeration:
         self.nearest[i], self.costs[i] = i + 1 + k, to_later[k]
 
     def _compact(self) -> None:
-        """Move the clusters together, so that half of what is computed at the most is for places without any."""
+        """Drop the positions that hold no cluster; done in time, they are never more than half of all."""
         kept = np.flatnonzero(self.alive)
         place = np.cumsum(self.alive) - 1
         self.rows.keep(kept)

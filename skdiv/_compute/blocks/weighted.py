@@ -1,13 +1,21 @@
-"""Costs of merging weighted rows: the Jensen-Shannon divergence of two, weighted by their masses, times both masses.
+"""The information that is lost when two clusters of rows are merged into one.
 
-Clusters of masses v, w and sums of rows a, b (mass times mean distribution) lose, when merged into one,
+A cluster of mass v is given by the sum a of its rows: v times its mean distribution. Merging the clusters v, a and w, b
+into one, whose mean is c = (a + b)/(v + w), costs
 
-    v KL(a/v ‖ c) + w KL(b/w ‖ c) = v ln((v + w)/v) + w ln((v + w)/w) − sum of g(a, b) − g(a, 0) − g(0, b),
+    v KL(a/v ‖ c) + w KL(b/w ‖ c),
 
-c = (a + b)/(v + w), g(a, b) = (a + b) ln(a + b): twice the overlap that the kernels of Jensen-Shannon evaluate.
+which is v + w times the Jensen-Shannon divergence of a/v and b/w with weights v and w. The first term of the sum is
+sum a ln(a/v) − a ln((a + b)/(v + w)). With g(a, b) = (a + b) ln(a + b), and since a sums to v and b to w, the cost is
+
+    v ln((v + w)/v) + w ln((v + w)/w) − sum over the bins of g(a, b) − g(a, 0) − g(0, b),
+
+where the last sum is twice the overlap of a and b that the kernels compute for the pair "mixture".
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,56 +25,77 @@ from skdiv._compute.kernels import KernelName, PairKernel, load
 from skdiv._input.distributions import Distributions
 from skdiv._utils.typing import FloatArray, Places
 
-INACCURATE = 1e-5  # of what is summed: the digits of a lower cost would show rounding, so it is summed again
+INACCURATE = 1e-5  # relative to `size_of_sums`: rounding would show in a lower cost, so it is computed from its terms
 _EPS = float(np.finfo(np.float64).eps)
 
 
-def merge_costs(
-    P: Distributions, Q: Distributions, i: Places, j: Places, v: FloatArray, w: FloatArray, kernel: PairKernel,
-    n_members: FloatArray | float = 2,
-) -> FloatArray:  # fmt: skip
-    """Return the information lost when the sum P[i[k]], of mass v[k], is merged with Q[j[k]], of mass w[k].
+@dataclass(frozen=True)
+class WeightedRows:
+    """A collection of clusters: the sum of the rows of each, and its mass."""
 
-    It is made of terms that are never negative. It is 0 where it is no more than equal rows of so many ``n_members``
-    would lose for having been rounded apart.
+    sums: Distributions
+    masses: FloatArray
+
+    def __len__(self) -> int:
+        """Return the number of clusters."""
+        return len(self.masses)
+
+    def __getitem__(self, some: slice) -> WeightedRows:
+        """Return some of the clusters."""
+        return WeightedRows(self.sums[some], self.masses[some])
+
+
+def merge_costs(
+    P: WeightedRows, Q: WeightedRows, i: Places, j: Places, kernel: PairKernel, n_members: FloatArray | float = 2
+) -> FloatArray:
+    """Return for each k the information lost when the clusters P[i[k]] and Q[j[k]] are merged, from all of its terms.
+
+    ``n_members`` is the number of rows that each merged cluster has. Rounding may have made equal rows different; a
+    cost that is no more than so many equal rows may lose in this way is 0.
     """
-    costs: FloatArray = (v + w) * weighted_of_pairs(P, Q, i, j, v, w, kernel)
-    # Rows whose entries differ by a relative δ lose at most δ² / 2 of the smaller mass. Two rows, divided by their sums
-    # and weighted, may differ by four units in the last place, and each member added to them by half a unit more.
+    v, w = P.masses[i], Q.masses[j]
+    costs: FloatArray = (v + w) * weighted_of_pairs(P.sums, Q.sums, i, j, v, w, kernel)
+    # Rows whose entries differ by a relative δ lose at most δ² / 2 times the smaller mass. Two equal rows that were
+    # divided by their sums and multiplied by their masses may differ by four units in the last place, and by half a
+    # unit more for each member that has been added to them.
     apart = _EPS * (3 + n_members / 2)
     return np.where(costs > apart**2 / 2 * np.minimum(v, w), costs, 0)
 
 
 def fast_costs(v: FloatArray, w: FloatArray, overlaps: FloatArray) -> FloatArray:
+    """Return the costs of merging clusters of masses v and w from their overlaps, with an absolute rounding error."""
     log_of_both = np.log(v + w)
     costs: FloatArray = v * (log_of_both - np.log(v)) + w * (log_of_both - np.log(w)) - 2 * overlaps
     return costs
 
 
 def size_of_sums(both: FloatArray, n_bins: int) -> FloatArray:
-    """The size of the sums whose difference a fast cost is, to which its rounding is in proportion.
+    """Return how large the sums are whose difference is a fast cost: its rounding error is in proportion to them.
 
-    A mass far from one has large logarithms, which cancel.
+    ``both`` is the mass of both clusters. A mass far from one has large logarithms, which cancel.
     """
     sizes: FloatArray = both * (1 + np.log(n_bins) + np.abs(np.log(both)))
     return sizes
 
 
 def pair_costs(
-    P: Distributions, Q: Distributions, of_p: FloatArray, of_q: FloatArray, kernel: KernelName, *, upper: bool,
-    accurate_below: float = INACCURATE,
-) -> FloatArray:  # fmt: skip
-    """Return the costs of merging any sum in P with any in Q, of given masses; infinite with ``upper`` where j ≤ i."""
-    v, w = of_p[:, np.newaxis], of_q[np.newaxis]
-    costs = fast_costs(v, w, pair_overlaps("mixture", P, Q, load(kernel), upper=upper))
+    P: WeightedRows, Q: WeightedRows, kernel: KernelName, *, upper: bool, accurate_below: float = INACCURATE
+) -> FloatArray:
+    """Return the matrix of the costs of merging cluster P[i] with cluster Q[j].
+
+    Costs below ``accurate_below``, relative to `size_of_sums`, are computed from their terms. ``upper`` says that P and
+    Q are the same; the costs for j ≤ i are then infinite.
+    """
+    v, w = P.masses[:, np.newaxis], Q.masses[np.newaxis]
+    costs = fast_costs(v, w, pair_overlaps("mixture", P.sums, Q.sums, load(kernel), upper=upper))
     if upper:
         costs[np.tri(len(P), dtype=bool)] = np.inf
-    doubtful = costs < accurate_below * size_of_sums(v + w, P.shape[1])
-    if np.count_nonzero(doubtful) > len(P) + len(Q):  # else rows would be compared for nothing
-        labels_of_p, labels_of_q = labels_of_equal_rows(P, Q)
+    doubtful = costs < accurate_below * size_of_sums(v + w, P.sums.shape[1])
+    if np.count_nonzero(doubtful) > len(P) + len(Q):  # With fewer it takes longer to look for equal rows.
+        labels_of_p, labels_of_q = labels_of_equal_rows(P.sums, Q.sums)
         equal = doubtful & (labels_of_p[:, np.newaxis] == labels_of_q) & (v == w)
         costs[equal] = 0
         doubtful &= ~equal
     i, j = np.nonzero(doubtful)
-    costs[i, j] = merge_costs(P, Q, i, j, of_p[i], of_q[j], load(kernel))
+    costs[i, j] = merge_costs(P, Q, i, j, load(kernel))
     return costs
