@@ -1,4 +1,4 @@
-"""From a tree to labels: the rules by which a tree is cut. A rule is called with SciPy's Z and returns a `Cut`."""
+"""Rules by which a tree is cut into clusters. A rule is called with a tree, as SciPy's Z, and returns a `Cut`."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from skdiv._utils.typing import FloatArray, Labels
 
 
 class Cut(NamedTuple):
-    """The label of each leaf and, from a rule that tests the nodes, their p-values."""
+    """The label of each leaf, and the p-value of each node if the rule tests nodes, else None."""
 
     labels: Labels
     pvalues: FloatArray | None = None
 
 
 class Rule(Protocol):
-    """Where a tree is cut."""
+    """The interface of a rule, which decides where a tree is cut."""
 
     def __call__(self, tree: FloatArray) -> Cut:
-        """Cut a tree into clusters."""
+        """Cut a tree into clusters, and return their labels."""
 
 
 @dataclass(frozen=True)
 class IntoClusters:
-    """Undoes the last merges, until there are so many clusters."""
+    """The rule that undoes the last merges until there are ``n_clusters`` clusters."""
 
     n_clusters: int
 
@@ -38,11 +38,11 @@ class IntoClusters:
 
 @dataclass(frozen=True)
 class AtDistance:
-    """Stops merging at the first distance that is as large as the threshold."""
+    """The rule that keeps the merges before the first one whose distance is as large as the threshold, or larger."""
 
     threshold: float
 
     def __call__(self, tree: FloatArray) -> Cut:
-        """Cut a tree into the clusters that are left then."""
+        """Cut a tree into the clusters that these merges have made."""
         far = tree[:, 2] >= self.threshold
         return IntoClusters(len(tree) + 1 - int(far.argmax()) if far.any() else 1)(tree)

@@ -1,4 +1,4 @@
-"""From distances between distributions to a tree. The algorithms are SciPy's."""
+"""Build a tree from distances between distributions, by SciPy's algorithms where it has them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _COUNTING_MASSES = ("average", "ward")
 
 
 def linkage_matrix(condensed: FloatArray, linkage: str, masses: FloatArray | None = None) -> FloatArray:
-    """SciPy's Z, from a finite condensed distance matrix, of leaves that count as much as ``masses`` say.
+    """Return the tree of a finite condensed distance matrix, as SciPy's Z.
 
-    Single and complete linkage take no notice of them.
+    ``masses`` are the weights of the leaves in average and ward linkage, by default equal; single and complete linkage
+    do not depend on weights.
     """
     if masses is not None and linkage in _COUNTING_MASSES:
         return _linkage_of_masses(condensed, linkage, masses)
@@ -27,20 +28,24 @@ def linkage_matrix(condensed: FloatArray, linkage: str, masses: FloatArray | Non
 
 
 def bytes_of_linkage(n: int, linkage: str, masses: FloatArray | None = None) -> int:
-    """Return what a tree of n leaves takes at the least: the condensed distances as float64, and copies of them.
+    """Return the least number of bytes for a tree of n leaves: for the condensed distances as float64 and their copies.
 
-    SciPy copies the condensed distances for all linkages but single; those of leaves with masses become a square.
+    SciPy copies the condensed distances for every linkage but single. For leaves with masses they become a square
+    matrix, which takes as much as two copies.
     """
     copies = 0 if linkage == "single" else 2 if masses is not None and linkage in _COUNTING_MASSES else 1
     return (1 + copies) * 8 * (n * (n - 1) // 2)
 
 
 def _linkage_of_masses(condensed: FloatArray, linkage: str, masses: FloatArray) -> FloatArray:
-    """Average or ward linkage, which SciPy has for equal masses alone: a chain of nearest neighbours.
+    """Return the tree for average or ward linkage of leaves with masses; SciPy has these for equal masses alone.
 
-    F. Murtagh, "A survey of recent advances in hierarchical clustering algorithms", Computer Journal 26 (1983); the
-    distances from a new cluster by G. N. Lance and W. T. Williams (1967). Ward's are those of SciPy with equal rows
-    in place of whole masses: √(2 v w / (v + w)) times that of the means; it works on their squares.
+    The algorithm follows a chain of nearest neighbours until two clusters are each other's nearest, and merges them
+    (F. Murtagh, "A survey of recent advances in hierarchical clustering algorithms", Computer Journal 26, 1983). The
+    distances from a merged cluster are those of G. N. Lance and W. T. Williams (1967).
+
+    The ward distance between clusters of masses v and w is √(2 v w / (v + w)) times the distance of their means, which
+    for whole masses is what SciPy gives if each leaf is repeated as often as its mass says. Its square is updated.
     """
     D, w = squareform(condensed.astype(np.float64, copy=False)), masses.astype(np.float64)
     ward = linkage == "ward"
@@ -61,7 +66,7 @@ def _linkage_of_masses(condensed: FloatArray, linkage: str, masses: FloatArray) 
         i, j = before, last
         pairs.append((i, j))
         distances.append(float(D[i, j]))
-        with np.errstate(invalid="ignore"):  # infinite is what is merged already
+        with np.errstate(invalid="ignore"):  # Distances from clusters that have been merged are infinite.
             if ward:
                 D[j] = ((w[i] + w) * D[i] + (w[j] + w) * D[j] - w * D[i, j]) / (w[i] + w[j] + w)
             else:
@@ -76,8 +81,9 @@ def _linkage_of_masses(condensed: FloatArray, linkage: str, masses: FloatArray) 
 
 
 def tree_of_merges(pairs: NDArray[np.integer[Any]], distances: FloatArray) -> FloatArray:
-    """SciPy's Z of merges, from first to last, each given as one member of either cluster."""
-    steps = np.arange(len(pairs), dtype=np.float64)  # in place of distances, which may fall
+    """Return the tree as SciPy's Z from its merges in order: a leaf of each of the two clusters, and the distance."""
+    # The numbers of the steps stand for the distances, which may fall from one merge to the next.
+    steps = np.arange(len(pairs), dtype=np.float64)
     tree: FloatArray = single_linkage_label(np.column_stack([pairs, steps]).astype(np.float64))
     tree[:, :2].sort(axis=1)
     tree[:, 2] = distances
@@ -85,16 +91,16 @@ def tree_of_merges(pairs: NDArray[np.integer[Any]], distances: FloatArray) -> Fl
 
 
 def condensed_position(index: int, n: int) -> tuple[int, int]:
-    """Row and column of an entry of a condensed matrix."""
+    """Return the row and the column in the n × n matrix of the entry at an index of the condensed vector."""
     starts = np.cumsum(np.arange(n - 1, 0, -1)) - np.arange(n - 1, 0, -1)
     row = int(np.searchsorted(starts, index, side="right")) - 1
     return row, row + 1 + index - int(starts[row])
 
 
 def check_square(D: FloatArray) -> None:
-    """Refuse a matrix of a user's, of entries that are distances, if it cannot hold those of rows from each other.
+    """Refuse a user's matrix of non-negative entries that is not square or not symmetric, or has no zero diagonal.
 
-    Symmetry and a zero diagonal are asked for up to the rounding of a square root, relative to the largest entry.
+    Deviations up to the rounding error of a square root, relative to the largest entry, are accepted.
     """
     n = len(D)
     if D.shape != (n, n):
