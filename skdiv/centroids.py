@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from contextlib import AbstractContextManager
+from typing import Any, Literal, get_args
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from skdiv._compute.blocks.termwise import few_rows
 from skdiv._input.checks import MatrixLike, check_pseudocount, check_sample_weight
 from skdiv._input.distributions import Distributions, as_distributions
 from skdiv._utils.blas import one_blas_thread
+from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray
 from skdiv._utils.warnings import warn_caller
 
@@ -102,18 +106,28 @@ def barycenter(
     return centre
 
 
+def memory_for_centers(n_clusters: int, n_bins: int, dtype: np.dtype[Any]) -> AbstractContextManager[None]:
+    """Refuse centers that do not fit into memory, for they are dense however sparse the rows are."""
+    return enough_memory(
+        n_clusters * n_bins * dtype.itemsize,
+        f"cluster_centers_ of {n_clusters} clusters in {n_bins} bins",
+        "Ask for fewer clusters, pass float32, or leave out bins in which hardly any row has mass.",
+    )
+
+
 def centres(
     rows: Distributions, masses: FloatArray | None, labels: NDArray[np.intp], n_clusters: int, kind: Centroid
 ) -> FloatArray:
     """The centre of each cluster."""
-    out = np.empty((n_clusters, rows.shape[1]), dtype=rows.dtype)
-    for label in range(n_clusters):
-        members = np.flatnonzero(labels == label)
-        of_members = np.ones(len(members)) if masses is None else masses[members]
-        try:
-            out[label] = _CENTRE_OF[kind](rows[members], of_members / of_members.sum())
-        except ValueError as error:
-            raise ValueError(f"Cluster {label}: {error}") from error
+    with memory_for_centers(n_clusters, rows.shape[1], rows.dtype):
+        out = np.empty((n_clusters, rows.shape[1]), dtype=rows.dtype)
+        for label in range(n_clusters):
+            members = np.flatnonzero(labels == label)
+            of_members = np.ones(len(members)) if masses is None else masses[members]
+            try:
+                out[label] = _CENTRE_OF[kind](rows[members], of_members / of_members.sum())
+            except ValueError as error:
+                raise ValueError(f"Cluster {label}: {error}") from error
     return out
 
 
@@ -167,15 +181,20 @@ def _bin_sums(
     function: Callable[[FloatArray, FloatArray], FloatArray],
     centre: FloatArray,
 ) -> FloatArray:
-    """For each bin the weighted sum over rows of ``function(p, centre)``, of sparse rows over their stored entries."""
-    if not rows.is_sparse:
-        with one_blas_thread():
-            return np.asarray(shares @ function(rows.dense().astype(np.float64), centre))
+    """Return for each bin the weighted sum over rows of ``function(p, centre)``, of sparse rows from their entries."""
     values = rows.values
-    weights = np.repeat(shares, np.diff(values.indptr))
-    terms = weights * function(values.data.astype(np.float64), centre[values.indices])
-    sums: FloatArray = np.bincount(values.indices, terms, minlength=rows.shape[1]).astype(np.float64)
-    return sums
+    if not sp.issparse(values):
+        with one_blas_thread():
+            return np.asarray(shares @ function(values.astype(np.float64), centre))
+    lengths = np.diff(values.indptr)
+    terms = function(values.data.astype(np.float64), centre[values.indices])
+    sums = np.zeros(rows.shape[1])
+    if rows.background is not None:  # each bin gets what it would have if it were empty, and entries the difference
+        empty = rows.background.astype(np.float64)
+        terms -= function(np.repeat(empty[:, 0], lengths), centre[values.indices])
+        for some in few_rows(len(rows), rows.shape[1]):
+            sums += shares[some] @ function(empty[some], centre)
+    return sums + np.bincount(values.indices, np.repeat(shares, lengths) * terms, minlength=rows.shape[1])
 
 
 _CENTRE_OF: dict[Centroid, Callable[[Distributions, FloatArray], FloatArray]] = {

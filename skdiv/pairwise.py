@@ -23,7 +23,7 @@ def as_pair(X: MatrixLike, Y: MatrixLike, pseudocount: float) -> tuple[Distribut
             f"Y = {Y!r} is not a collection of distributions; pass the name of a divergence as metric={Y!r}."
         )
     names = names_of(X, "X"), names_of(Y, "Y")
-    refuse_other_columns(names[0].columns, names[1].columns, ("X", "Y"), ", for instance Y[X.columns]")
+    refuse_other_columns(names[0].labels, names[1].labels, ("X", "Y"), ", for instance Y[X.columns]")
     weights = as_weights(X, names[0]), as_weights(Y, names[1])
     if weights[0].shape[1] != weights[1].shape[1]:
         raise ValueError(

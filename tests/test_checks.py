@@ -50,7 +50,7 @@ precomputed_too = pytest.mark.parametrize(
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (np.array([["1", "2"], ["3", "4"]]), r"dtype is <U1: [XY]\[0, 0\] = np.str_\('1'\)\. .*astype\(float\)"),
+        (np.array([["1", "2"], ["3", "4"]]), r"dtype is <U1: \w\[0, 0\] = np.str_\('1'\)\. .*asarray\(\w, dtype=float\)"),
         (np.array([[b"1", b"2"], [b"3", b"4"]]), r"dtype is \|S1: [XY]\[0, 0\] = .*b'1'"),
         ([["1", "2"], ["3", "4"]], r"dtype is <U1: [XY]\[0, 0\] ="),
         ([[1, 2], [3, None]], r"dtype is object: [XY]\[1, 1\] = None"),
@@ -167,8 +167,15 @@ def broken_lists(columns):
     return X
 
 
+def short_lists():
+    X = sp.lil_array(GOOD)
+    X.rows, X.data = X.rows[:1], X.data[:1]
+    return X
+
+
 FAR = 10**8
 BROKEN = {
+    "lil of one row": (short_lists, r"\w has 4 rows, but lists of columns for 1 and of values for 1"),
     "csr": (lambda: broken(sp.csr_array, "indices", 7, FAR), r"\w\[2\] has an entry in column 100000000, but \w has 3"),
     "negative": (lambda: broken(sp.csr_matrix, "indices", 7, -5), r"\w\[2\] has an entry in column -5, but"),
     "csc": (lambda: broken(sp.csc_array, "indices", 5, FAR), r"\w\[:, 1\] has an entry in row 100000000, but \w has 4"),
@@ -239,6 +246,43 @@ def test_columns_are_matched_by_place_where_one_side_has_no_names(names):
             np.testing.assert_array_equal(fitted.predict(other), fitted.labels_)
         with pytest.raises(ValueError, match=r"Column 0 of X .* of the fitted X"):
             fitted.predict(X.iloc[:, ::-1])
+
+
+def test_integers_that_were_given_are_names_of_columns_in_any_order():
+    """Hours 0 to 2 are not hours 3 to 5; pandas numbers columns that were given no names by another kind of index."""
+    X = pd.DataFrame(GOOD, columns=[0, 1, 2])
+    Y = X.set_axis([3, 4, 5], axis=1)
+    with pytest.raises(ValueError, match=r"Column 0 of X is 0 and of Y 3, but the bins"):
+        pairwise_divergences(X, Y)
+    with pytest.raises(ValueError, match=r"Column 0 of X is 3 and of the fitted X 0, but the bins"):
+        DivergenceClustering().fit(X).predict(Y)
+    assert (np.diagonal(pairwise_divergences(pd.DataFrame(GOOD), Y)) == 0).all()
+
+
+def test_a_lazy_frame_has_no_numbers_yet():
+    with pytest.raises(TypeError, match=r"X is a lazy frame, which holds no numbers yet; pass X\.collect\(\)"):
+        pairwise_divergences(pl.LazyFrame(GOOD, schema=["a", "b", "c"]))
+
+
+def test_a_masked_graph_or_one_of_text_is_refused():
+    graph = np.ma.masked_array(np.ones((4, 4)), mask=np.eye(4))
+    for connectivity in (graph, lambda _: graph):
+        with pytest.raises(TypeError, match="connectivity is a masked array, whose mask would be ignored"):
+            DivergenceClustering(connectivity=connectivity).fit(GOOD)
+    with pytest.raises(TypeError, match="of connectivity has dtype"):
+        DivergenceClustering(connectivity=pd.DataFrame(np.ones((4, 4)).astype(str))).fit(GOOD)
+
+
+def test_new_rows_beyond_the_precision_of_the_fit_are_refused():
+    """A bin that vanishes in single precision would be dropped, and its row put into some cluster."""
+    fitted = DivergenceClustering(metric="kl", assign="centroid").fit(np.array([[1, 1, 0], [1, 2, 0], [5, 1, 0]], "f4"))
+    for entry, container in ((1e-60, np.asarray), (1e-60, sp.csr_array), (1e300, np.asarray)):
+        new = container(np.array([[1, 1, 1], [1, 1, entry]]))
+        for method in (fitted.predict, fitted.transform):
+            with pytest.raises(
+                ValueError, match=r"X\[1, 2\] = 1e.* is beyond the range of float32, in which"
+            ):
+                method(new)
 
 
 def test_polars_frames_whose_columns_are_in_another_order():

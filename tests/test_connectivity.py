@@ -189,6 +189,13 @@ def test_each_two_parts_are_joined_at_their_nearest_rows_a_tile_of_distances_at_
         assert len(blocks_made) == n_parts - 1
 
 
+def test_parts_are_told_of_also_where_the_tree_comes_from_a_cache(tmp_path):
+    graph = sp.block_diag([CHAIN[:20, :20], CHAIN[:40, :40]]).tocsr()
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="The connectivity graph has 2 parts"):
+            DivergenceClustering(linkage="single", connectivity=graph, memory=str(tmp_path)).fit(X)
+
+
 def test_clusters_are_connected_and_only_edges_are_computed(monkeypatch):
     pairs, paired = [], Measure._paired
     monkeypatch.setattr(Measure, "_paired", lambda self, P, Q: pairs.append(len(P)) or paired(self, P, Q))

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from conftest import random_distributions
 from sklearn import config_context
 
-from skdiv import DivergenceClustering, condensed_divergences, pairwise_divergences
+from skdiv import DivergenceClustering, barycenter, condensed_divergences, pairwise_divergences
 from skdiv._compute.measure import Measure
 from skdiv._utils.memory import Workspace, available_memory
 
@@ -73,6 +73,27 @@ def test_a_pseudocount_does_not_make_all_rows_dense():
     X = (sp.eye_array(1000, 50_000) + sp.random(1000, 50_000, 0.001, random_state=0)).tocsr()
     for metric in ("kl", "chi2"):
         assert peak(lambda: pairwise_divergences(X[:4], X, metric, pseudocount=0.5)) < 40 * MIB  # noqa: B023
+
+
+@pytest.mark.parametrize("centroid", ["mean", "geometric", "js"])
+def test_a_pseudocount_makes_no_cluster_dense(centroid):
+    X = (sp.eye_array(400, 50_000) + sp.random(400, 50_000, 0.001, random_state=0)).tocsr()
+    expected = barycenter(X[:20].toarray(), centroid, pseudocount=0.5)
+    np.testing.assert_allclose(barycenter(X[:20], centroid, pseudocount=0.5), expected, rtol=1e-12)
+    if centroid != "js":  # whose steps take long
+        clustering = DivergenceClustering(2, metric="kl", centroid=centroid, pseudocount=0.5)
+        assert peak(lambda: clustering.fit(X)) < 40 * MIB < X.toarray().nbytes / 2
+
+
+def test_centers_that_do_not_fit_are_refused_before_the_tree(monkeypatch):
+    X = sp.random_array((200, 10**6), density=1e-5, rng=0, format="csr") + sp.eye_array(200, 10**6, format="csr")
+    monkeypatch.setattr("skdiv._utils.memory.available_memory", lambda: GIB)
+    monkeypatch.setattr("skdiv.cluster._agglomerative.tree_of_rows", None)
+    message = (
+        r"cluster_centers_ of 150 clusters in 1000000 bins needs 1\.12 GiB .* 1\.00 GiB are available\. Ask for fewer"
+    )
+    with pytest.raises(MemoryError, match=message):
+        DivergenceClustering(150).fit(X)
 
 
 def test_dense_beside_sparse_rows():
@@ -211,7 +232,7 @@ def test_a_limit_of_the_address_space_is_seen():
     program = """
         import resource
         import numpy as np
-        from skdiv import DivergenceClustering, condensed_divergences
+        from skdiv import DivergenceClustering, barycenter, condensed_divergences
         from skdiv._utils.memory import available_memory
 
         X = np.random.default_rng(0).dirichlet(np.ones(4), 10_000)

@@ -57,10 +57,10 @@ def test_the_argument_is_named():
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (GOOD.astype(complex), r"dtype is complex128: X\[0, 0\] = .*1\+0j.*astype\(float\)"),
+        (GOOD.astype(complex), r"dtype is complex128: X\[0, 0\] = .*1\+0j.*asarray\([XY], dtype=float\)"),
         (sp.csr_array(GOOD.astype(complex)), "dtype is complex128"),
         (np.array([[1, 2], [None, 3]], dtype=object), r"dtype is object: X\[1, 0\] = None"),
-        (GOOD.astype(object), r"dtype is object: X\[0, 0\] = 1\.0.*astype\(float\)"),
+        (GOOD.astype(object), r"dtype is object: X\[0, 0\] = 1\.0.*asarray\([XY], dtype=float\)"),
         ([["a", "b"], ["c", "d"]], r"dtype is <U1: X\[0, 0\] = .*'a'"),
     ],
     ids=["complex", "sparse complex", "None", "objects", "strings"],

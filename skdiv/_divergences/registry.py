@@ -224,11 +224,11 @@ _RECORDS = (
     replace(renyi(2), name="renyi"),
 )
 
-_REGISTRY: Mapping[str, Divergence] = MappingProxyType({record.name: record for record in _RECORDS})
+_REGISTRY: Mapping[Any, Divergence] = MappingProxyType({record.name: record for record in _RECORDS})
 _ALIASES = {alias: record for record in _RECORDS for alias in record.aliases}
 
 
-def divergences() -> Mapping[str, Divergence]:
+def divergences() -> Mapping[MetricName, Divergence]:
     """Return the divergences that can be used by name.
 
     ``"renyi"`` is the one of order 2; the function `renyi` makes the record of any other order.

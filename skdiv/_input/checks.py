@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils import check_array, check_scalar
 
 from skdiv._utils.typing import FloatArray
@@ -40,6 +40,16 @@ class Names:
         """Return the labels of the columns, or an empty list if the argument is not a frame."""
         return [] if self.frame is None else list(self.frame.columns)
 
+    @property
+    def labels(self) -> ColumnLabels:
+        """Return the labels of the columns, and whether somebody gave them.
+
+        pandas numbers columns that were given none by a RangeIndex from 0 on; given labels are another kind of index.
+        """
+        columns = getattr(self.frame, "columns", None)
+        is_numbered = getattr(columns, "start", None) == 0 and getattr(columns, "step", None) == 1
+        return ColumnLabels(self.columns, not is_numbered)
+
     def row(self, i: int) -> str:
         """Return the name of row i for a message, such as ``X[1] ('oslo')``."""
         label = self._label_of_row(i)
@@ -64,6 +74,8 @@ UNNAMED = Names()
 
 def names_of(X: Any, argument: str = "X") -> Names:
     """Return the `Names` of an argument; only a frame, of pandas, polars or a similar library, has labels."""
+    if hasattr(X, "collect") and hasattr(X, "lazy"):
+        raise TypeError(f"{argument} is a lazy frame, which holds no numbers yet; pass {argument}.collect().")
     return Names(argument, X if hasattr(X, "columns") and hasattr(type(X), "dtypes") else None)
 
 
@@ -88,22 +100,28 @@ def _same(one: Any, other: Any) -> bool:
     return len({one, other}) == 1 or repr(one) == repr(other)
 
 
-def refuse_other_columns(columns: list[Any], others: list[Any], owners: tuple[str, str], remedy: str) -> None:
+class ColumnLabels(NamedTuple):
+    """The labels of the columns of a frame, an empty list for what is not a frame, and whether they were given."""
+
+    columns: list[Any]
+    given: bool
+
+
+def refuse_other_columns(one: ColumnLabels, other: ColumnLabels, owners: tuple[str, str], remedy: str) -> None:
     """Refuse two frames whose columns have different labels, or the same labels in another order.
 
-    Columns are matched by their positions, which would silently compare different bins. A frame that was given no
-    labels has the integers from 0 on; they count as labels only if the other frame has them too. ``owners`` are the
-    names of the two frames, and ``remedy`` is added to the message if only the order differs.
+    Columns are matched by their positions, which would silently compare different bins. The numbers of a frame that
+    was given no labels are labels only if the other frame has some of them in other places. ``owners`` are the names of
+    the two frames, and ``remedy`` is added to the message if only the order differs.
     """
-    if len(columns) != len(others):
+    if len(one.columns) != len(other.columns):
         return
-    shared = set(columns) & set(others)
-    unnamed = any(all(_same(label, place) for place, label in enumerate(labels)) for labels in (columns, others))
-    for place, (one, other) in enumerate(zip(columns, others, strict=True)):
-        if not _same(one, other) and (not unnamed or one in shared or other in shared):
+    shared, both_given = set(one.columns) & set(other.columns), one.given and other.given
+    for place, (label, its_label) in enumerate(zip(one.columns, other.columns, strict=True)):
+        if not _same(label, its_label) and (both_given or label in shared or its_label in shared):
             raise ValueError(
-                f"Column {place} of {owners[0]} is {one!r} and of {owners[1]} {other!r}, but the bins of both must be "
-                f"the same and in one order{remedy if set(columns) == set(others) else ''}."
+                f"Column {place} of {owners[0]} is {label!r} and of {owners[1]} {its_label!r}, but the bins of both "
+                f"must be the same and in one order{remedy if set(one.columns) == set(other.columns) else ''}."
             )
 
 
@@ -184,8 +202,8 @@ def _refuse_dtype(array: Matrix, names: Names, *, may_be_objects: bool) -> None:
     """
     entry = ""
     remedy = (
-        "The argument must be converted first, be it from strings, to real numbers, for instance with "
-        f"{names}.astype(float)."
+        "The argument must be an array in which strings and other objects are converted to numbers first, for instance "
+        f"by numpy.asarray({names}, dtype=float)."
     )
     if array.ndim == 2 and array.size and not sp.issparse(array):
         is_number = np.array([_is_real_number(value) for value in array.flat])
@@ -212,7 +230,7 @@ def _refuse_beyond_double(array: Matrix, names: Names) -> None:
     """Refuse an array with a number that would become infinite, or 0, in double precision, and name the first."""
     rows = array.tocsr() if sp.issparse(array) else array
     data = rows.data if sp.issparse(rows) else rows.ravel()
-    position = _first_beyond_double(data)
+    position = _first_beyond(data, np.float64)
     if position is not None:
         raise ValueError(
             f"{names.entry(*_place(rows, position))} = {data[position]!s} is beyond the range of float64. Divide the "
@@ -220,12 +238,29 @@ def _refuse_beyond_double(array: Matrix, names: Names) -> None:
         )
 
 
-def _first_beyond_double(data: NDArray[Any]) -> int | None:
-    """Return the position of the first number that would become infinite, or 0, in float64; None if there is none."""
+def _first_beyond(data: NDArray[Any], dtype: DTypeLike) -> int | None:
+    """Return the position of the first number that would become infinite, or 0, in a dtype; None if there is none."""
     with np.errstate(over="ignore", under="ignore"):
-        doubles = data.astype(np.float64, copy=False)
-    lost = (np.isinf(doubles) & np.isfinite(data)) | ((doubles == 0) & (data != 0))
+        cast = data.astype(dtype, copy=False)
+    lost = (np.isinf(cast) & np.isfinite(data)) | ((cast == 0) & (data != 0))
     return int(lost.argmax()) if lost.any() else None
+
+
+def in_precision_of_fit(X: Matrix, dtype: np.dtype[Any], names: Names) -> Matrix:
+    """Return new rows in the precision of the fitted ones, for equal weights then give equal distributions.
+
+    A number that would become infinite, or 0, is refused.
+    """
+    if X.dtype == dtype:
+        return X
+    data = X.data if sp.issparse(X) else X.ravel()
+    position = _first_beyond(data, dtype)
+    if position is not None:
+        raise ValueError(
+            f"{names.entry(*_place(X, position))} = {data[position]!s} is beyond the range of {dtype}, in which the "
+            "model was fitted. Divide the row by its sum first, or fit the model in float64."
+        )
+    return X.astype(dtype)
 
 
 def as_doubles(vector: ArrayLike, name: str) -> FloatArray:
@@ -234,7 +269,7 @@ def as_doubles(vector: ArrayLike, name: str) -> FloatArray:
     array = np.asarray(vector)
     if array.dtype.kind not in _REAL:
         raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
-    i = _first_beyond_double(array) if _is_extended(array.dtype) else None
+    i = _first_beyond(array, np.float64) if _is_extended(array.dtype) else None
     if i is not None:
         raise ValueError(f"{name}[{i}] = {array[i]!s} is beyond the range of float64; divide {name} by its sum first.")
     return array.astype(np.float64)
@@ -266,6 +301,11 @@ def refuse_broken_indices(X: Matrix, name: str) -> None:
 
 def _refuse_broken_lists(X: Matrix, name: str) -> None:
     """Refuse a LIL matrix with a row that has indices beyond the shape, or not as many indices as values."""
+    if not len(X.rows) == len(X.data) == X.shape[0]:
+        raise ValueError(
+            f"{name} has {X.shape[0]} rows, but lists of columns for {len(X.rows)} and of values for {len(X.data)}. "
+            f"{_REBUILD}"
+        )
     for i, (columns, values) in enumerate(zip(X.rows, X.data, strict=True)):
         if len(columns) != len(values):
             raise ValueError(f"{name}[{i}] has entries in {len(columns)} columns, but {len(values)} values. {_REBUILD}")
@@ -330,7 +370,7 @@ def check_sample_weight(sample_weight: ArrayLike | None, n: int) -> FloatArray |
     if masses.shape != (n,):
         raise ValueError(
             f"sample_weight must be a vector of one weight for each of the {n} rows of X, but its shape is "
-            f"{masses.shape}. numpy.ravel makes a vector of the sums of a scipy.sparse matrix."
+            f"{masses.shape}." + (" numpy.ravel makes a vector of it." if masses.ndim > 1 and masses.size == n else "")
         )
     bad = ~((masses >= 1 / _LARGEST_WEIGHT) & (masses <= _LARGEST_WEIGHT))
     if bad.any():
@@ -426,9 +466,10 @@ def refuse_lost_entry(
     names: Names, row: int, column: int, value: float, pseudocount: float, dtype: np.dtype[Any]
 ) -> NoReturn:
     """Raise the error about a positive entry that would become 0 when it is divided by the sum of its row."""
-    entry, remedy = f"{names.entry(row, column)} = {value}", "Set it to 0 yourself, or pass float64."
+    entry, remedy = f"{names.entry(row, column)} = {value}", "Set it to 0 yourself"
     if pseudocount:
-        entry, remedy = f"{entry} with pseudocount = {pseudocount}", "Pass a larger pseudocount, or float64."
+        entry, remedy = f"{entry} with pseudocount = {pseudocount}", "Pass a larger pseudocount"
+    remedy += "." if dtype == np.float64 else ", or pass float64."
     raise ValueError(
         f"{entry} is so small beside the sum of its row that it would become 0 in {dtype} once normalised. {remedy}"
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from skdiv._compute.measure import Measure
 from skdiv._divergences.record import Divergence
-from skdiv._divergences.registry import divergences
+from skdiv._divergences.registry import MetricName, divergences
 from skdiv._input.checks import UNNAMED, Names
 from skdiv._input.distributions import Distributions
 from skdiv._trees.graph import connected_edges, tree_of_graph
@@ -21,7 +21,7 @@ from skdiv._utils.typing import FloatArray
 
 Linkage = Literal["average", "complete", "information", "single", "ward"]
 LINKAGES: tuple[Linkage, ...] = get_args(Linkage)
-_INFORMATIONAL = ("kl", "js_divergence", "js_distance")
+_INFORMATIONAL: tuple[MetricName, ...] = ("kl", "js_divergence", "js_distance")
 
 
 def check_linkage(linkage: str, divergence: Divergence) -> None:
@@ -56,7 +56,7 @@ def is_cacheable(divergence: Divergence) -> bool:
 
 def _is_informational(divergence: Divergence) -> bool:
     """Whether a divergence measures Kullback-Leibler information, as linkage by information does."""
-    return divergence in map(divergences().get, _INFORMATIONAL)
+    return divergence in [divergences()[name] for name in _INFORMATIONAL]
 
 
 def tree_of_rows(

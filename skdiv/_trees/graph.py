@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from sklearn.utils import check_array, gen_batches
 
-from skdiv._input.checks import refuse_broken_indices
+from skdiv._input.checks import names_of, refuse_what_is_not_real
 from skdiv._trees.linkage import tree_of_merges
 from skdiv._utils.typing import FloatArray
 from skdiv._utils.warnings import warn_caller
@@ -42,28 +42,35 @@ def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArr
     graph = connectivity(X) if callable(connectivity) else connectivity
     if np.ndim(graph) == 0 and not sp.issparse(graph):
         raise TypeError(f"connectivity must be a graph of the rows, or a function that returns one, not {graph!r}.")
-    if sp.issparse(graph):
-        refuse_broken_indices(graph, "connectivity")
+    refuse_what_is_not_real(graph, names_of(graph, "connectivity"))
     graph = check_array(graph, accept_sparse=["csr", "coo", "lil"], input_name="connectivity")
     n = X.shape[0]
     if graph.shape != (n, n):
         raise ValueError(
             f"connectivity must be of shape {(n, n)}, a row and a column for each row of X, not {graph.shape}."
         )
+    n_parts, _ = connected_components(_edges_of(graph), directed=False)
+    if n_parts > 1:  # said here and not where they are joined, for a tree may come from a cache
+        warn_caller(
+            f"The connectivity graph has {n_parts} parts that are not connected with each other; to build a whole tree "
+            "each two of them are connected where they are nearest."
+        )
+    return graph
+
+
+def _edges_of(connectivity: Any) -> Any:
+    """Return a graph in CSR in which only edges are stored."""
+    graph = sp.csr_array(connectivity, copy=True)
+    graph.eliminate_zeros()
     return graph
 
 
 def connected_edges(connectivity: Any, distances: Callable[[Places, Places], FloatArray]) -> tuple[Places, Places]:
     """Return the edges i < j of a graph; parts of it that are not connected are joined where they are nearest."""
-    graph = sp.csr_array(connectivity, copy=True)
-    graph.eliminate_zeros()
+    graph = _edges_of(connectivity)
     n_parts, part = connected_components(graph, directed=False)
     i, j = graph.nonzero()
     if n_parts > 1:
-        warn_caller(
-            f"The connectivity graph has {n_parts} parts that are not connected with each other; to build a whole tree "
-            "each two of them are connected where they are nearest."
-        )
         of_one, of_other = _nearest_of_parts(part, distances)
         i, j = np.append(i, of_one), np.append(j, of_other)
     places = np.minimum(i, j).astype(np.intp) * len(part) + np.maximum(i, j)

@@ -18,10 +18,12 @@ from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, resolve
 from skdiv._input.checks import (
     DTYPES,
+    ColumnLabels,
     MatrixLike,
     Names,
     check_distances,
     check_sample_weight,
+    in_precision_of_fit,
     names_of,
     refuse_other_columns,
     refuse_what_is_not_real,
@@ -42,7 +44,7 @@ from skdiv._trees.information import information_curve
 from skdiv._utils.sklearn import HasMethods, Interval, StrOptions, fit_context
 from skdiv._utils.typing import FloatArray, Labels
 from skdiv._version import __version__
-from skdiv.centroids import CENTROIDS, Centroid, centres
+from skdiv.centroids import CENTROIDS, Centroid, centres, memory_for_centers
 from skdiv.cluster._prediction import Assign, FromDistances, FromRows, HandleEmpty, Members, Predictor
 from skdiv.significance import Significance, SignificanceTest, counts_for
 
@@ -203,7 +205,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
     _n_features_out: int
-    _columns: list[Any]
+    _column_labels: ColumnLabels
     _dtype: np.dtype[Any]
     _predictor: Predictor
 
@@ -400,20 +402,21 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         validated = check_array(
             X,
             accept_sparse=False if precomputed else "csr",
-            # New rows in the precision of the fitted ones, else equal weights would not give equal distributions.
-            dtype=DTYPES if reset else self._dtype,
+            dtype=DTYPES,
             ensure_all_finite=False,
             ensure_min_samples=2 if reset else 1,
             estimator=self,
             input_name="X",
         )
+        if not reset:
+            validated = in_precision_of_fit(validated, self._dtype, names)
         if precomputed:
             check_distances(validated, names)
         validate_data(self, X, reset=reset, skip_check_array=True)  # compares the number of columns, and their names
         if reset:
-            self._columns = names.columns
+            self._column_labels = names.labels
         else:  # scikit-learn compares names that are strings alone
-            refuse_other_columns(names.columns, self._columns, ("X", "the fitted X"), ", as X[fitted.columns]")
+            refuse_other_columns(names.labels, self._column_labels, ("X", "the fitted X"), ", as they were fitted")
         return validated
 
     # --- Fitting ---
@@ -451,6 +454,9 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             return SignificanceTest(
                 n_clusters, counts, self._measure(), given.linkage, given.masses, self.pseudocount, self.n_jobs
             )
+        if not self._is_precomputed:
+            with memory_for_centers(int(n_clusters), given.X.shape[1], given.X.dtype):  # type: ignore[arg-type]
+                pass  # before the tree is built
         return IntoClusters(int(n_clusters))  # type: ignore[arg-type]
 
     def _tree(self, given: _Given, rows: Distributions | None) -> FloatArray:

@@ -1,4 +1,7 @@
-"""From new rows to the clusters of a fit: what prediction needs is kept here, whatever becomes of the parameters."""
+"""Assign new rows to the clusters of a fit.
+
+A predictor is made by the fit and keeps all that prediction needs, so later changes of the parameters have no effect.
+"""
 
 from __future__ import annotations
 
@@ -22,60 +25,69 @@ Assign = Literal["member", "centroid"]
 HandleEmpty = Literal["error", "label"]
 Batches = Iterator[tuple[slice, FloatArray]]
 
-_BATCH_BYTES = 64 * 2**20  # of distances from new rows to fitted ones
+_BATCH_BYTES = 64 * 2**20  # the largest size of a batch of distances from new rows to fitted rows or centers
 
 
 @dataclass(frozen=True)
 class Members:
-    """The fitted rows, sorted by cluster: their order, and where each cluster starts in it."""
+    """The order in which the fitted rows are sorted by their clusters, and where in it each cluster starts."""
 
     order: NDArray[np.intp]
     starts: NDArray[np.intp]
 
     @classmethod
     def of(cls, labels: Labels) -> Members:
-        """Sort rows by their labels, which are 0, 1, 2 and so on."""
+        """Sort rows by their labels; each of 0, 1, 2 up to the largest label has to occur."""
         order = np.argsort(labels, kind="stable")
         return cls(order, np.searchsorted(labels[order], np.arange(labels.max() + 1)))
 
     def nearest(self, distances: FloatArray) -> FloatArray:
-        """Return the distances to the nearest member of each cluster, from those to the members in their order."""
+        """Return the distance of each row to the nearest member of each cluster.
+
+        ``distances``, of shape (n_rows, n_fitted), are those to the members in their order.
+        """
         nearest: FloatArray = np.minimum.reduceat(distances, self.starts, axis=1)
         return nearest
 
 
 class Predictor(Protocol):
-    """What the estimator asks of a fit."""
+    """The interface by which the estimator predicts."""
 
-    takes_distances: ClassVar[bool]
+    takes_distances: ClassVar[bool]  # whether X holds distances to the fitted rows, not rows
 
     def to_clusters(self, X: Any, names: Names, n_jobs: int | None) -> Batches:
-        """Yield the distances from new rows to the clusters, NaN of a row without mass, some rows at a time."""
+        """Yield slices of the new rows, each with the distances of its rows to the clusters.
+
+        The distances of a row without mass are NaN; only a predictor that labels such rows accepts them.
+        """
 
     def labels(self, distances: FloatArray, start: int, names: Names) -> Labels:
-        """Return the nearest clusters of a batch of rows, of which the first is row ``start``."""
+        """Return the nearest cluster of each row of a batch, from its distances; ``start`` is the position of the first."""
 
 
 @dataclass(frozen=True)
 class FromDistances:
-    """Prediction from the distances to the fitted rows, which the user passes: finite ones."""
+    """Prediction from finite distances to the fitted rows, which the user passes."""
 
     members: Members
     takes_distances: ClassVar[bool] = True
 
     def to_clusters(self, X: Any, names: Names, n_jobs: int | None) -> Batches:  # noqa: ARG002
-        """Yield the least of the distances to the members of each cluster."""
+        """Yield slices of the rows of X, each with the distances to the nearest member of each cluster."""
         for batch in _batches(len(X), len(self.members.order)):
             yield batch, self.members.nearest(X[batch][:, self.members.order])
 
     def labels(self, distances: FloatArray, start: int, names: Names) -> Labels:  # noqa: ARG002
-        """Return the nearest clusters."""
+        """Return the nearest cluster of each row."""
         return np.asarray(distances.argmin(axis=1))
 
 
 @dataclass(frozen=True)
 class FromRows:
-    """Prediction from rows, by their divergences from the targets: the members in their order, or the centres."""
+    """Prediction from rows, by their divergences from targets.
+
+    The targets are the fitted rows in the order of ``members``, or the centers of the clusters if ``members`` is None.
+    """
 
     measure: Measure
     targets: Distributions
@@ -89,7 +101,7 @@ class FromRows:
         cls, rows: Distributions, labels: Labels, centers: FloatArray, measure: Measure, *,
         assign: Assign, pseudocount: float, handle_empty: HandleEmpty,
     ) -> FromRows:  # fmt: skip
-        """Keep the fitted rows, or with ``assign="centroid"`` no more than the centres of their clusters."""
+        """Make a predictor that keeps the fitted rows, or with ``assign="centroid"`` the centers of the clusters alone."""
         if assign == "member":
             members = Members.of(labels)
             return cls(measure, rows[members.order], members, pseudocount, handle_empty)
@@ -97,7 +109,7 @@ class FromRows:
         return cls(to_centers, Distributions(centers), None, pseudocount, handle_empty)
 
     def to_clusters(self, X: Any, names: Names, n_jobs: int | None) -> Batches:
-        """Yield the divergences from the centres, or the least of those from the members of each cluster."""
+        """Yield slices of the rows of X, each with the divergences from the centers or from the nearest members."""
         rows, empty = self._normalised(X, names)
         measure = replace(self.measure, kernel=chosen())  # A model may have been fitted where Numba was at hand.
         for batch in _batches(len(rows), len(self.targets)):
@@ -108,7 +120,10 @@ class FromRows:
             yield batch, distances
 
     def labels(self, distances: FloatArray, start: int, names: Names) -> Labels:
-        """Return the nearest clusters, and -1 for a row that belongs to none if such rows are to be labelled."""
+        """Return the nearest cluster of each row.
+
+        A row at no finite distance from any cluster gets -1 if such rows are to be labelled, and is refused if not.
+        """
         labels: Labels = distances.argmin(axis=1)
         outside = ~np.isfinite(distances.min(axis=1))
         if outside.any() and self.handle_empty == "error":
@@ -121,9 +136,10 @@ class FromRows:
         return labels
 
     def _normalised(self, X: Matrix, names: Names) -> tuple[Distributions, NDArray[np.bool_]]:
-        """Return the rows as distributions and which of them are empty; of these any distribution stands in the place.
+        """Return the rows as distributions, and a mask of those without mass, or refuse these.
 
-        So each row keeps its number, by which messages name it.
+        A row without mass is replaced by some distribution, so that all others keep the numbers by which messages name
+        them.
         """
         empty = np.zeros(X.shape[0], dtype=bool) if self.pseudocount else _without_mass(X)
         places = np.flatnonzero(empty)
@@ -140,14 +156,14 @@ class FromRows:
 
 
 def _batches(n_rows: int, n_targets: int) -> Iterator[slice]:
-    """Yield as many rows at a time as have distances within `_BATCH_BYTES` and scikit-learn's working memory."""
+    """Yield slices of rows whose distances fit into `_BATCH_BYTES` and into scikit-learn's working memory."""
     room = min(_BATCH_BYTES, int(get_config()["working_memory"] * 2**20))
     batches: Iterator[slice] = gen_batches(n_rows, max(1, room // (8 * n_targets)))
     return batches
 
 
 def _without_mass(X: Matrix) -> NDArray[np.bool_]:
-    """Return which rows of an array or CSR matrix have nothing but zeros."""
+    """Return a mask of the rows of an array or CSR matrix that hold nothing but zeros."""
     if not sp.issparse(X):
         return np.asarray(~X.any(axis=1))
     empty: NDArray[np.bool_] = np.diff(X.indptr) == 0
