@@ -81,9 +81,10 @@ def pairwise_divergences(
     Raises
     ------
     ValueError
-        If an entry is negative, NaN, infinite or beyond float64, a row sums to zero, the indices of a sparse matrix are
-        broken, X and Y have different bins, or frames whose columns differ in name or order, or an argument is not
-        valid. The message names the row, the value and the remedy, rows and columns of a frame by their labels too.
+        If an entry is negative, NaN, infinite, beyond float64 or so small that it would become 0 as a share of its row;
+        if a row sums to zero, the indices of a sparse matrix are broken, X and Y have different bins, or their columns
+        differ in name or order; or if an argument is not valid. The message names the row, the value and the remedy,
+        and the rows and columns of a frame by their labels too.
     TypeError
         If X or Y is masked or holds anything but real numbers: text, dates, objects or complex numbers; or if ``out``
         is masked or a matrix.
@@ -242,7 +243,8 @@ def paired_divergences(
     Parameters
     ----------
     X, Y : {array-like, sparse matrix, frame} of shape (n, n_bins)
-        Probabilities or counts; each row is divided by its sum.
+        Probabilities or counts; each row is divided by its sum. Rows are matched by place, whatever
+        the index of a frame says.
     metric : str or Divergence, default="js_distance"
         A name from `divergences` or a record.
     base : float, optional
