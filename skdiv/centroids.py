@@ -1,4 +1,4 @@
-"""The distribution that is nearest to all of a collection."""
+"""Barycenters: the distribution with the lowest sum of divergences from a collection, or from each cluster of it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KIND_OF: dict[Minimised, Centroid] = {
     "js_distance": "js",
     "jensenshannon": "js",
 }
-_CONVERGED = 1e-13  # total variation between two steps
+_CONVERGED = 1e-13  # the total variation between two steps at which an iteration ends
 _MOST_STEPS = 10_000
 
 
@@ -40,20 +40,21 @@ def barycenter(
     sample_weight: ArrayLike | None = None,
     pseudocount: float = 0.0,
 ) -> FloatArray:
-    """The distribution c with the lowest weighted sum of divergences from the rows of X.
+    """Compute the distribution c with the lowest weighted sum of divergences from the rows of X.
 
     Parameters
     ----------
     X : {array-like, sparse matrix, frame} of shape (n, n_bins)
         Probabilities or counts; each row is divided by its sum.
     metric : {"mean", "geometric", "js", "kl", "js_divergence", "js_distance", "jensenshannon"}, default="mean"
-        What is minimised: for ``"mean"``, or ``"kl"``, the sum of KL(X[i] ‖ c), as any Bregman divergence does; for
-        ``"geometric"`` that of KL(c ‖ X[i]), by the normalised geometric mean; for ``"js"``, or ``"js_divergence"``
-        and ``"js_distance"``, that of JS(X[i], c), which is the square of the distance.
+        What is minimised. ``"mean"``, or ``"kl"``, minimises the sum of KL(X[i] ‖ c), and of any other Bregman
+        divergence. ``"geometric"`` minimises the sum of KL(c ‖ X[i]); the result is the normalised geometric mean.
+        ``"js"``, or ``"js_divergence"`` and ``"js_distance"``, minimises the sum of the Jensen-Shannon divergences of
+        X[i] and c, which are the squares of the distances.
     sample_weight : array-like of shape (n,), optional
         A positive weight for each row; by default all are equal.
     pseudocount : float, default=0.0
-        Added to every entry before the rows are normalised, in the units of X.
+        The number that is added to every entry before the rows are normalised, in the units of X.
 
     Returns
     -------
@@ -71,11 +72,11 @@ def barycenter(
     Warns
     -----
     ConvergenceWarning
-        If the steps towards the centroid of ``"js"`` still move after ten thousand of them.
+        If the iteration for ``"js"`` has not converged after ten thousand steps.
 
     See Also
     --------
-    DivergenceClustering : Its ``centroid`` makes the centres of clusters so.
+    DivergenceClustering : Its parameter ``centroid`` makes the centers of clusters in the same ways.
 
     References
     ----------
@@ -83,7 +84,7 @@ def barycenter(
     R. Veldhuis, "The Centroid of the Symmetrical Kullback-Leibler Distance", IEEE Signal Processing Letters 9 (2002),
     for the geometric mean.
     F. Nielsen, "On a Generalization of the Jensen-Shannon Divergence and the Jensen-Shannon Centroid", Entropy 22
-    (2020), for the steps towards that of Jensen-Shannon.
+    (2020), for the iteration that minimises Jensen-Shannon divergences.
 
     Examples
     --------
@@ -102,8 +103,8 @@ def barycenter(
     rows = as_distributions(X, pseudocount=check_pseudocount(pseudocount))
     masses = check_sample_weight(sample_weight, len(rows))
     masses = np.ones(len(rows)) if masses is None else masses
-    centre: FloatArray = _CENTRE_OF[kind](rows, masses / masses.sum()).astype(rows.dtype, copy=False)
-    return centre
+    center: FloatArray = _CENTER_OF[kind](rows, masses / masses.sum()).astype(rows.dtype, copy=False)
+    return center
 
 
 def memory_for_centers(n_clusters: int, n_bins: int, dtype: np.dtype[Any]) -> AbstractContextManager[None]:
@@ -115,29 +116,35 @@ def memory_for_centers(n_clusters: int, n_bins: int, dtype: np.dtype[Any]) -> Ab
     )
 
 
-def centres(
+def centers_of(
     rows: Distributions, masses: FloatArray | None, labels: NDArray[np.intp], n_clusters: int, kind: Centroid
 ) -> FloatArray:
-    """The centre of each cluster."""
+    """Return the center of each cluster, as the rows of an array.
+
+    ``labels`` are the clusters of the rows, ``masses`` their weights, or None for equal ones. ``kind`` says what is
+    taken as a center, as the ``metric`` of `barycenter`.
+    """
     with memory_for_centers(n_clusters, rows.shape[1], rows.dtype):
         out = np.empty((n_clusters, rows.shape[1]), dtype=rows.dtype)
         for label in range(n_clusters):
             members = np.flatnonzero(labels == label)
             of_members = np.ones(len(members)) if masses is None else masses[members]
             try:
-                out[label] = _CENTRE_OF[kind](rows[members], of_members / of_members.sum())
+                out[label] = _CENTER_OF[kind](rows[members], of_members / of_members.sum())
             except ValueError as error:
                 raise ValueError(f"Cluster {label}: {error}") from error
     return out
 
 
 def _mean(rows: Distributions, shares: FloatArray) -> FloatArray:
+    """Return the mean of the rows, weighted by shares that sum to one."""
     total = _bin_sums(rows, shares, lambda p, _: p, np.zeros(rows.shape[1]))
     mean: FloatArray = total / total.sum()
     return mean
 
 
 def _geometric(rows: Distributions, shares: FloatArray) -> FloatArray:
+    """Return the geometric mean of the rows, weighted by shares and divided by its sum; it is 0 where any row is 0."""
     with np.errstate(divide="ignore"):
         logs = _bin_sums(rows, shares, lambda p, _: np.log(p), np.zeros(rows.shape[1]))
     if rows.is_sparse:
@@ -148,56 +155,61 @@ def _geometric(rows: Distributions, shares: FloatArray) -> FloatArray:
             "'mean' or 'js'."
         )
     powers = np.exp(logs - logs.max())
-    centre: FloatArray = powers / powers.sum()
-    return centre
+    center: FloatArray = powers / powers.sum()
+    return center
 
 
 def _jensen_shannon(rows: Distributions, shares: FloatArray) -> FloatArray:
-    """Nielsen's concave-convex procedure: ln c becomes, up to a constant, the mean of ln(p + c) over the rows."""
-    centre = _mean(rows, shares)
+    """Return the distribution c that minimises the weighted sum of Jensen-Shannon divergences from the rows.
+
+    The minimum is found by Nielsen's concave-convex procedure: in each step ln c is replaced by the weighted mean of
+    ln(p + c) over the rows p, up to a constant that makes c sum to one. So c is multiplied by the exponential of the
+    mean of ln(p + c) − ln c.
+    """
+    center = _mean(rows, shares)
     for _ in range(_MOST_STEPS):
-        new = centre * np.exp(_bin_sums(rows, shares, _log_gain, centre))
+        new = center * np.exp(_bin_sums(rows, shares, _log_gain, center))
         new /= new.sum()
-        moved = np.abs(new - centre).sum() / 2
-        centre = new
+        moved = np.abs(new - center).sum() / 2
+        center = new
         if moved < _CONVERGED:
-            return centre
+            return center
     warn_caller(
         f"The centroid of Jensen-Shannon still moves by {moved:.1g} (total variation) after {_MOST_STEPS} steps.",
         ConvergenceWarning,
     )
-    return centre
+    return center
 
 
-def _log_gain(p: FloatArray, centre: FloatArray) -> FloatArray:
-    """ln(p + c) − ln c; nothing where no row has mass."""
+def _log_gain(p: FloatArray, center: FloatArray) -> FloatArray:
+    """Return ln(p + c) − ln c for a center c, and 0 where c is 0, which is so where no row has mass."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(centre > 0, np.log1p(p / centre), 0)
+        return np.where(center > 0, np.log1p(p / center), 0)
 
 
 def _bin_sums(
     rows: Distributions,
     shares: FloatArray,
     function: Callable[[FloatArray, FloatArray], FloatArray],
-    centre: FloatArray,
+    center: FloatArray,
 ) -> FloatArray:
-    """Return for each bin the weighted sum over rows of ``function(p, centre)``, of sparse rows from their entries."""
+    """Return for each bin the weighted sum over rows of ``function(p, center)``, of sparse rows from their entries."""
     values = rows.values
     if not sp.issparse(values):
         with one_blas_thread():
-            return np.asarray(shares @ function(values.astype(np.float64), centre))
+            return np.asarray(shares @ function(values.astype(np.float64), center))
     lengths = np.diff(values.indptr)
-    terms = function(values.data.astype(np.float64), centre[values.indices])
+    terms = function(values.data.astype(np.float64), center[values.indices])
     sums = np.zeros(rows.shape[1])
     if rows.background is not None:  # each bin gets what it would have if it were empty, and entries the difference
         empty = rows.background.astype(np.float64)
-        terms -= function(np.repeat(empty[:, 0], lengths), centre[values.indices])
+        terms -= function(np.repeat(empty[:, 0], lengths), center[values.indices])
         for some in few_rows(len(rows), rows.shape[1]):
-            sums += shares[some] @ function(empty[some], centre)
+            sums += shares[some] @ function(empty[some], center)
     return sums + np.bincount(values.indices, np.repeat(shares, lengths) * terms, minlength=rows.shape[1])
 
 
-_CENTRE_OF: dict[Centroid, Callable[[Distributions, FloatArray], FloatArray]] = {
+_CENTER_OF: dict[Centroid, Callable[[Distributions, FloatArray], FloatArray]] = {
     "mean": _mean,
     "geometric": _geometric,
     "js": _jensen_shannon,

@@ -32,7 +32,7 @@ from skdiv import (
 )
 from skdiv._compute.measure import Measure
 from skdiv._input.distributions import normalise
-from skdiv.centroids import centres
+from skdiv.centroids import centers_of
 
 X = random_distributions(60, 12, seed=3)
 NEW = random_distributions(31, 12, seed=4)
@@ -449,7 +449,7 @@ def test_a_failed_refit_leaves_the_estimator_as_it_was(params, rows):
 def test_an_interrupted_refit_leaves_the_estimator_as_it_was(monkeypatch):
     clustering = DivergenceClustering(3).fit(COUNTS)
     before = dict(vars(clustering))
-    for step in ("normalise", "tree_of_rows", "IntoClusters", "centres"):
+    for step in ("normalise", "tree_of_rows", "IntoClusters", "centers_of"):
         with monkeypatch.context() as patch:
             patch.setattr(
                 f"skdiv.cluster._agglomerative.{step}", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
@@ -515,7 +515,7 @@ def test_new_rows_take_the_precision_of_the_fitted():
 
 def test_centres_of_many_rows_in_single_precision():
     rows = np.tile(np.array([[0.1, 0.2, 0.7]], dtype=np.float32), (200_000, 1))
-    centre = centres(normalise(rows), None, np.zeros(200_000, dtype=int), 1, "mean")
+    centre = centers_of(normalise(rows), None, np.zeros(200_000, dtype=int), 1, "mean")
     assert centre.dtype == np.float32
     np.testing.assert_allclose(centre, rows[:1], rtol=2e-7)
 

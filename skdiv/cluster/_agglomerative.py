@@ -44,7 +44,7 @@ from skdiv._trees.information import information_curve
 from skdiv._utils.sklearn import HasMethods, Interval, StrOptions, fit_context
 from skdiv._utils.typing import FloatArray, Labels
 from skdiv._version import __version__
-from skdiv.centroids import CENTROIDS, Centroid, centres, memory_for_centers
+from skdiv.centroids import CENTROIDS, Centroid, centers_of, memory_for_centers
 from skdiv.cluster._prediction import Assign, FromDistances, FromRows, HandleEmpty, Members, Predictor
 from skdiv.significance import Significance, SignificanceTest, counts_for
 
@@ -93,9 +93,9 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         How the two directions of an asymmetric divergence become one distance.
     assign : {"member", "centroid"}, default="member"
         How `transform` and `predict` measure the distance to a cluster: as that to its nearest fitted member, or as the
-        divergence D(x ‖ centre) to its centre, for which no fitted data is kept.
+        divergence D(x ‖ center) to its center, for which no fitted data is kept.
     centroid : {"mean", "geometric", "js"}, default="mean"
-        What the centre of a cluster is: see `barycenter`.
+        What the center of a cluster is: see `barycenter`.
     handle_empty : {"error", "label"}, default="error"
         What `predict` does with a row that belongs to no cluster: one without mass, or one that is infinitely far from
         every cluster. It raises an error, or with ``"label"`` the row gets the label -1, and in `transform` a row
@@ -130,7 +130,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     linkage_ : str
         The linkage used: what ``"auto"`` stands for.
     cluster_centers_ : ndarray of shape (n_clusters, n_bins)
-        The centre of each cluster: by default its weighted mean c, which minimises sum KL(p_i ‖ c). Absent for
+        The center of each cluster: by default its weighted mean c, which minimises sum KL(p_i ‖ c). Absent for
         ``"precomputed"``.
     node_pvalues_ : ndarray of shape (n_samples - 1,)
         The p-value of each merge that was tested for `Significance`, and NaN for the others.
@@ -177,7 +177,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     J. H. Ward, "Hierarchical Grouping to Optimize an Objective Function", JASA 58 (1963).
     D. M. Endres and J. E. Schindelin, "A new metric for probability distributions", IEEE Transactions on Information
     Theory 49 (2003).
-    A. Banerjee et al., "Clustering with Bregman Divergences", JMLR 6 (2005), for the mean as the centre.
+    A. Banerjee et al., "Clustering with Bregman Divergences", JMLR 6 (2005), for the mean as the center.
     N. Slonim and N. Tishby, "Agglomerative Information Bottleneck", NIPS 12 (1999), for linkage by information.
     M. Telgarsky and S. Dasgupta, "Agglomerative Bregman Clustering", ICML (2012), for the same as Ward's criterion.
 
@@ -276,7 +276,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             Ignored.
         sample_weight : array-like of shape (n_samples,), optional
             A positive mass for each row, which counts as so many equal rows; ``X.sum(axis=1)`` for counts. It enters
-            the centres, and linkage by information, average and ward.
+            the centers, and linkage by information, average and ward.
 
         Returns
         -------
@@ -337,7 +337,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         Returns
         -------
         ndarray of shape (n_new, n_clusters)
-            To the nearest fitted member, or with ``assign="centroid"`` the divergence D(x ‖ centre), in nats unless
+            To the nearest fitted member, or with ``assign="centroid"`` the divergence D(x ‖ center), in nats unless
             ``base`` is given. With ``handle_empty="label"`` NaN for a row without mass.
 
         Raises
@@ -481,12 +481,12 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         return fitted
 
     def _of_clusters(self, given: _Given, rows: Distributions | None, labels: Labels) -> dict[str, Any]:
-        """Return the attributes that describe the clusters, and what prediction needs: all members, or the centres."""
+        """Return the attributes that describe the clusters, and what prediction needs: all members, or the centers."""
         n_clusters = int(labels.max()) + 1
         fitted = {"labels_": labels, "n_clusters_": n_clusters, "_n_features_out": n_clusters}
         if rows is None:
             return {**fitted, "_predictor": FromDistances(Members.of(labels))}
-        centers = centres(rows, given.masses, labels, n_clusters, self.centroid)
+        centers = centers_of(rows, given.masses, labels, n_clusters, self.centroid)
         predictor = FromRows.of(
             rows, labels, centers, self._measure(), assign=self.assign, pseudocount=self.pseudocount,
             handle_empty=self.handle_empty,

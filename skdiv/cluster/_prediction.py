@@ -62,7 +62,7 @@ class Predictor(Protocol):
         """
 
     def labels(self, distances: FloatArray, start: int, names: Names) -> Labels:
-        """Return the nearest cluster of each row of a batch, from its distances; ``start`` is the position of the first."""
+        """Return the nearest cluster of each row of a batch, whose first row is row ``start`` of all new rows."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class FromRows:
         cls, rows: Distributions, labels: Labels, centers: FloatArray, measure: Measure, *,
         assign: Assign, pseudocount: float, handle_empty: HandleEmpty,
     ) -> FromRows:  # fmt: skip
-        """Make a predictor that keeps the fitted rows, or with ``assign="centroid"`` the centers of the clusters alone."""
+        """Make a predictor that keeps the fitted rows, or with ``assign="centroid"`` only the centers of clusters."""
         if assign == "member":
             members = Members.of(labels)
             return cls(measure, rows[members.order], members, pseudocount, handle_empty)
