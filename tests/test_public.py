@@ -28,7 +28,7 @@ LAYERS = [
     "_compute.blocks.weighted", "_compute.blocks", "_compute.run", "_compute.tiles", "_compute.measure",
     "_trees", "_trees.linkage", "_trees.cut", "_trees.graph", "_trees.information", "_trees.build",
     "datasets._languages", "datasets", "pairwise", "centroids", "homogeneity", "significance",
-    "cluster._prediction", "cluster._agglomerative", "cluster", "_show_versions", "",
+    "cluster._prediction", "cluster._combinations", "cluster._agglomerative", "cluster", "_show_versions", "",
 ]  # fmt: skip
 
 

@@ -32,7 +32,6 @@ from skdiv._input.distributions import Distributions, normalise
 from skdiv._trees.build import (
     LINKAGES,
     Linkage,
-    check_linkage,
     is_cacheable,
     resolved_linkage,
     tree_of_distances,
@@ -45,15 +44,16 @@ from skdiv._utils.sklearn import HasMethods, Interval, StrOptions, fit_context
 from skdiv._utils.typing import FloatArray, Labels
 from skdiv._version import __version__
 from skdiv.centroids import CENTROIDS, Centroid, centers_of, memory_for_centers
+from skdiv.cluster._combinations import check_combination, is_precomputed
 from skdiv.cluster._prediction import Assign, FromDistances, FromRows, HandleEmpty, Members, Predictor
 from skdiv.significance import Significance, SignificanceTest, counts_for
 
 
 @dataclass(frozen=True)
 class _Given:
-    """What `fit` was given, checked: the rows and their masses, and the linkage.
+    """The checked input of `fit`: the rows, how messages name them, their masses, and the linkage.
 
-    ``learned`` holds the attributes of the estimator that X alone decides.
+    ``learned`` holds the fitted attributes that follow from X alone, such as the number of columns.
     """
 
     X: Any
@@ -73,7 +73,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     Parameters
     ----------
     n_clusters : int, Significance, "significant" or None, default=2
-        Number of clusters; a `Significance` splits as long as the rows, which must be counts, differ significantly,
+        The number of clusters; a `Significance` splits as long as the rows, which must be counts, differ significantly,
         and ``"significant"`` is one with its defaults. Either takes from a second to many minutes; the notes of
         `Significance` say how long. None if ``distance_threshold`` is given.
     metric : str or Divergence, default="js_distance"
@@ -84,7 +84,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         ``"precomputed"`` it is average; with ward you vouch for a matrix of Euclidean distances. ``"information"``,
         for ``"kl"`` and the ``"js_*"`` metrics, is the information about the bins that a merge loses: see the notes.
     distance_threshold : float, optional
-        Clusters at this distance or farther apart are not merged; ``n_clusters`` must then be None.
+        Two clusters at this distance or farther apart are not merged; ``n_clusters`` must then be None.
     connectivity : {array-like, sparse matrix} of shape (n_samples, n_samples) or callable, optional
         A graph, or a function such as `sklearn.neighbors.kneighbors_graph` that makes one of X: only neighbours in it
         merge, as regions on a map or days in a row, and only their divergences are computed. For average, complete and
@@ -92,10 +92,10 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     symmetrize : {"mean", "min", "max"}, default="mean"
         How the two directions of an asymmetric divergence become one distance.
     assign : {"member", "centroid"}, default="member"
-        How `transform` and `predict` measure the distance to a cluster: as that to its nearest fitted member, or as the
-        divergence D(x ‖ center) to its center, for which no fitted data is kept.
+        How `transform` and `predict` measure the distance of a row x to a cluster: as that to its nearest fitted
+        member, or as the divergence D(x ‖ center) from its center, for which no fitted data is kept.
     centroid : {"mean", "geometric", "js"}, default="mean"
-        What the center of a cluster is: see `barycenter`.
+        What is taken as the center of a cluster, as the ``metric`` of `barycenter`.
     handle_empty : {"error", "label"}, default="error"
         What `predict` does with a row that belongs to no cluster: one without mass, or one that is infinitely far from
         every cluster. It raises an error, or with ``"label"`` the row gets the label -1, and in `transform` a row
@@ -103,8 +103,8 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     pseudocount : float, default=0.0
-        Added to every entry before the rows are normalised, in the units of X: 0.5 or 1 for counts, far less for
-        probabilities.
+        The number that is added to every entry before the rows are normalised, in the units of X: 0.5 or 1 for counts,
+        far less for probabilities.
     n_jobs : int, optional
         Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it. No other parameter
         has an effect on `predict` and `transform` after the fit.
@@ -115,9 +115,9 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
-        Cluster of each fitted distribution.
+        The cluster of each fitted distribution, numbered from 0 on.
     n_clusters_ : int
-        Number of clusters found.
+        The number of clusters.
     n_leaves_ : int
         Number of fitted distributions.
     children_ : ndarray of shape (n_samples - 1, 2)
@@ -128,7 +128,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     linkage_matrix_ : ndarray of shape (n_samples - 1, 4)
         The tree as `scipy.cluster.hierarchy` has it, ready for its ``dendrogram``.
     linkage_ : str
-        The linkage used: what ``"auto"`` stands for.
+        The linkage that was used, where ``linkage="auto"`` leaves the choice to the fit.
     cluster_centers_ : ndarray of shape (n_clusters, n_bins)
         The center of each cluster: by default its weighted mean c, which minimises sum KL(p_i ‖ c). Absent for
         ``"precomputed"``.
@@ -301,7 +301,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         return self
 
     def predict(self, X: MatrixLike) -> Labels:
-        """The nearest cluster of each row of X, by the distance that `transform` returns.
+        """Return the nearest cluster of each row of X, by the distance that `transform` returns.
 
         Parameters
         ----------
@@ -311,8 +311,9 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         Returns
         -------
         ndarray of shape (n_new,)
-            Labels. With ``assign="member"`` those of the fitted distributions are ``labels_`` again, unless equal rows
-            were put into different clusters. With ``handle_empty="label"`` -1 for a row that belongs to none.
+            The labels of the clusters. With ``assign="member"`` the fitted distributions get ``labels_`` again, unless
+            equal rows were put into different clusters. With ``handle_empty="label"`` a row that belongs to no cluster
+            gets -1.
 
         Raises
         ------
@@ -327,7 +328,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         return labels
 
     def transform(self, X: MatrixLike) -> FloatArray:
-        """The distance of each row of X to each cluster.
+        """Return the distance of each row of X to each cluster.
 
         Parameters
         ----------
@@ -337,8 +338,8 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         Returns
         -------
         ndarray of shape (n_new, n_clusters)
-            To the nearest fitted member, or with ``assign="centroid"`` the divergence D(x ‖ center), in nats unless
-            ``base`` is given. With ``handle_empty="label"`` NaN for a row without mass.
+            The distances to the nearest fitted members, or with ``assign="centroid"`` the divergences D(x ‖ center), in
+            nats unless ``base`` is given. With ``handle_empty="label"`` those of a row without mass are NaN.
 
         Raises
         ------
@@ -356,44 +357,20 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
 
     @property
     def _is_precomputed(self) -> bool:
-        return isinstance(self.metric, str) and self.metric == "precomputed"
-
-    def _check_combination(self) -> None:
-        """Refuse parameters that do not fit together, before anything is computed."""
-        if (self.n_clusters is None) == (self.distance_threshold is None):
-            raise ValueError(
-                "Exactly one of n_clusters and distance_threshold has to be set, and the other must be None; got "
-                f"n_clusters = {self.n_clusters} and distance_threshold = {self.distance_threshold}."
-            )
-        with_counts = self.n_clusters == "significant" or isinstance(self.n_clusters, Significance)
-        if with_counts and (self._is_precomputed or self.connectivity is not None):
-            what = "metric='precomputed'" if self._is_precomputed else "a connectivity"
-            raise ValueError(
-                f"n_clusters = {self.n_clusters!r} cannot be had with {what}: the test draws counts, and builds a tree "
-                "of them as it was built of X."
-            )
-        if self._is_precomputed:
-            of_rows = {"assign": "member", "centroid": "mean", "base": None, "pseudocount": 0, "handle_empty": "error"}
-            for name, default in of_rows.items():
-                if getattr(self, name) != default:
-                    raise ValueError(
-                        f"{name} = {getattr(self, name)!r} needs the distributions; metric='precomputed' has none."
-                    )
-            if self.linkage == "information":
-                raise ValueError("linkage='information' needs the distributions; metric='precomputed' has none.")
-            return
-        divergence = resolve(self.metric)
-        divergence.scale(self.base)
-        check_linkage(self.linkage, divergence)
+        """Return whether X of the next fit holds distances."""
+        return is_precomputed(self.metric)
 
     def _measure(self) -> Measure:
-        """The distance between two distributions."""
+        """Return the measure of the distance between two distributions that the parameters describe."""
         divergence = resolve(self.metric)
         symmetrize = check_symmetrize(divergence, self.symmetrize)
         return Measure(divergence, divergence.scale(self.base), symmetrize)
 
     def _validated(self, X: MatrixLike, *, reset: bool) -> Any:
-        """X as a float array or CSR matrix, checked against the fitted columns; `normalise` checks its entries."""
+        """Return X as a float array or CSR matrix; its entries are checked when they are normalised.
+
+        With ``reset`` what is to be known of X is set on the estimator, else X is compared with it.
+        """
         if not reset:
             check_is_fitted(self)
         precomputed = self._is_precomputed if reset else self._predictor.takes_distances
@@ -412,18 +389,18 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             validated = in_precision_of_fit(validated, self._dtype, names)
         if precomputed:
             check_distances(validated, names)
-        validate_data(self, X, reset=reset, skip_check_array=True)  # compares the number of columns, and their names
+        validate_data(self, X, reset=reset, skip_check_array=True)  # This compares the columns.
         if reset:
             self._column_labels = names.labels
-        else:  # scikit-learn compares names that are strings alone
+        else:  # scikit-learn compares names only if they are strings.
             refuse_other_columns(names.labels, self._column_labels, ("X", "the fitted X"), ", as they were fitted")
         return validated
 
     # --- Fitting ---
 
     def _validate(self, X: MatrixLike, sample_weight: ArrayLike | None) -> _Given:
-        """Check what `fit` is given, but for the entries of X, and leave the estimator as it is."""
-        self._check_combination()
+        """Return the checked input of `fit`, with the entries of X unchecked; the estimator is left as it is."""
+        check_combination(vars(self))
         blank = type(self)(**self.get_params(deep=False))  # validate_data sets what it learns of X at once.
         validated = blank._validated(X, reset=True)
         n_samples = validated.shape[0]
@@ -460,7 +437,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         return IntoClusters(int(n_clusters))  # type: ignore[arg-type]
 
     def _tree(self, given: _Given, rows: Distributions | None) -> FloatArray:
-        """Return the tree as SciPy has it, from the cache if it is there."""
+        """Return the tree as SciPy's Z, from the cache of ``memory`` if it is there."""
         graph = check_connectivity(self.connectivity, given.X, given.linkage, given.masses)
         if rows is None:
             return tree_of_distances(given.X, given.masses, given.linkage, graph)
@@ -471,7 +448,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
 
     @staticmethod
     def _of_tree(given: _Given, tree: FloatArray, pvalues: FloatArray | None) -> dict[str, Any]:
-        """Return the attributes that describe the tree."""
+        """Return the fitted attributes that describe the tree, by their names."""
         fitted: dict[str, Any] = {"linkage_": given.linkage, "linkage_matrix_": tree, "n_leaves_": len(tree) + 1}
         fitted |= {"children_": tree[:, :2].astype(np.int64), "distances_": tree[:, 2]}
         if given.linkage == "information":
@@ -481,7 +458,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         return fitted
 
     def _of_clusters(self, given: _Given, rows: Distributions | None, labels: Labels) -> dict[str, Any]:
-        """Return the attributes that describe the clusters, and what prediction needs: all members, or the centers."""
+        """Return the fitted attributes that describe the clusters, by their names, among them the predictor."""
         n_clusters = int(labels.max()) + 1
         fitted = {"labels_": labels, "n_clusters_": n_clusters, "_n_features_out": n_clusters}
         if rows is None:
@@ -494,7 +471,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         return {**fitted, "cluster_centers_": centers, "_predictor": predictor}
 
     def _store(self, *fitted: dict[str, Any]) -> None:
-        """Replace all that an earlier fit has left, now that this one has succeeded."""
+        """Remove the attributes of an earlier fit, and set those of this one, which has succeeded."""
         for earlier in _FITTED & vars(self).keys():
             delattr(self, earlier)
         for attributes in fitted:
@@ -503,7 +480,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     # --- What scikit-learn asks for ---
 
     def __sklearn_tags__(self) -> Tags:
-        """What the next fit takes, by the parameters as they are."""
+        """Return scikit-learn's tags, which say what input the next fit takes, given the parameters."""
         tags = super().__sklearn_tags__()
         tags.input_tags.pairwise = self._is_precomputed
         tags.input_tags.positive_only = True
@@ -512,4 +489,4 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         return tags
 
 
-_FITTED = frozenset(DivergenceClustering.__annotations__)  # all that is annotated but set by no parameter
+_FITTED = frozenset(DivergenceClustering.__annotations__)  # the fitted attributes; parameters are not annotated

@@ -1,0 +1,56 @@
+"""Refuse parameters of `DivergenceClustering` that do not fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from skdiv._divergences.registry import resolve
+from skdiv._trees.build import check_linkage
+from skdiv.significance import Significance
+
+# With metric="precomputed" there are no distributions, so these parameters must keep their defaults.
+_NEED_DISTRIBUTIONS = {"assign": "member", "centroid": "mean", "base": None, "pseudocount": 0, "handle_empty": "error"}
+
+
+def is_precomputed(metric: Any) -> bool:
+    """Return whether a metric is the string that says that X holds distances."""
+    return isinstance(metric, str) and metric == "precomputed"
+
+
+def check_combination(parameters: Mapping[str, Any]) -> None:
+    """Refuse the parameters of a `DivergenceClustering`, given by name, if they do not fit together."""
+    _check_number_of_clusters(parameters)
+    if is_precomputed(parameters["metric"]):
+        _check_without_distributions(parameters)
+        return
+    divergence = resolve(parameters["metric"])
+    divergence.scale(parameters["base"])
+    check_linkage(parameters["linkage"], divergence)
+
+
+def _check_number_of_clusters(parameters: Mapping[str, Any]) -> None:
+    """Refuse two rules for cutting the tree, or none, and a test of counts where there are none to draw."""
+    n_clusters, threshold = parameters["n_clusters"], parameters["distance_threshold"]
+    if (n_clusters is None) == (threshold is None):
+        raise ValueError(
+            "Exactly one of n_clusters and distance_threshold has to be set, and the other must be None; got "
+            f"n_clusters = {n_clusters} and distance_threshold = {threshold}."
+        )
+    tests_counts = n_clusters == "significant" or isinstance(n_clusters, Significance)
+    without_distributions = is_precomputed(parameters["metric"])
+    if tests_counts and (without_distributions or parameters["connectivity"] is not None):
+        what = "metric='precomputed'" if without_distributions else "a connectivity"
+        raise ValueError(
+            f"n_clusters = {n_clusters!r} cannot be had with {what}: the test draws counts, and builds a tree "
+            "of them as it was built of X."
+        )
+
+
+def _check_without_distributions(parameters: Mapping[str, Any]) -> None:
+    """Refuse parameters that need distributions, where X holds distances."""
+    for name, default in _NEED_DISTRIBUTIONS.items():
+        if parameters[name] != default:
+            raise ValueError(f"{name} = {parameters[name]!r} needs the distributions; metric='precomputed' has none.")
+    if parameters["linkage"] == "information":
+        raise ValueError("linkage='information' needs the distributions; metric='precomputed' has none.")
