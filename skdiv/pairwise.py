@@ -17,7 +17,11 @@ from skdiv._utils.typing import FloatArray
 
 
 def as_pair(X: MatrixLike, Y: MatrixLike, pseudocount: float) -> tuple[Distributions, Distributions]:
-    """Two collections over the same bins, in a common dtype from the start: equal weights give equal rows."""
+    """Check two collections of a user, and normalise their rows.
+
+    Both are converted to a common dtype before that, so that equal weights give equal rows. Collections over different
+    bins, and frames with different columns, are refused.
+    """
     if isinstance(Y, str):
         raise TypeError(
             f"Y = {Y!r} is not a collection of distributions; pass the name of a divergence as metric={Y!r}."
@@ -48,10 +52,10 @@ def pairwise_divergences(
     n_jobs: int | None = None,
     out: FloatArray | None = None,
 ) -> FloatArray:
-    """Matrix of divergences between the rows of X, or between the rows of X and those of Y.
+    """Compute the matrix of divergences between the rows of X, or between the rows of X and those of Y.
 
     Entry [i, j] is D(X[i] ‖ Y[j]): for ``"kl"`` the information lost when Y[j] is used in place of the truth X[i].
-    Each row is a non-negative weight for every bin and is divided by its sum.
+    Each row holds a non-negative weight for every bin and is divided by its sum.
 
     Parameters
     ----------
@@ -63,20 +67,21 @@ def pairwise_divergences(
         A name from `divergences`, a record such as ``renyi(2)``, or a `Divergence` of your own.
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats. A distance that is the square root of an information scales
-        with the square root. An error for a divergence without a logarithm.
+        with the square root. A base is an error for a divergence without a logarithm.
     pseudocount : float, default=0.0
-        Added to every entry of X and Y before the rows are normalised, so in their units: for counts 1 is Laplace's
-        and 0.5 Jeffreys', for probabilities it is far smaller.
+        The number that is added to every entry of X and Y before the rows are normalised, in their units: for counts 1
+        is the choice of Laplace and 0.5 that of Jeffreys; for probabilities it has to be far smaller.
     n_jobs : int, optional
         Number of joblib workers: None is 1 unless in a `joblib.parallel_config` context, -1 all processors. The result
         is the same to the bit for any number and backend.
     out : ndarray of shape (n_X, n_Y), optional
-        Receives the result, block by block; a `numpy.memmap` will do. Its dtype must be that of the result.
+        An array that receives the result, block by block; it may be a `numpy.memmap`. Its dtype must be that of the
+        result.
 
     Returns
     -------
     ndarray of shape (n_X, n_Y)
-        In nats unless ``base`` is given; float32 if X and Y are, else float64. ``inf`` where it is infinite.
+        The divergences, in nats unless ``base`` is given; float32 if X and Y are, else float64. They may be ``inf``.
 
     Raises
     ------
@@ -93,9 +98,9 @@ def pairwise_divergences(
 
     See Also
     --------
-    condensed_divergences : Half the memory; what `scipy.cluster.hierarchy` takes.
-    paired_divergences : Row by row.
-    DivergenceClustering : Clustering on this matrix.
+    condensed_divergences : Each pair once, in half the memory, as `scipy.cluster.hierarchy` takes it.
+    paired_divergences : The divergences of X[i] and Y[i] alone.
+    DivergenceClustering : Clustering by these divergences.
 
     Notes
     -----
@@ -160,7 +165,7 @@ def condensed_divergences(
     pseudocount: float = 0.0,
     n_jobs: int | None = None,
 ) -> FloatArray:
-    """Divergences between all pairs of rows of X as a vector, in the order of `scipy.spatial.distance.pdist`.
+    """Compute the divergences between all pairs of rows of X, in the order of `scipy.spatial.distance.pdist`.
 
     Parameters
     ----------
@@ -173,7 +178,7 @@ def condensed_divergences(
     base : float, optional
         Base of the logarithm; by default nats.
     pseudocount : float, default=0.0
-        Added to every entry before the rows are normalised, in the units of X.
+        The number that is added to every entry before the rows are normalised, in the units of X.
     n_jobs : int, optional
         Number of joblib workers, as in `pairwise_divergences`.
 
@@ -194,7 +199,7 @@ def condensed_divergences(
     See Also
     --------
     pairwise_divergences : The square matrix, with both directions.
-    scipy.cluster.hierarchy.linkage : Takes this vector.
+    scipy.cluster.hierarchy.linkage : Builds a tree from this vector.
 
     Notes
     -----
@@ -238,7 +243,9 @@ def paired_divergences(
     pseudocount: float = 0.0,
     n_jobs: int | None = None,
 ) -> FloatArray:
-    """Divergences row by row: D(X[i] ‖ Y[i]), predictions against the truth or this week against last week.
+    """Compute the divergences D(X[i] ‖ Y[i]) between rows with the same position in X and in Y.
+
+    So predictions are compared with the truth, or this week with last week.
 
     Parameters
     ----------
@@ -250,7 +257,7 @@ def paired_divergences(
     base : float, optional
         Base of the logarithm; by default nats.
     pseudocount : float, default=0.0
-        Added to every entry before the rows are normalised, in the units of X.
+        The number that is added to every entry before the rows are normalised, in the units of X.
     n_jobs : int, optional
         Number of joblib workers, as in `pairwise_divergences`.
 
@@ -268,7 +275,7 @@ def paired_divergences(
 
     See Also
     --------
-    pairwise_divergences : All pairs.
+    pairwise_divergences : The divergences of all pairs of rows.
 
     Notes
     -----
@@ -304,7 +311,10 @@ def paired_divergences(
 
 
 def _memory_for_result(what: str, n_entries: int, dtype: np.dtype[Any], *others: str) -> AbstractContextManager[None]:
-    """Refuse a result that does not fit into memory, before it is computed."""
+    """Refuse a result of so many entries that does not fit into memory, before it is computed.
+
+    ``what`` names it in the message, and ``others`` are further remedies.
+    """
     remedies = ["pairwise_divergences with a numpy.memmap as out, which keeps the matrix on disk", *others]
     if dtype == np.float64:
         remedies.append("rows of float32, of which the result takes half as much")
@@ -312,6 +322,7 @@ def _memory_for_result(what: str, n_entries: int, dtype: np.dtype[Any], *others:
 
 
 def _check_out(out: FloatArray, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
+    """Refuse an ``out`` that is not a plain writeable array of this shape and dtype."""
     if isinstance(out, np.ma.MaskedArray | np.matrix):
         kind, plain = (
             ("a masked array", "out.data") if isinstance(out, np.ma.MaskedArray) else ("a matrix", "numpy.asarray(out)")

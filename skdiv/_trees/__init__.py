@@ -1,1 +1,1 @@
-"""From distances, rows or a graph to a tree, and from a tree to labels."""
+"""Build trees from distances, rows or a graph, and cut trees into clusters."""

@@ -1,4 +1,4 @@
-"""From distributions, or their distances, to a tree: which algorithm builds it."""
+"""Choose the algorithm that builds a tree from distributions or from their distances."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _INFORMATIONAL: tuple[MetricName, ...] = ("kl", "js_divergence", "js_distance")
 
 
 def check_linkage(linkage: str, divergence: Divergence) -> None:
-    """Refuse a linkage that has no meaning for a divergence."""
+    """Refuse linkage by information, or ward, for a divergence for which it has no meaning."""
     if linkage == "information" and not _is_informational(divergence):
         legal = ", ".join(map(repr, _INFORMATIONAL))
         raise ValueError(
@@ -42,20 +42,26 @@ def check_linkage(linkage: str, divergence: Divergence) -> None:
 
 
 def resolved_linkage(linkage: Linkage | Literal["auto"], divergence: Divergence | None, *, on_graph: bool) -> Linkage:
-    """Return the linkage, which with ``"auto"`` is left to the divergence; None stands for distances of a user's."""
+    """Return the linkage that ``"auto"`` stands for, or the linkage itself.
+
+    ``divergence`` is None for a user's own distances; ``on_graph`` says that there is a connectivity.
+    """
     if linkage != "auto":
         return linkage
     return "ward" if divergence is not None and divergence.hilbertian and not on_graph else "average"
 
 
 def is_cacheable(divergence: Divergence) -> bool:
-    """Whether a tree may be taken from a cache, which knows a function by its name: a user may have changed theirs."""
+    """Return whether a tree under a divergence may be taken from a cache.
+
+    A cache knows a function by its name alone, and a user may have changed their own since the tree was stored.
+    """
     functions = [divergence.term, divergence.finish, *filter(None, [divergence.rows])]
     return all(getattr(function, "__module__", "").startswith("skdiv.") for function in functions)
 
 
 def _is_informational(divergence: Divergence) -> bool:
-    """Whether a divergence measures Kullback-Leibler information, as linkage by information does."""
+    """Return whether a divergence measures Kullback-Leibler information, as linkage by information does."""
     return divergence in [divergences()[name] for name in _INFORMATIONAL]
 
 
@@ -69,14 +75,18 @@ def tree_of_rows(
     n_jobs: int | None,
     names: Names = UNNAMED,
 ) -> FloatArray:
-    """SciPy's Z of distributions, each of a mass."""
+    """Return the tree of distributions as SciPy's Z.
+
+    ``masses`` are their weights, or None for equal ones. ``connectivity`` is None, or a graph in which only neighbours
+    merge. ``names`` are used in messages.
+    """
     if linkage == "information":
         return _information_tree(rows, masses, measure, n_jobs)
     if connectivity is None:
         with _memory_for_tree(len(rows), linkage, masses, informational=_is_informational(measure.divergence)):
             condensed = measure.condensed(rows, n_jobs=n_jobs)
             _refuse_infinite(condensed, lambda place: condensed_position(place, len(rows)), measure, names)
-            condensed = condensed.astype(np.float64, copy=False)  # SciPy would do so and keep the float32 beside it.
+            condensed = condensed.astype(np.float64, copy=False)  # Else SciPy would, and the float32 would stay too.
             return linkage_matrix(condensed, linkage, masses)
     edges = connected_edges(connectivity, lambda i, j: measure.matrix(rows[i], rows[j], n_jobs=n_jobs))
     distances = measure.paired(rows, rows, *edges, n_jobs=n_jobs)
@@ -85,7 +95,7 @@ def tree_of_rows(
 
 
 def tree_of_distances(D: FloatArray, masses: FloatArray | None, linkage: str, connectivity: Any) -> FloatArray:
-    """SciPy's Z of a user's square matrix."""
+    """Return the tree as SciPy's Z from a user's square matrix of distances, with weights of the rows or None."""
     check_square(D)
     if connectivity is None:
         with _memory_for_tree(len(D), linkage, masses, informational=False):
@@ -97,7 +107,10 @@ def tree_of_distances(D: FloatArray, masses: FloatArray | None, linkage: str, co
 def _memory_for_tree(
     n: int, linkage: str, masses: FloatArray | None, *, informational: bool
 ) -> AbstractContextManager[None]:
-    """Refuse a tree whose distances and their copy do not fit into memory, before they are computed."""
+    """Refuse a tree of n leaves whose distances and their copies do not fit into memory, before they are computed.
+
+    ``informational`` says that linkage by information, which holds no distances, is an alternative.
+    """
     others = ["linkage='information', which holds no distances"] if informational else []
     if linkage != "single":
         others.append("linkage='single', which does without a copy of the distances")
@@ -113,7 +126,10 @@ def _memory_for_tree(
 def _information_tree(
     rows: Distributions, masses: FloatArray | None, measure: Measure, n_jobs: int | None
 ) -> FloatArray:
-    """With masses that sum to one, so that what all merges lose is the information between rows and bins."""
+    """Return the tree for linkage by information as SciPy's Z, in the units of the measure.
+
+    The masses are divided by their sum, so that all merges together lose the information between rows and bins.
+    """
     masses = np.ones(len(rows)) if masses is None else masses
     tree = information_tree(rows, masses / masses.sum(), measure.kernel, n_jobs=n_jobs)
     tree[:, 2] /= measure.scale ** (1 / (measure.divergence.base_exponent or 1))
@@ -123,7 +139,7 @@ def _information_tree(
 def _refuse_infinite(
     distances: FloatArray, pair: Callable[[int], tuple[int, int]], measure: Measure, names: Names
 ) -> None:
-    """A tree has no place for an infinite distance."""
+    """Refuse infinite distances; ``pair(k)`` returns the two rows to which the distance at position k belongs."""
     infinite = np.isinf(distances)
     if infinite.any():
         i, j = pair(int(infinite.argmax()))

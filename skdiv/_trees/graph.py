@@ -1,4 +1,4 @@
-"""Trees in which only neighbours in a graph merge, as scikit-learn defines them."""
+"""Build trees in which only clusters that are neighbours in a graph merge, as scikit-learn defines them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ from skdiv._utils.typing import FloatArray
 from skdiv._utils.warnings import warn_caller
 
 Places = NDArray[np.intp]
-Merges = tuple[Places, FloatArray]  # one node of either cluster, and the distance, from the first merge to the last
+Merges = tuple[Places, FloatArray]  # for each merge in order, a node of each of the two clusters, and the distance
 
-_TILE = 2**20  # distances between parts of a graph that are in memory at once
+_TILE = 2**20  # the largest number of distances between parts of a graph that are in memory at once
 
 
 def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArray | None) -> Any:
-    """The graph, as an array or sparse matrix, of a linkage that can keep to it."""
+    """Return a user's connectivity as an array or sparse matrix of shape (n, n), or None.
+
+    A function is called with X. Refused are linkages that cannot use a graph, and what is not a graph of n rows.
+    """
     if connectivity is None:
         return None
     if linkage in ("ward", "information"):
@@ -66,7 +69,11 @@ def _edges_of(connectivity: Any) -> Any:
 
 
 def connected_edges(connectivity: Any, distances: Callable[[Places, Places], FloatArray]) -> tuple[Places, Places]:
-    """Return the edges i < j of a graph; parts of it that are not connected are joined where they are nearest."""
+    """Return the edges of a graph as two arrays of nodes i < j.
+
+    If the graph has parts that are not connected, an edge is added between each two of them, where they are nearest by
+    ``distances(i, j)``, the matrix of distances between nodes, and the user is warned.
+    """
     graph = _edges_of(connectivity)
     n_parts, part = connected_components(graph, directed=False)
     i, j = graph.nonzero()
@@ -81,7 +88,7 @@ def connected_edges(connectivity: Any, distances: Callable[[Places, Places], Flo
 def _nearest_of_parts(
     part: NDArray[np.integer[Any]], distances: Callable[[Places, Places], FloatArray]
 ) -> tuple[Places, Places]:
-    """Return, for each two parts of a graph, the node of the one and the node of the other that are nearest."""
+    """Return, for each pair of parts of a graph, the two nodes, one of each part, that are nearest to each other."""
     nodes = np.argsort(part, kind="stable")
     starts = np.append(0, np.cumsum(np.bincount(part)))
     pairs: list[tuple[Places, Places]] = []
@@ -97,7 +104,7 @@ def _nearest_of_parts(
 def _nearest_of_part(
     members: Places, others: Places, distances: Callable[[Places, Places], FloatArray]
 ) -> tuple[Places, FloatArray]:
-    """Return the member of a part that is nearest to each of the other nodes, and its distance."""
+    """Return, for each of the other nodes, the nearest member of a part, and its distance."""
     nearest, lengths = np.full(len(others), members[0]), np.full(len(others), np.inf)
     for some in gen_batches(len(members), max(1, _TILE // len(others))):
         block = distances(members[some], others)
@@ -109,7 +116,10 @@ def _nearest_of_part(
 
 
 def tree_of_graph(n: int, edges: tuple[Places, Places], distances: FloatArray, linkage: str) -> FloatArray:
-    """Return SciPy's Z of a connected graph of ``n`` nodes, in which only clusters with an edge between them merge."""
+    """Return the tree of a connected graph of n nodes as SciPy's Z; only clusters with an edge between them merge.
+
+    ``distances`` are the lengths of the edges.
+    """
     order = np.argsort(distances, kind="stable")
     pairs, distances = np.column_stack(edges)[order], distances[order]
     if linkage == "single":
@@ -118,19 +128,21 @@ def tree_of_graph(n: int, edges: tuple[Places, Places], distances: FloatArray, l
 
 
 def _merges_of_spanning_tree(n: int, pairs: Places, distances: FloatArray) -> Merges:
-    """Return the merges of single linkage, from edges in the order of their distances."""
-    ranks = np.arange(1.0, len(pairs) + 1)  # SciPy takes a distance of 0 for no edge, and ranks leave one tree only
-    i, j = pairs.astype(np.int32).T  # SciPy 1.13 takes no longer ones
+    """Return the merges of single linkage, from edges that are sorted by their distances."""
+    # Ranks stand for the distances: SciPy takes a distance of 0 for no edge, and equal ones leave a choice of trees.
+    ranks = np.arange(1.0, len(pairs) + 1)
+    i, j = pairs.astype(np.int32).T  # SciPy 1.13 takes no larger integers.
     graph = sp.csr_array((ranks, (i, j)), shape=(n, n))
     kept = np.sort(minimum_spanning_tree(graph).data).astype(np.intp) - 1
     return pairs[kept], distances[kept]
 
 
 def _merges_of_shortest_edges(n: int, pairs: Places, distances: FloatArray, *, average: bool) -> Merges:
-    """Return the merges of average or complete linkage, from edges in the order of their distances.
+    """Return the merges of average or complete linkage, from edges that are sorted by their distances.
 
-    The two clusters whose edge is the shortest merge, again and again. Lengths only grow (but for the rounding of a
-    mean), so the heap need not hear of it: an edge that comes up and is longer by now goes back with its new length.
+    The two clusters with the shortest edge between them merge, again and again. A merge changes lengths of edges, but
+    (apart from the rounding of a mean) only makes them longer. So the heap need not be updated: when an edge comes up
+    that has grown since it was put there, it is put back with its new length.
     """
     clusters = _Clusters(n, pairs, distances, average=average)
     lengths = clusters.lengths
@@ -147,10 +159,10 @@ def _merges_of_shortest_edges(n: int, pairs: Places, distances: FloatArray, *, a
 
 
 class _Clusters:
-    """Clusters of the nodes of a graph, at first one for each node, with the edges between them.
+    """Clusters of the nodes of a graph, at first one for each node, with the edges between them and their lengths.
 
-    A cluster has the number of one of its nodes. Of two that merge the one with more edges keeps its number, so that
-    only the edges of the other are moved: over all merges each is moved some logarithm of their number of times.
+    A cluster is named by one of its nodes. When two merge, the one with more edges keeps its name, and only the edges
+    of the other are moved. So over all merges an edge is moved at most about log2 of the number of edges times.
     """
 
     def __init__(self, n: int, pairs: Places, lengths: FloatArray, *, average: bool) -> None:
@@ -164,9 +176,10 @@ class _Clusters:
             self._edge_to[i][j] = self._edge_to[j][i] = edge
 
     def merge(self, edge: int) -> None:
-        """Merge the two clusters at the ends of an edge, and their edges to the same third cluster.
+        """Merge the two clusters at the ends of an edge.
 
-        Of these the shorter one gets the length of both, and the other an infinite one.
+        If both have an edge to the same third cluster, one edge is left: the shorter gets the length for the merged
+        cluster, and the other becomes infinitely long.
         """
         lengths = self.lengths
         i, j = sorted(map(self._cluster_of, self._ends[edge]), key=lambda k: len(self._edge_to[k]))
@@ -189,7 +202,7 @@ class _Clusters:
         self._sizes[j] += size_i
 
     def _cluster_of(self, node: int) -> int:
-        """Return the cluster of a node, and shorten the way to it."""
+        """Return the name of the cluster of a node, and shorten the path of names that leads to it."""
         into = self._merged_into
         while into[node] != node:
             into[node] = node = into[into[node]]
