@@ -201,7 +201,7 @@ def _bin_sums(
     lengths = np.diff(values.indptr)
     terms = function(values.data.astype(np.float64), center[values.indices])
     sums = np.zeros(rows.shape[1])
-    if rows.background is not None:  # each bin gets what it would have if it were empty, and entries the difference
+    if rows.background is not None:  # A bin gets the sum without stored entries, and each of them adds the difference.
         empty = rows.background.astype(np.float64)
         terms -= function(np.repeat(empty[:, 0], lengths), center[values.indices])
         for some in few_rows(len(rows), rows.shape[1]):

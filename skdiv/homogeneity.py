@@ -188,7 +188,7 @@ def pairwise_homogeneity(
     check_scalar(n_resamples, "n_resamples", Integral, min_val=1)
     names = names_of(X)
     weights = as_weights(X, names)
-    normalise(weights, names=names)  # refuses what is no weight
+    normalise(weights, names=names)  # This refuses entries that are not weights, and empty rows.
     counts = Distributions(as_counts(weights, _WHY_COUNTS, names))
     _refuse_what_is_not_whole(counts.values, names)
     n, n_bins = counts.shape

@@ -139,6 +139,7 @@ class Measure:
         of_half = P is Q and self.symmetric  # The tiles are then those above the diagonal alone.
 
         def nanoseconds() -> float:
+            """Return roughly how long the tiles take."""
             return self._blocks.nanoseconds(P, Q) / (2 if of_half else 1)
 
         work = Work(size[0] * size[1] * P.dtype.itemsize, nanoseconds, self._blocks.blas_bound)

@@ -64,6 +64,7 @@ def _calls(kernel: Kernel, P: Distributions, Q: Distributions, tiles: Iterable[T
     kept: dict[tuple[int, int, int], Distributions] = {}
 
     def block(X: Distributions, rows: slice) -> Distributions:
+        """Return a block of rows of X, which is the same object each time if X is sparse."""
         return kept.setdefault((id(X), rows.start, rows.stop), X[rows]) if X.is_sparse else X[rows]
 
     columns, right = None, Q

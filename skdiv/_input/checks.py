@@ -33,6 +33,7 @@ class Names:
     frame: Any = None
 
     def __str__(self) -> str:
+        """Return the name of the argument."""
         return self.argument
 
     @property

@@ -68,6 +68,7 @@ class Distributions:
         return sp.issparse(self.values) and self.background is None
 
     def __len__(self) -> int:
+        """Return the number of distributions."""
         return self.shape[0]
 
     def __getitem__(self, rows: slice | NDArray[np.integer[Any]]) -> Distributions:
@@ -109,6 +110,7 @@ def in_used_bins(P: Matrix, Q: Matrix) -> tuple[Matrix, Matrix]:
     used = np.unique(P.indices if P is Q else np.concatenate([P.indices, Q.indices]))
 
     def renumbered(rows: Matrix) -> Matrix:
+        """Return the rows with the bins in use alone, numbered anew."""
         bins = np.searchsorted(used, rows.indices).astype(rows.indices.dtype)
         return sp.csr_array((rows.data, bins, rows.indptr), shape=(rows.shape[0], max(1, len(used))))
 
@@ -147,7 +149,8 @@ def normalise(X: Matrix, *, pseudocount: float = 0.0, names: Names = UNNAMED) ->
     if not (smallest >= 0 and np.isfinite(largest)):
         refuse_entries(X, names)
     refuse_large_pseudocount(largest, pseudocount, names)
-    weights = np.ascontiguousarray(X)  # a division keeps the layout, and the kernels sum in the order of memory
+    # A division keeps the layout in memory, and the kernels sum in the order of memory.
+    weights = np.ascontiguousarray(X)
     totals = _totals_of_dense(weights, pseudocount, has_zeros=bool(smallest == 0))
     if not np.isfinite(totals).all():
         return Distributions(_normalise_sparse(_canonical(X), pseudocount, names).dense())
@@ -171,7 +174,7 @@ def _normalise_sparse(rows: Matrix, pseudocount: float, names: Names) -> Distrib
     n_bins, lengths = rows.shape[1], np.diff(rows.indptr)
     data, added = rows.data.astype(np.float64, copy=False), np.full(len(lengths), pseudocount)
     totals = _totals(data, lengths, pseudocount * n_bins)
-    if not np.isfinite(totals).all():  # entries near the largest float: scaled down, their sums do not overflow
+    if not np.isfinite(totals).all():  # Entries near the largest float are scaled, so that their sums do not overflow.
         scale = np.where(np.isfinite(totals), 1, _towards_one(_over_rows(np.maximum, data, lengths) + pseudocount))
         data, added = data * np.repeat(scale, lengths), added * scale
         totals = _totals(data, lengths, added * n_bins)
@@ -195,7 +198,7 @@ def _normalise_sparse(rows: Matrix, pseudocount: float, names: Names) -> Distrib
 
 def _canonical(X: Matrix) -> Matrix:
     """Return CSR rows that store one positive entry for each bin with mass, in the order of the bins, and no zeros."""
-    rows = sp.csr_array(X)  # shares its arrays with X
+    rows = sp.csr_array(X)  # This shares its arrays with X.
     if not rows.has_canonical_format or not rows.data.all():
         rows = rows.copy()
         rows.sum_duplicates()

@@ -28,7 +28,8 @@ _TILE = 2**20  # the largest number of distances between parts of a graph that a
 def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArray | None) -> Any:
     """Return a user's connectivity as an array or sparse matrix of shape (n, n), or None.
 
-    A function is called with X. Refused are linkages that cannot use a graph, and what is not a graph of n rows.
+    A function is called with X. Refused are linkages that cannot use a graph, and what is not a graph of n rows. For a
+    graph whose parts are not all connected the user is warned.
     """
     if connectivity is None:
         return None
@@ -53,7 +54,7 @@ def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArr
             f"connectivity must be of shape {(n, n)}, a row and a column for each row of X, not {graph.shape}."
         )
     n_parts, _ = connected_components(_edges_of(graph), directed=False)
-    if n_parts > 1:  # said here and not where they are joined, for a tree may come from a cache
+    if n_parts > 1:  # The warning is here, not where parts are joined: the tree may come from a cache.
         warn_caller(
             f"The connectivity graph has {n_parts} parts that are not connected with each other; to build a whole tree "
             "each two of them are connected where they are nearest."
@@ -72,7 +73,7 @@ def connected_edges(connectivity: Any, distances: Callable[[Places, Places], Flo
     """Return the edges of a graph as two arrays of nodes i < j.
 
     If the graph has parts that are not connected, an edge is added between each two of them, where they are nearest by
-    ``distances(i, j)``, the matrix of distances between nodes, and the user is warned.
+    ``distances(i, j)``, the matrix of distances between nodes.
     """
     graph = _edges_of(connectivity)
     n_parts, part = connected_components(graph, directed=False)

@@ -36,7 +36,7 @@ from skdiv._trees.linkage import tree_of_merges
 from skdiv._utils.typing import FloatArray, Places
 
 _TILE = 496  # the number of rows and of columns of a tile
-_DOUBTFUL = 1e-10  # relative to `size_of_sums`: rounding might change the order of lower costs, computed again then
+_DOUBTFUL = 1e-10  # relative to `size_of_sums`: lower costs, whose order rounding might change, are computed again
 _CROWDED = 4  # an entry of sparse rows takes as long as this number of entries of dense rows
 
 
@@ -82,6 +82,7 @@ def _nearest_later(rows: WeightedRows, kernel: KernelName, n_jobs: int | None) -
     n, n_bins = rows.sums.shape
 
     def calls() -> Iterator[tuple[Tile, tuple[object, ...]]]:
+        """Yield each tile with the arguments of `_nearest_of_tile`."""
         for tile in tiles_of((n, n), (_TILE, _TILE), of_itself=True, upper=True):
             yield tile, (rows[tile.rows], rows[tile.columns], kernel, tile.diagonal is not None)
 
@@ -192,7 +193,7 @@ class _Agglomeration:
         return float(self._accurate_costs(i, np.array([j]))[0])
 
     def _search(self, i: int, to_later: FloatArray) -> None:
-        """Find the nearest later cluster of cluster i, by its costs to all of them; the last one has none."""
+        """Find the nearest later cluster of cluster i, from the costs of merging with each; the last one has none."""
         self.current[i] = True
         if not len(to_later):
             self.costs[i] = np.inf

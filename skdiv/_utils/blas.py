@@ -63,7 +63,7 @@ def _leave() -> None:
     """Count one open block less, and lift the limit of the process if it was the last."""
     global _entered
     with _lock:
-        _entered = max(0, _entered - 1)  # it is 0 already in a process that was forked within
+        _entered = max(0, _entered - 1)  # It is 0 already in a process that was forked while a block was open.
         if _entered == 0:
             _lift()
 

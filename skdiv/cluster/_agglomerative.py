@@ -433,7 +433,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             )
         if not self._is_precomputed:
             with memory_for_centers(int(n_clusters), given.X.shape[1], given.X.dtype):  # type: ignore[arg-type]
-                pass  # before the tree is built
+                pass  # This refuses too many clusters before the tree is built.
         return IntoClusters(int(n_clusters))  # type: ignore[arg-type]
 
     def _tree(self, given: _Given, rows: Distributions | None) -> FloatArray:

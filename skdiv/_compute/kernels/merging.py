@@ -39,6 +39,7 @@ class SparseMergingRows:
         self._starts = np.append(0, self._stops[:-1])
 
     def __len__(self) -> int:
+        """Return the number of rows."""
         return self._n
 
     def _row(self, i: int) -> slice:
@@ -46,6 +47,7 @@ class SparseMergingRows:
         return slice(self._starts[i], self._stops[i])
 
     def overlaps(self, i: int, start: int) -> FloatArray:
+        """Return the overlaps of row i with each row from ``start`` on."""
         row, used = self._row(i), slice(self._used)
         p_of_bin, term_of_bin = np.zeros((2, self.n_bins))
         p_of_bin[self._bins[row]], term_of_bin[self._bins[row]] = self._values[row], self._terms[row]
@@ -55,6 +57,7 @@ class SparseMergingRows:
         return out[start:]
 
     def merge(self, i: int, j: int) -> None:
+        """Replace row j by the sum of rows i and j; row i is undefined from then on."""
         parts = [np.arange(self._starts[k], self._stops[k]) for k in (i, j)]
         entries = np.concatenate(parts)
         bins, place = np.unique(self._bins[entries], return_inverse=True)
@@ -74,6 +77,7 @@ class SparseMergingRows:
         self._fill(self._values[entries], self._bins[entries], self._owners[entries], wanted)
 
     def keep(self, places: NDArray[np.intp]) -> None:
+        """Keep the rows at these positions alone, and number them anew from 0 on."""
         new_place = np.full(self._n, -1)
         new_place[places] = np.arange(len(places))
         owners = self._owners[: self._used]
@@ -82,6 +86,7 @@ class SparseMergingRows:
         self._sweep()
 
     def dense(self, places: NDArray[np.intp] | list[int]) -> FloatArray:
+        """Return the rows at these positions as a dense array."""
         rows = np.zeros((len(places), self.n_bins))
         for row, i in zip(rows, places, strict=True):
             row[self._bins[self._row(i)]] = self._values[self._row(i)]

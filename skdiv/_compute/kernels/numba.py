@@ -32,8 +32,8 @@ __all__ = [
 Indices = NDArray[np.integer[Any]]
 
 _LN2 = float(np.log(2))
-_LANES = 16  # single-precision numbers in the widest register; their number of rows is rounded up to a multiple
-_RUN = 16  # bins that are summed in the precision of the data before they join a sum in double precision
+_LANES = 16  # single-precision numbers in the widest register; the number of rows is rounded up to a multiple
+_RUN = 16  # the number of bins that are summed in the precision of the data before they join a sum in double precision
 
 # For each type: the number of its bits, that of its fraction, and a polynomial for the logarithm, which
 # tools/log_polynomial.py has found.
@@ -63,6 +63,7 @@ def _log2(_: Any, x: Any) -> Any:
     bias = 2 ** (n_bits - fraction_bits - 2) - 1
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        """Build the instructions in LLVM's language."""
         # By default LLVM uses only half of a 512-bit register. Processors that have none ignore this.
         with suppress(AttributeError, TypeError):
             set.add(builder.function.attributes, '"prefer-vector-width"="512"')
@@ -245,13 +246,16 @@ class MergingRows:
         _add_row_sums(True, self._columns, self._logs, self._sums)
 
     def __len__(self) -> int:
+        """Return the number of rows."""
         return int(self._columns.shape[1])
 
     @property
     def n_bins(self) -> int:
+        """Return the number of bins of each row."""
         return int(self._columns.shape[0])
 
     def overlaps(self, i: int, start: int) -> FloatArray:
+        """Return the overlaps of row i with each row from ``start`` on."""
         out = np.empty(len(self) - start)
         _sums_with(self._columns[:, i].copy(), self._columns, self._logs, start, out)
         out -= self._sums[start:]
@@ -260,16 +264,19 @@ class MergingRows:
         return out
 
     def merge(self, i: int, j: int) -> None:
+        """Replace row j by the sum of rows i and j; row i is undefined from then on."""
         self._columns[:, j] += self._columns[:, i]
         column, log, total = self._columns[:, j : j + 1].copy(), np.empty((len(self._columns), 1)), np.zeros(1)
         _add_row_sums(True, column, log, total)
         self._logs[:, j], self._sums[j] = log[:, 0], total[0]
 
     def keep(self, places: NDArray[np.intp]) -> None:
+        """Keep the rows at these positions alone, and number them anew from 0 on."""
         self._columns = np.ascontiguousarray(self._columns[:, places])
         self._compute_logs()
 
     def dense(self, places: NDArray[np.intp] | list[int]) -> FloatArray:
+        """Return the rows at these positions as a dense array."""
         return self._columns[:, places].T
 
 

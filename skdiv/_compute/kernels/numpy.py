@@ -120,13 +120,16 @@ class MergingRows:
         self._buffers = np.empty((2, max(_CELL, rows.shape[1])))
 
     def __len__(self) -> int:
+        """Return the number of rows."""
         return len(self._rows)
 
     @property
     def n_bins(self) -> int:
+        """Return the number of bins of each row."""
         return int(self._rows.shape[1])
 
     def overlaps(self, i: int, start: int) -> FloatArray:
+        """Return the overlaps of row i with each row from ``start`` on."""
         out = np.empty(len(self) - start)
         step = max(1, _CELL // self._rows.shape[1])
         for some in range(start, len(self), step):
@@ -139,13 +142,16 @@ class MergingRows:
         return out
 
     def merge(self, i: int, j: int) -> None:
+        """Replace row j by the sum of rows i and j; row i is undefined from then on."""
         self._rows[j] += self._rows[i]
         self._sums[j] = entropy_term(self._rows[j]).sum()
 
     def keep(self, places: NDArray[np.intp]) -> None:
+        """Keep the rows at these positions alone, and number them anew from 0 on."""
         self._rows, self._sums = self._rows[places], self._sums[places]
 
     def dense(self, places: NDArray[np.intp] | list[int]) -> FloatArray:
+        """Return the rows at these positions as a dense array."""
         return self._rows[places]
 
 
