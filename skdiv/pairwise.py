@@ -36,8 +36,8 @@ def as_pair(X: MatrixLike, Y: MatrixLike, pseudocount: float) -> tuple[Distribut
         )
     dtype = np.result_type(weights[0].dtype, weights[1].dtype)
     P, Q = (
-        normalise(rows.astype(dtype, copy=False), pseudocount=pseudocount, names=of_rows)
-        for rows, of_rows in zip(weights, names, strict=True)
+        normalise(rows.astype(dtype, copy=False), pseudocount=pseudocount, names=its_names)
+        for rows, its_names in zip(weights, names, strict=True)
     )
     return P, Q
 

@@ -64,7 +64,7 @@ class Distributions:
 
     @property
     def is_sparse(self) -> bool:
-        """Return whether the rows are in CSR and the bins that are not stored hold 0: a background makes them dense."""
+        """Return whether the rows are in CSR without a background: all bins that are not stored then hold 0."""
         return sp.issparse(self.values) and self.background is None
 
     def __len__(self) -> int:

@@ -240,8 +240,8 @@ def spread(rows: Distributions, unit: float) -> FloatArray:
 def _sums_of_squares(values: Any) -> FloatArray:
     """Return the sum of the squares of the entries of each row, dense or CSR."""
     if not sp.issparse(values):
-        of_rows: FloatArray = np.vecdot(values, values).astype(np.float64)
-        return of_rows
+        sums: FloatArray = np.vecdot(values, values).astype(np.float64)
+        return sums
     squares = sp.csr_array(
         (np.square(values.data, dtype=np.float64), values.indices, values.indptr), shape=values.shape
     )

@@ -90,7 +90,8 @@ def _log2(_: Any, x: Any) -> Any:
 def _add_row_sums(mixture: bool, columns: FloatArray, logs: FloatArray, out: FloatArray) -> None:
     """Add to out[i] the sum over the bins of p log2(p), or without ``mixture`` of −p, for p the i-th distribution.
 
-    columns[k, i] is what it holds in bin k; its logarithm is written to logs[k, i].
+    columns[k, i] is what it holds in bin k; with ``mixture`` its logarithm is written to logs[k, i]. Here and below
+    log2 stands for `_log2`, which has another constant.
     """
     total = np.empty(columns.shape[1], columns.dtype)
     for run in range(0, len(columns), _RUN):
@@ -201,17 +202,17 @@ _ADD_OVERLAPS: dict[Pair, Callable[..., None]] = {
 def overlaps(pair: Pair, P: FloatArray, Q: FloatArray, out: FloatArray, *, upper: bool) -> None:
     """Write the overlaps of all pairs of dense rows into ``out``."""
     mixture = pair == "mixture"
-    of_rows = []
+    single_sums = []  # the sums over the bins of g(p, 0) for each row of P, and of g(0, q) for each row of Q
     for rows in (P, Q):
         columns = np.zeros((rows.shape[1], -(-len(rows) // _LANES) * _LANES), dtype=rows.dtype)
         columns[:, : len(rows)] = rows.T
         logs = np.empty_like(columns)
         row_sums = np.zeros(columns.shape[1])
         _add_row_sums(mixture, columns, logs, row_sums)
-        of_rows.append(row_sums)
+        single_sums.append(row_sums)
     out.fill(0)
     _add_sums(mixture, np.ascontiguousarray(P), columns, logs, upper, out)
-    _subtract_row_sums(*of_rows, _LN2 / 2 if mixture else 0.5, out)
+    _subtract_row_sums(*single_sums, _LN2 / 2 if mixture else 0.5, out)
 
 
 @compiled

@@ -17,11 +17,11 @@ _CELL = 131_072  # entries of each of the two buffers; with smaller ones threads
 def overlaps(pair: Pair, P: FloatArray, Q: FloatArray, out: FloatArray, *, upper: bool) -> None:
     """Write the overlaps of all pairs of dense rows into ``out``."""
     nothing = np.zeros((1, P.shape[1]), dtype=P.dtype)
-    of_rows = [np.empty((len(rows), 1)) for rows in (P, Q)]
-    for rows, sums in zip((P, Q), of_rows, strict=True):
+    single_sums = [np.empty((len(rows), 1)) for rows in (P, Q)]  # of g(p, 0) and of g(0, q)
+    for rows, sums in zip((P, Q), single_sums, strict=True):
         _sums(pair, rows, nothing, sums)
     _sums(pair, P, Q, out, upper=upper)
-    out -= of_rows[0] + of_rows[1].T
+    out -= single_sums[0] + single_sums[1].T
     out /= 2
 
 
