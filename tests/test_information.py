@@ -168,6 +168,18 @@ def test_the_cost_of_a_merge_does_not_depend_on_which_is_first():
         np.testing.assert_allclose(forth, back, rtol=1e-12)
 
 
+@pytest.mark.parametrize("n_bins", [10_000, 1_000_000])
+def test_the_cost_of_a_merge_over_many_bins(n_bins):
+    """The bins of two different ratios, put together, are two; the kernels add all of them one after another."""
+    low, high, first = 1.6268117820180374, 1.8116411659284173, n_bins // 5
+    rows = np.repeat([[low] * 2, [low] * 2, [low, high]], [first, n_bins - first], axis=1)
+    few = np.array([[low] * 2, [low] * 2, [low, high]]) * [first, n_bins - first]
+    weights = [1, 1, 2]
+    expected = DivergenceClustering(1, metric="kl", linkage="information").fit(few, sample_weight=weights)
+    clustering = DivergenceClustering(1, metric="kl", linkage="information").fit(rows, sample_weight=weights)
+    np.testing.assert_allclose(clustering.distances_, expected.distances_, rtol=1e-9)
+
+
 def test_equal_rows_lose_nothing():
     clustering = fitted(np.tile(random_distributions(1, 9), (80, 1)))
     np.testing.assert_array_equal(clustering.distances_, 0)

@@ -112,6 +112,67 @@ def test_a_pseudocount_on_sparse_rows_makes_nothing_dense():
         assert peak(lambda: pairwise_divergences(X, metric=metric, pseudocount=0.5)) < 25 * MIB  # noqa: B023
 
 
+def smoothed(n_bins, error):
+    """One label of so many, with label smoothing: a peak, and a tail of equal entries."""
+    row = np.full(n_bins, error / (n_bins - 1))
+    row[0] = 1 - error
+    return row
+
+
+@pytest.mark.parametrize("name", [*divergences(), 0.6, 1.4])
+@pytest.mark.parametrize("n_bins", [31, 66, 500])
+def test_smoothed_labels_in_single_precision(name, n_bins):
+    """All roundings of a sum of equal terms go the same way."""
+    record = divergences()[name] if isinstance(name, str) else renyi(name)
+    rows = np.array([smoothed(n_bins, error) for error in np.linspace(0.05, 0.12, 40)], dtype=np.float32)
+    power = 2 if record.name in ("js_distance", "hellinger") else 1
+    values, expected = (pairwise_divergences(each, metric=record) ** power for each in (rows, rows.astype(float)))
+    np.testing.assert_allclose(values, expected, rtol=SINGLE, atol=SINGLE)
+
+
+@pytest.mark.parametrize(
+    ("metric", "tiny"), [("chi2", 1e-310), ("renyi", 1e-310), (renyi(50), 1e-7), (renyi(5), 1e-80)], ids=str
+)
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+def test_an_entry_whose_power_overflows_spoils_no_other_pair(metric, tiny, container):
+    """Its product with 0 is NaN, and the least of numbers with NaN among them is NaN."""
+    rows = np.array([[1, 2, 4, 0], [1, 2, 4, 0], [1, 2, 4 * (1 + 1e-7), 0], [1, 2, 4, tiny]])
+    values = pairwise_divergences(container(rows), metric=metric)[:3, :3]
+    expected = pairwise_divergences(rows[:3, :3], metric=metric)
+    assert values[0, 1] == values[1, 0] == 0
+    np.testing.assert_allclose(values, expected, rtol=1e-7)
+
+
+@pytest.mark.parametrize("metric", ["kl", "jeffreys", "chi2"])
+def test_a_background_of_a_row_without_empty_bins(metric):
+    """Where no bin is empty nothing is added for empty bins, be what they would hold 0 or not."""
+    X = np.array([[1e300, 1e300], [1.0, 0.0]])
+    expected = pairwise_divergences(X[1:] + 1e-30, X[:1], metric=metric)
+    sparse = sp.csr_array(X)
+    for function in (pairwise_divergences, paired_divergences):
+        value = function(sparse[[1]], sparse[[0]], metric=metric, pseudocount=1e-30)
+        np.testing.assert_allclose(value.ravel(), expected.ravel(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("alpha", [1e-8, 1e-12, 1e-17, 1e-300])
+def test_renyi_divergences_of_tiny_orders(alpha):
+    """1 − α is then 1 in double precision, and its distance from 1 must not be taken from it."""
+    value = pairwise_divergences([[1, 1, 0]], [[1, 1, 1e-6]], metric=renyi(alpha))[0, 0]
+    np.testing.assert_allclose(value, np.log1p(5e-7), rtol=1e-7)
+
+
+def test_jeffreys_of_a_peak_and_a_wide_tail():
+    """Of two products each may be wrong by as much as one; and sparse rows may be of very different lengths."""
+    x, y = np.array([0.24953178762, 8.1076e-6]), np.array([0.24965362441, 5.9978e-6])
+    rows = np.repeat([x, y], [4, 231], axis=1)
+    truth = oracle.exact(x * [4, 231], y * [4, 231], oracle.DEFINITIONS["jeffreys"])
+    X, Y = (np.repeat(rows[k : k + 1], COPIES, axis=0) for k in (0, 1))
+    assert_right(pairwise_divergences(X, Y, metric="jeffreys"), "jeffreys", truth, np.float64)
+    alone = sp.eye_array(60, 2350, format="csr")
+    sparse = [sp.vstack([sp.csr_array(np.pad(each, ((0, 0), (0, 2115)))), alone]) for each in (X, Y)]
+    assert_right(pairwise_divergences(*sparse, metric="jeffreys")[:COPIES, :COPIES], "jeffreys", truth, np.float64)
+
+
 # --- Compiled and interpreted, dense and sparse sums are the same ---
 
 

@@ -152,6 +152,7 @@ _RECORDS = (
             factors=((itself, negated_log), (log_or_zero, negated)),
             left_term=entropy_term,
             right_term=entropy_term,
+            conditioning=2.0,
         ),
     ),
     Divergence(

@@ -256,4 +256,5 @@ def _shares(weights: FloatArray, added: Any, totals: FloatArray, dtype: np.dtype
 
 def _towards_one(largest: FloatArray) -> FloatArray:
     """Return the power of two that scales the largest entry of a row to near 1; to multiply by it is exact."""
-    return np.ldexp(1.0, -np.frexp(largest)[1])
+    with np.errstate(over="ignore"):  # of tiny entries, which nobody scales
+        return np.ldexp(1.0, -np.frexp(largest)[1])

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from skdiv._compute.blocks.termwise import few_rows
 from skdiv._compute.blocks.weighted import (
-    INACCURATE,
     WeightedRows,
+    doubtful_below,
     fast_costs,
+    inaccurate_below,
     merge_costs,
     pair_costs,
-    size_of_sums,
 )
 from skdiv._compute.kernels import KernelName, MergingRows, PairKernel, load
 from skdiv._compute.kernels.merging import SparseMergingRows
@@ -36,7 +36,6 @@ from skdiv._trees.linkage import tree_of_merges
 from skdiv._utils.typing import FloatArray, Places
 
 _TILE = 496  # the number of rows and of columns of a tile
-_DOUBTFUL = 1e-10  # relative to `size_of_sums`: lower costs, whose order rounding might change, are computed again
 _CROWDED = 4  # an entry of sparse rows takes as long as this number of entries of dense rows
 
 
@@ -93,7 +92,7 @@ def _nearest_later(rows: WeightedRows, kernel: KernelName, n_jobs: int | None) -
 
 def _nearest_of_tile(P: WeightedRows, Q: WeightedRows, kernel: KernelName, upper: bool) -> FloatArray:
     """Return the lowest cost in each row of a tile, and below it its column; with ``upper`` of columns j > i alone."""
-    costs = pair_costs(P, Q, kernel, upper=upper, accurate_below=_DOUBTFUL)
+    costs = pair_costs(P, Q, kernel, upper=upper, below=doubtful_below)
     places = costs.argmin(axis=1)
     return np.stack([costs[np.arange(len(P)), places], places])
 
@@ -173,7 +172,7 @@ class _Agglomeration:
         costs[~self.alive[start:]] = np.inf
         if i >= start:
             costs[i - start] = np.inf
-        doubtful = np.flatnonzero(costs < _DOUBTFUL * size_of_sums(v + w, self.rows.n_bins))
+        doubtful = np.flatnonzero(costs < doubtful_below(v + w, self.rows.n_bins))
         for few in few_rows(len(doubtful), self.rows.n_bins):
             some = doubtful[few]
             costs[some] = self._accurate_costs(i, start + some)
@@ -188,7 +187,7 @@ class _Agglomeration:
 
     def _accurate_cost(self, i: int, j: int) -> float:
         """Return the cost of merging cluster i with j, its nearest: the known one, unless rounding shows in it."""
-        if self.costs[i] > INACCURATE * size_of_sums(self.masses[i] + self.masses[j], self.rows.n_bins):
+        if self.costs[i] > inaccurate_below(self.masses[i] + self.masses[j], self.rows.n_bins):
             return float(self.costs[i])
         return float(self._accurate_costs(i, np.array([j]))[0])
 

@@ -25,7 +25,7 @@ _WORK = 2**24  # the largest number of pairs times bins of a tile
 _BINS = 512  # the number of bins of a chunk of rows, so that its copies stay in the cache
 _RUN = 64  # the largest number of terms that a kernel adds one after another within a chunk
 _SINGLE_RUN = 16  # the same for terms in single precision
-_SINGLE_ERROR = 5e-6  # nats; a block whose error might be larger in single precision is computed in double precision
+_SINGLE_ERROR = 4e-6  # nats; a block whose error might be larger in single precision is computed in double precision
 _CROWDED = 8  # two entries of sparse rows that share a bin take as long as this number of bins of dense rows
 _memory_for_overlaps, _memory_for_part = Workspace(), Workspace()
 

@@ -285,6 +285,7 @@ class Refinement:
         values[itself] = np.inf  # so that they are not computed again
         if lost is not None:
             lost[itself] = False
+            values[lost] = np.inf  # for some may be NaN, with which the least value is NaN
         if values.min() < np.max(below):
             small = values < below
             if lost is not None:

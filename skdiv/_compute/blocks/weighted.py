@@ -15,17 +15,19 @@ where the last sum is twice the overlap of a and b that the kernels compute for 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from skdiv._compute.blocks.pairs import pair_overlaps
-from skdiv._compute.blocks.termwise import labels_of_equal_rows, weighted_of_pairs
+from skdiv._compute.blocks.termwise import labels_of_equal_rows, rounding_of_sum, weighted_of_pairs
 from skdiv._compute.kernels import KernelName, PairKernel, load
 from skdiv._input.distributions import Distributions
 from skdiv._utils.typing import FloatArray, Places
 
-INACCURATE = 1e-5  # relative to `size_of_sums`: rounding would show in a lower cost, so it is computed from its terms
+_INACCURATE = 1e-5  # relative to `size_of_sums`: rounding would show in a lower cost, so it is computed from its terms
+_DOUBTFUL = 1e-10  # relative to `size_of_sums`: rounding might change the order of lower costs
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -78,19 +80,32 @@ def size_of_sums(both: FloatArray, n_bins: int) -> FloatArray:
     return sizes
 
 
+def inaccurate_below(both: FloatArray, n_bins: int) -> FloatArray:
+    """Return below which value a fast cost has lost digits, so that it is computed from its terms to be reported."""
+    rounding = rounding_of_sum(n_bins, np.dtype(np.float64))  # the kernels add up to all bins one after another
+    return max(_INACCURATE, rounding / 1e-9) * size_of_sums(both, n_bins)
+
+
+def doubtful_below(both: FloatArray, n_bins: int) -> FloatArray:
+    """Return below which value fast costs may be in the wrong order, so that they are computed from their terms."""
+    rounding = rounding_of_sum(n_bins, np.dtype(np.float64))
+    return max(_DOUBTFUL, 4 * rounding) * size_of_sums(both, n_bins)
+
+
 def pair_costs(
-    P: WeightedRows, Q: WeightedRows, kernel: KernelName, *, upper: bool, accurate_below: float = INACCURATE
-) -> FloatArray:
+    P: WeightedRows, Q: WeightedRows, kernel: KernelName, *, upper: bool,
+    below: Callable[[FloatArray, int], FloatArray] = inaccurate_below,
+) -> FloatArray:  # fmt: skip
     """Return the matrix of the costs of merging cluster P[i] with cluster Q[j].
 
-    Costs below ``accurate_below``, relative to `size_of_sums`, are computed from their terms. ``upper`` says that P and
-    Q are the same; the costs for j ≤ i are then infinite.
+    Costs ``below`` a value, a function of the mass of both and of the number of bins, are computed from their terms.
+    ``upper`` says that P and Q are the same; the costs for j ≤ i are then infinite.
     """
     v, w = P.masses[:, np.newaxis], Q.masses[np.newaxis]
     costs = fast_costs(v, w, pair_overlaps("mixture", P.sums, Q.sums, load(kernel), upper=upper))
     if upper:
         costs[np.tri(len(P), dtype=bool)] = np.inf
-    doubtful = costs < accurate_below * size_of_sums(v + w, P.sums.shape[1])
+    doubtful = costs < below(v + w, P.sums.shape[1])
     if np.count_nonzero(doubtful) > len(P) + len(Q):  # With fewer it takes longer to look for equal rows.
         labels_of_p, labels_of_q = labels_of_equal_rows(P.sums, Q.sums)
         equal = doubtful & (labels_of_p[:, np.newaxis] == labels_of_q) & (v == w)

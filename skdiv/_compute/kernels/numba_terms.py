@@ -54,17 +54,17 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 # --- The term of one bin ---
 #
-# ``kind`` is a constant when a loop is compiled, so the branches on it vanish. ``alpha`` is the order of an
-# α-divergence, ``share`` and ``other`` are the weights of p and q in a weighted Jensen-Shannon divergence.
+# ``kind`` is a constant when a loop is compiled, so the branches on it vanish. ``beta`` is the order of an
+# α-divergence less 1, ``share`` and ``other`` are the weights of p and q in a weighted Jensen-Shannon divergence.
 
 
 @compiled
-def _is_far(kind: int, p: float, q: float, alpha: float) -> bool:
+def _is_far(kind: int, p: float, q: float, beta: float) -> bool:
     """Return whether p and q are so far apart that `_near_term` would not be accurate for them."""
     if kind in (_SQUARED_HELLINGER, _TOTAL_VARIATION, _CHI2):
         return False
     if kind == _ALPHA:
-        return abs(p - q) * max(1.0, alpha) > 0.05 * q
+        return abs(p - q) * max(1.0, 1 + beta) > 0.05 * q
     if kind == _WEIGHTED:
         return abs(p - q) > 0.05 * min(p, q)
     return abs(p - q) > _NEAR * (p + q)
@@ -77,23 +77,23 @@ def _phi(x: float) -> Any:
 
 
 @compiled
-def _alpha_series(p: float, q: float, alpha: float) -> Any:
+def _alpha_series(p: float, q: float, beta: float) -> Any:
     """Return `terms.alpha_divergence` by its binomial series in x = (p − q)/q, for abs(x) max(1, α) up to 0.05."""
     x = (p - q) / (q + _TINY)
-    tail = 1 + (alpha - 10) * x * (1 / 11)
-    tail = 1 + (alpha - 9) * x * (1 / 10) * tail
-    tail = 1 + (alpha - 8) * x * (1 / 9) * tail
-    tail = 1 + (alpha - 7) * x * (1 / 8) * tail
-    tail = 1 + (alpha - 6) * x * (1 / 7) * tail
-    tail = 1 + (alpha - 5) * x * (1 / 6) * tail
-    tail = 1 + (alpha - 4) * x * (1 / 5) * tail
-    tail = 1 + (alpha - 3) * x * (1 / 4) * tail
-    tail = 1 + (alpha - 2) * x * (1 / 3) * tail
+    tail = 1 + (beta - 9) * x * (1 / 11)
+    tail = 1 + (beta - 8) * x * (1 / 10) * tail
+    tail = 1 + (beta - 7) * x * (1 / 9) * tail
+    tail = 1 + (beta - 6) * x * (1 / 8) * tail
+    tail = 1 + (beta - 5) * x * (1 / 7) * tail
+    tail = 1 + (beta - 4) * x * (1 / 6) * tail
+    tail = 1 + (beta - 3) * x * (1 / 5) * tail
+    tail = 1 + (beta - 2) * x * (1 / 4) * tail
+    tail = 1 + (beta - 1) * x * (1 / 3) * tail
     return q * x * x * 0.5 * tail
 
 
 @compiled
-def _near_term(kind: int, p: float, q: float, alpha: float, share: float, other: float) -> Any:
+def _near_term(kind: int, p: float, q: float, beta: float, share: float, other: float) -> Any:
     """Return the term for p near q, by its series, or for some kinds by a formula that is accurate everywhere."""
     d, s = p - q, p + q
     if kind == _TOTAL_VARIATION:
@@ -105,7 +105,7 @@ def _near_term(kind: int, p: float, q: float, alpha: float, share: float, other:
         root = d / (sqrt(p) + sqrt(q) + _TINY)
         return root * root * 0.5
     if kind == _ALPHA:
-        return _alpha_series(p, q, alpha)
+        return _alpha_series(p, q, beta)
     if kind == _WEIGHTED:
         m = share * p + other * q
         x = d / (m + _TINY)
@@ -130,12 +130,12 @@ def _far_phi(x: float) -> Any:
 
 
 @compiled
-def _far_alpha(p: float, q: float, alpha: float) -> Any:
+def _far_alpha(p: float, q: float, beta: float) -> Any:
     """Return `terms.alpha_divergence` for p far from q."""
-    beta = alpha - 1
+    alpha = 1 + beta
     if p == 0:
         return q / alpha
-    if q == 0 and alpha < 1:
+    if q == 0 and beta < 0:
         return -p / beta
     x = (p - q) / q
     log_ratio = log1p(x) if abs(x) <= 0.5 else log(p) - log(q)
@@ -143,12 +143,12 @@ def _far_alpha(p: float, q: float, alpha: float) -> Any:
 
 
 @compiled
-def _term(kind: int, p: float, q: float, alpha: float, share: float, other: float) -> Any:
+def _term(kind: int, p: float, q: float, beta: float, share: float, other: float) -> Any:
     """Return the term of any p and q: by its series where that is accurate, else from logarithms."""
-    if not _is_far(kind, p, q, alpha):
-        return _near_term(kind, p, q, alpha, share, other)
+    if not _is_far(kind, p, q, beta):
+        return _near_term(kind, p, q, beta, share, other)
     if kind == _ALPHA:
-        return _far_alpha(p, q, alpha)
+        return _far_alpha(p, q, beta)
     if kind == _WEIGHTED:
         m = share * p + other * q
         x = (p - q) / m
@@ -178,7 +178,7 @@ def _dense_adder(kind: int) -> Callable[..., None]:
     """Compile the loop over dense rows for one kind of term."""
 
     def add(
-        P: FloatArray, Q: FloatArray, i: Indices, j: Indices, alpha: float, v: FloatArray, w: FloatArray,
+        P: FloatArray, Q: FloatArray, i: Indices, j: Indices, beta: float, v: FloatArray, w: FloatArray,
         out: FloatArray,
     ) -> None:  # fmt: skip
         """Write into out[k] the sum over bins of the terms of P[i[k]], of mass v[k], and Q[j[k]], of mass w[k].
@@ -196,15 +196,15 @@ def _dense_adder(kind: int) -> Callable[..., None]:
                 a, b = p[start : start + _LANES], q[start : start + _LANES]
                 n_far = 0
                 for lane in range(_LANES):
-                    n_far += _is_far(kind, _entry(kind, a[lane], mass), _entry(kind, b[lane], mass_of_q), alpha)
+                    n_far += _is_far(kind, _entry(kind, a[lane], mass), _entry(kind, b[lane], mass_of_q), beta)
                 if n_far == 0:
                     for lane in range(_LANES):
                         x, y = _entry(kind, a[lane], mass), _entry(kind, b[lane], mass_of_q)
-                        lanes[lane] += _near_term(kind, x, y, alpha, share, other)
+                        lanes[lane] += _near_term(kind, x, y, beta, share, other)
                 else:
                     for lane in range(_LANES):
                         x, y = _entry(kind, a[lane], mass), _entry(kind, b[lane], mass_of_q)
-                        lanes[lane] += _term(kind, x, y, alpha, share, other)
+                        lanes[lane] += _term(kind, x, y, beta, share, other)
             width = _LANES
             while width > 1:
                 width //= 2
@@ -213,7 +213,7 @@ def _dense_adder(kind: int) -> Callable[..., None]:
             total = lanes[0]
             for bin_ in range(whole, P.shape[1]):
                 x, y = _entry(kind, p[bin_], mass), _entry(kind, q[bin_], mass_of_q)
-                total += _term(kind, x, y, alpha, share, other)
+                total += _term(kind, x, y, beta, share, other)
             out[k] = total
 
     return compiled(add)
@@ -225,7 +225,7 @@ def _sparse_adder(kind: int) -> Callable[..., None]:
     def add(
         p_entries: FloatArray, p_bins: Indices, p_starts: Indices, p_empty: FloatArray,
         q_entries: FloatArray, q_bins: Indices, q_starts: Indices, q_empty: FloatArray,
-        n_bins: int, i: Indices, j: Indices, alpha: float, v: FloatArray, w: FloatArray, out: FloatArray,
+        n_bins: int, i: Indices, j: Indices, beta: float, v: FloatArray, w: FloatArray, out: FloatArray,
     ) -> None:  # fmt: skip
         """Write into out[k] the same sum for rows in CSR with sorted bins.
 
@@ -243,10 +243,10 @@ def _sparse_adder(kind: int) -> Callable[..., None]:
                 of_q = a == a_stop or (b < b_stop and q_bins[b] <= p_bins[a])
                 x = _entry(kind, p_entries[a], mass) if of_p else empty
                 y = _entry(kind, q_entries[b], mass_of_q) if of_q else empty_of_q
-                total += _term(kind, x, y, alpha, share, other)
+                total += _term(kind, x, y, beta, share, other)
                 a, b, n_met = a + of_p, b + of_q, n_met + 1
-            if empty > 0 or empty_of_q > 0:
-                total += (n_bins - n_met) * _term(kind, empty, empty_of_q, alpha, share, other)
+            if n_met < n_bins and (empty > 0 or empty_of_q > 0):
+                total += (n_bins - n_met) * _term(kind, empty, empty_of_q, beta, share, other)
             out[k] = total
 
     return compiled(add)
@@ -269,10 +269,11 @@ def term_sums(term: Term, P: Distributions, Q: Distributions, i: Indices, j: Ind
     if kind_and_order is None:
         return None
     kind, alpha = kind_and_order
-    if kind == _ALPHA and alpha < 0.5:  # The term is the same with p and q exchanged and 1 − α for α.
-        P, Q, i, j, alpha = Q, P, j, i, 1 - alpha
+    beta = alpha - 1
+    if kind == _ALPHA and alpha < 0.5:  # The term is the same with p and q exchanged and 1 − α for α, so −α for β.
+        P, Q, i, j, beta = Q, P, j, i, -alpha
     one = np.ones(len(i))
-    return _sums(kind, P, Q, i, j, alpha, one, one)
+    return _sums(kind, P, Q, i, j, beta, one, one)
 
 
 def weighted_term_sums(
@@ -283,14 +284,14 @@ def weighted_term_sums(
 
 
 def _sums(
-    kind: int, P: Distributions, Q: Distributions, i: Indices, j: Indices, alpha: float, v: FloatArray, w: FloatArray
+    kind: int, P: Distributions, Q: Distributions, i: Indices, j: Indices, beta: float, v: FloatArray, w: FloatArray
 ) -> FloatArray:
     """Return for each k the sum over bins of the terms of P[i[k]], of mass v[k], and Q[j[k]], of mass w[k]."""
     out = np.empty(len(i))
     if sp.issparse(P.values):
-        _SPARSE_ADDERS[kind](*_arrays(P), *_arrays(Q), P.shape[1], i, j, alpha, v, w, out)
+        _SPARSE_ADDERS[kind](*_arrays(P), *_arrays(Q), P.shape[1], i, j, beta, v, w, out)
     else:
-        _DENSE_ADDERS[kind](P.values, Q.values, i, j, alpha, v, w, out)
+        _DENSE_ADDERS[kind](P.values, Q.values, i, j, beta, v, w, out)
     return out
 
 
