@@ -19,6 +19,7 @@ from skdiv._compute.run import Work, run
 from skdiv._compute.tiles import Tile, tiles_of
 from skdiv._input.checks import Matrix, MatrixLike, Names, as_counts, as_weights, names_of
 from skdiv._input.distributions import Distributions, normalise
+from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray
 from skdiv._utils.warnings import warn_caller
 
@@ -196,7 +197,9 @@ def pairwise_homogeneity(
     if method == "permutation":
         _refuse_what_is_not_drawn(counts.values, names)
         test = _Permutation(int(n_resamples), int(check_random_state(random_state).randint(np.iinfo(np.int32).max)))
-    store = _IntoLayers(np.zeros((2, n, n)), np.zeros((n, n), dtype=bool))
+    what, remedy = f"pairwise_homogeneity of X of {n} rows", "Test a sample of the rows, or fewer at a time."
+    with enough_memory(17 * n * n, what, remedy):
+        store = _IntoLayers(np.zeros((2, n, n)), np.zeros((n, n), dtype=bool))
     tiles = tiles_of((n, n), (_TILE, _TILE), of_itself=True, upper=True)
     calls = ((tile, (test, counts[tile.rows], counts[tile.columns], tile, chosen())) for tile in tiles)
     work = 3.0 * n * n * n_bins * (1 if method == "chi2" else n_resamples)

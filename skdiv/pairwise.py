@@ -121,9 +121,10 @@ def pairwise_divergences(
     float32 input takes half the memory, and is computed in single precision where that is accurate enough: right to
     2e-6, absolute up to one nat and relative above (a distance: its square), if no entry is subnormal.
 
-    A pair of sparse rows costs at most what the two store. With a pseudocount that holds for ``kl``, ``jeffreys``,
-    ``hellinger``, ``bhattacharyya`` and `renyi` of an order below 1; for the others a few bins at a time are made
-    dense. Equal rows are recognised, and cost next to nothing. ``js_*`` and
+    A pair of sparse rows costs at most what the two store, and equal rows, which are recognised, next to nothing. With
+    a pseudocount that holds for ``kl``, ``jeffreys``, ``hellinger``, ``bhattacharyya`` and `renyi` of an order below 1,
+    and for ``js_*`` and ``total_variation`` if a row stores less than one bin in two hundred; otherwise a few bins at a
+    time are made dense. ``js_*`` and
     ``total_variation`` are compiled where Numba can be imported (``pip install numba``); see `show_versions`.
 
     References

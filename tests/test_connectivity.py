@@ -11,8 +11,9 @@ from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import kneighbors_graph
 
-from skdiv import DivergenceClustering, _graph, pairwise_divergences
+from skdiv import DivergenceClustering, pairwise_divergences
 from skdiv._compute.measure import Measure
+from skdiv._trees import graph as trees
 
 X = random_distributions(60, 12, seed=3)
 CHAIN = sp.diags_array([np.ones(59), np.ones(59)], offsets=[-1, 1]).tocsr()
@@ -99,7 +100,7 @@ def test_large_trees_are_scikit_learns(linkage, n_more):
     D[edges] = np.random.default_rng(2).random(len(edges[0]))
     D += D.T
     expected = of_scikit_learn(D, sp.csr_array(D), linkage)
-    tree = _graph.tree_of_graph(n, edges, D[edges], linkage)
+    tree = trees.tree_of_graph(n, edges, D[edges], linkage)
     np.testing.assert_array_equal(tree[:, :2], np.sort(expected.children_, axis=1))
     np.testing.assert_allclose(tree[:, 2], expected.distances_, rtol=1e-12)
 
@@ -109,7 +110,7 @@ def test_large_trees_are_scikit_learns(linkage, n_more):
 def test_with_ties_each_merge_is_of_two_nearest_clusters(linkage, seed):
     edges = random_edges(80, 200, seed)
     distances = np.random.default_rng(seed).integers(4, size=len(edges[0])) / 3
-    tree = _graph.tree_of_graph(80, edges, distances, linkage)
+    tree = trees.tree_of_graph(80, edges, distances, linkage)
     check_merges_of_nearest(tree, edges, distances, linkage)
 
 
@@ -117,18 +118,18 @@ def test_with_ties_each_merge_is_of_two_nearest_clusters(linkage, seed):
 def test_the_distances_of_a_tree_rise(linkage):
     for seed in range(20):
         edges = random_edges(60, 10 * seed, seed)
-        heights = _graph.tree_of_graph(60, edges, np.random.default_rng(seed).random(len(edges[0])), linkage)[:, 2]
+        heights = trees.tree_of_graph(60, edges, np.random.default_rng(seed).random(len(edges[0])), linkage)[:, 2]
         assert (np.diff(heights) >= -1e-15).all()
 
 
 @pytest.mark.parametrize("linkage", ["average", "complete"])
 def test_a_merge_with_a_hub_does_not_touch_all_its_edges(linkage):
-    few, many = (lines_run(lambda n=n: _graph.tree_of_graph(n, *star(n), linkage)) for n in (200, 400))
+    few, many = (lines_run(lambda n=n: trees.tree_of_graph(n, *star(n), linkage)) for n in (200, 400))
     assert many < 2.2 * few
 
 
 def test_single_linkage_does_nothing_in_python_for_each_edge():
-    few, many = (lines_run(lambda n=n: _graph.tree_of_graph(n, *star(n), "single")) for n in (200, 400))
+    few, many = (lines_run(lambda n=n: trees.tree_of_graph(n, *star(n), "single")) for n in (200, 400))
     assert many < 1.1 * few
 
 
@@ -176,8 +177,8 @@ def test_each_two_parts_are_joined_at_their_nearest_rows_a_tile_of_distances_at_
         blocks_made.append((len(i), len(j)))
         return D[np.ix_(i, j)]
 
-    monkeypatch.setattr(_graph, "_TILE", tile, raising=False)
-    edges = set(zip(*_graph.connected_edges(graph, distances), strict=True))
+    monkeypatch.setattr(trees, "_TILE", tile, raising=False)
+    edges = set(zip(*trees.connected_edges(graph, distances), strict=True))
     joins = set()
     for k in range(n_parts):
         for other in range(k):

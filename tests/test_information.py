@@ -180,6 +180,20 @@ def test_the_cost_of_a_merge_over_many_bins(n_bins):
     np.testing.assert_allclose(clustering.distances_, expected.distances_, rtol=1e-9)
 
 
+def test_equal_sparse_rows_are_never_made_dense():
+    """Costs that are summed again take what the two rows store, not all bins."""
+    rng = np.random.default_rng(0)
+    X = sp.csr_array((np.ones(20), (np.zeros(20, dtype=int), rng.integers(0, 10**6, 20))), (1, 10**6))
+    near = sp.vstack([X * (1 + 1e-7 * k) for k in range(3)] + [X] * 40, format="csr")
+    near.data *= 1 + 1e-9 * rng.random(near.nnz)
+    tracemalloc.start()
+    clustering = fitted(near)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 60 * 2**20 < 8 * 10**6 * 43 / 4
+    assert (np.diff(clustering.distances_) > -1e-15).all()
+
+
 def test_equal_rows_lose_nothing():
     clustering = fitted(np.tile(random_distributions(1, 9), (80, 1)))
     np.testing.assert_array_equal(clustering.distances_, 0)

@@ -11,7 +11,13 @@ import scipy.sparse as sp
 from conftest import random_distributions
 from sklearn import config_context
 
-from skdiv import DivergenceClustering, barycenter, condensed_divergences, pairwise_divergences
+from skdiv import (
+    DivergenceClustering,
+    barycenter,
+    condensed_divergences,
+    pairwise_divergences,
+    pairwise_homogeneity,
+)
 from skdiv._compute.measure import Measure
 from skdiv._utils.memory import Workspace, available_memory
 
@@ -92,6 +98,15 @@ def test_centers_that_do_not_fit_are_refused_before_the_tree(monkeypatch):
     message = r"cluster_centers_ of 150 clusters in 1000000 bins needs 1\.12 GiB .* available\. Ask for fewer"
     with pytest.raises(MemoryError, match=message):
         DivergenceClustering(150).fit(X)
+
+
+def test_what_other_functions_need_is_known_too(monkeypatch):
+    clustering = DivergenceClustering(1500).fit(random_distributions(1500, 3))
+    monkeypatch.setattr("skdiv._utils.memory.available_memory", lambda: 64 * MIB)
+    with pytest.raises(MemoryError, match=r"pairwise_homogeneity of X of 3000 rows needs 0\.14 GiB"):
+        pairwise_homogeneity(np.ones((3000, 2)), method="chi2")
+    with pytest.raises(MemoryError, match=r"transform of 9000 rows to 1500 clusters needs 0\.10 GiB"):
+        clustering.transform(random_distributions(9000, 3))
 
 
 def test_dense_beside_sparse_rows():

@@ -173,6 +173,51 @@ def test_jeffreys_of_a_peak_and_a_wide_tail():
     assert_right(pairwise_divergences(*sparse, metric="jeffreys")[:COPIES, :COPIES], "jeffreys", truth, np.float64)
 
 
+def few_of_many_bins(n=20, n_bins=20_000, seed=0):
+    """Counts in a few of many bins, half of which all rows share: sparse enough to be summed by what rows store."""
+    rng = np.random.default_rng(seed)
+    counts = np.zeros((n, n_bins))
+    counts[:, :8] = rng.integers(1, 20, (n, 8))
+    counts[np.arange(n)[:, np.newaxis], rng.integers(8, n_bins, (n, 8))] = rng.integers(1, 5, (n, 8))
+    return counts
+
+
+@pytest.mark.parametrize("name", [*divergences(), 0.999, 3.0])
+@pytest.mark.parametrize("pseudocount", [0.0, 1e-6, 1e-200])
+def test_few_of_many_bins_are_what_dense_rows_are(name, pseudocount):
+    """Also where a factor has no bound, or where a divergence is infinite in one direction or both."""
+    record = divergences()[name] if isinstance(name, str) else renyi(name)
+    counts = few_of_many_bins()
+    counts[1] = counts[0]
+    counts[1, -1] += 1
+    sparse, dense = (
+        pairwise_divergences(rows, metric=record, pseudocount=pseudocount) for rows in (sp.csr_array(counts), counts)
+    )
+    np.testing.assert_allclose(sparse, dense, rtol=5e-8)
+
+
+def test_few_of_many_bins_in_single_precision():
+    """Rows in single precision do not quite sum to one, which an order next to 1 magnifies."""
+    counts, record = few_of_many_bins().astype(np.float32), renyi(0.999)
+    values = pairwise_divergences(sp.csr_array(counts), metric=record, pseudocount=0.01)
+    expected = pairwise_divergences(counts.astype(np.float64), metric=record, pseudocount=0.01)
+    np.testing.assert_allclose(values, expected, rtol=2e-7, atol=2e-7)
+
+
+def test_a_pseudocount_on_rows_of_few_bins_takes_the_memory_of_what_they_store():
+    rng = np.random.default_rng(0)
+    X = sp.csr_array((np.ones(2000), (np.repeat(np.arange(100), 20), rng.integers(0, 10**6, 2000))), (100, 10**6))
+    for metric in ("js_distance", "total_variation"):
+        pairwise_divergences(X[:2], metric=metric, pseudocount=0.5)
+        assert peak(lambda: pairwise_divergences(X, metric=metric, pseudocount=0.5)) < 12 * MIB  # noqa: B023
+
+
+@pytest.mark.parametrize("metric", ["js_divergence", "jeffreys", "hellinger", "total_variation"])
+def test_a_pair_is_the_same_to_the_bit_in_either_order(metric):
+    X, Y = random_distributions(300, 40, zeros=0.2), random_distributions(300, 40, zeros=0.2, seed=1)
+    np.testing.assert_array_equal(paired_divergences(X, Y, metric=metric), paired_divergences(Y, X, metric=metric))
+
+
 # --- Compiled and interpreted, dense and sparse sums are the same ---
 
 

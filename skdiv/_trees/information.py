@@ -180,8 +180,10 @@ class _Agglomeration:
 
     def _accurate_costs(self, i: int, others: Places) -> FloatArray:
         """Return the costs of merging cluster i with some others, from their terms."""
-        P = WeightedRows(Distributions(self.rows.dense([i])), self.masses[[i]])
-        Q = WeightedRows(Distributions(self.rows.dense(others.astype(np.intp))), self.masses[others])
+        P, Q = (
+            WeightedRows(Distributions(self.rows.some(places)), self.masses[places])
+            for places in (np.array([i]), others.astype(np.intp))
+        )
         first, each = np.zeros(len(others), dtype=np.intp), np.arange(len(others))
         return merge_costs(P, Q, first, each, self.kernel, self.sizes[i] + self.sizes[others])
 

@@ -40,6 +40,7 @@ from skdiv._trees.build import (
 from skdiv._trees.cut import AtDistance, IntoClusters, Rule
 from skdiv._trees.graph import check_connectivity
 from skdiv._trees.information import information_curve
+from skdiv._utils.memory import enough_memory
 from skdiv._utils.sklearn import HasMethods, Interval, StrOptions, fit_context
 from skdiv._utils.typing import FloatArray, Labels
 from skdiv._version import __version__
@@ -275,8 +276,8 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), optional
-            A positive mass for each row, which counts as so many equal rows; ``X.sum(axis=1)`` for counts. It enters
-            the centers, and linkage by information, average and ward.
+            A mass from 1e-100 to 1e100 for each row, by place, which counts as so many equal rows; ``X.sum(axis=1)``
+            for counts. It enters the centers, and linkage by information, average and ward.
 
         Returns
         -------
@@ -348,7 +349,9 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             frame differ in name or order from those of the fitted one.
         """
         names, validated = names_of(X), self._validated(X, reset=False)
-        out = np.empty((validated.shape[0], self.n_clusters_), dtype=validated.dtype)
+        n, what = validated.shape[0], f"transform of {validated.shape[0]} rows to {self.n_clusters_} clusters"
+        with enough_memory(n * self.n_clusters_ * validated.dtype.itemsize, what, "Transform fewer rows at a time."):
+            out = np.empty((n, self.n_clusters_), dtype=validated.dtype)
         for batch, distances in self._predictor.to_clusters(validated, names, self.n_jobs):
             out[batch] = distances
         return out

@@ -26,6 +26,7 @@ _BINS = 512  # the number of bins of a chunk of rows, so that its copies stay in
 _RUN = 64  # the largest number of terms that a kernel adds one after another within a chunk
 _SINGLE_RUN = 16  # the same for terms in single precision
 _SINGLE_ERROR = 4e-6  # nats; a block whose error might be larger in single precision is computed in double precision
+_STORED = 100  # the term of an entry that a row stores takes as long as this number of bins of dense rows
 _CROWDED = 8  # two entries of sparse rows that share a bin take as long as this number of bins of dense rows
 _memory_for_overlaps, _memory_for_part = Workspace(), Workspace()
 
@@ -53,14 +54,26 @@ class PairBlocks:
     ) -> FloatArray:
         """Return D(P[i] ‖ Q[j]) in nats for all pairs, in ``out`` if that is given."""
         divergence, form = self.divergence, self.form
+        refinement = Refinement(divergence, P, Q, diagonal, kernel)
+        if _is_for_terms(P, Q):
+            values = np.empty((len(P), len(Q)), P.dtype) if out is None else out
+            refinement.apply(values, below=0.0, lost=np.ones(values.shape, dtype=bool))
+            return values
         overlaps = pair_overlaps(form.pair, P, Q, kernel, upper=diagonal == 0, out=out)
         totals = form.finish(np.subtract(form.top, overlaps, out=overlaps))
         values = np.empty(totals.shape, P.dtype) if out is None else out
         if totals is not values:
             values[...] = totals
         below = digits_lost_below(form.conditioning * _error(P, Q), P.dtype, form.power)
-        Refinement(divergence, P, Q, diagonal, kernel).apply(values, below=below)
+        refinement.apply(values, below=below)
         return divergence.capped(values)
+
+
+def _is_for_terms(P: Distributions, Q: Distributions) -> bool:
+    """Return whether sparse rows with a background store so few entries that all pairs are summed term by term."""
+    if P.background is None or Q.background is None:
+        return False
+    return bool(_STORED * (P.values.nnz / len(P) + Q.values.nnz / len(Q)) < P.shape[1])
 
 
 def _error(P: Distributions, Q: Distributions) -> float:

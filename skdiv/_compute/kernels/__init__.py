@@ -85,8 +85,8 @@ class MergingRows(Protocol):
     def keep(self, places: NDArray[np.intp]) -> None:
         """Keep the rows at these positions alone, and number them anew from 0 on."""
 
-    def dense(self, places: NDArray[np.intp] | list[int]) -> FloatArray:
-        """Return the rows at these positions as a dense array."""
+    def some(self, places: NDArray[np.intp]) -> Any:
+        """Return the rows at these positions as an array, or as a CSR matrix if that is how they are held."""
 
 
 def load(name: KernelName) -> PairKernel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from skdiv._compute.kernels import PairKernel
@@ -85,9 +86,10 @@ class SparseMergingRows:
         self._n = len(places)
         self._sweep()
 
-    def dense(self, places: NDArray[np.intp] | list[int]) -> FloatArray:
-        """Return the rows at these positions as a dense array."""
-        rows = np.zeros((len(places), self.n_bins))
-        for row, i in zip(rows, places, strict=True):
-            row[self._bins[self._row(i)]] = self._values[self._row(i)]
-        return rows
+    def some(self, places: NDArray[np.intp]) -> Any:
+        """Return the rows at these positions as a CSR matrix."""
+        lengths = self._stops[places] - self._starts[places]
+        stops = np.cumsum(lengths)
+        entries = np.arange(lengths.sum()) + np.repeat(self._starts[places] - stops + lengths, lengths)
+        indptr = np.append(0, stops)
+        return sp.csr_array((self._values[entries], self._bins[entries], indptr), shape=(len(places), self.n_bins))

@@ -276,7 +276,7 @@ class MergingRows:
         self._columns = np.ascontiguousarray(self._columns[:, places])
         self._compute_logs()
 
-    def dense(self, places: NDArray[np.intp] | list[int]) -> FloatArray:
+    def some(self, places: NDArray[np.intp]) -> FloatArray:
         """Return the rows at these positions as a dense array."""
         return self._columns[:, places].T
 

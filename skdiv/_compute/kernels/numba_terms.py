@@ -154,11 +154,11 @@ def _term(kind: int, p: float, q: float, beta: float, share: float, other: float
         x = (p - q) / m
         return m * (share * _far_phi(other * x) + other * _far_phi(-share * x))
     if kind == _JENSEN_SHANNON:
-        s, total = p + q, 0.0
-        if p > 0:
-            total += p * log(2 * (p / s))
-        if q > 0:
-            total += q * log(2 * (q / s))
+        # The larger comes first, so that the sum is the same to the bit with p and q exchanged.
+        s, larger, smaller = p + q, max(p, q), min(p, q)
+        total = larger * log(2 * (larger / s))
+        if smaller > 0:
+            total += smaller * log(2 * (smaller / s))
         return total * 0.5
     if kind == _KL:
         return q if p == 0 else p * (log(p) - log(q)) - (p - q)

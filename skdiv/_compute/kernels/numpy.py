@@ -150,7 +150,7 @@ class MergingRows:
         """Keep the rows at these positions alone, and number them anew from 0 on."""
         self._rows, self._sums = self._rows[places], self._sums[places]
 
-    def dense(self, places: NDArray[np.intp] | list[int]) -> FloatArray:
+    def some(self, places: NDArray[np.intp]) -> FloatArray:
         """Return the rows at these positions as a dense array."""
         return self._rows[places]
 
