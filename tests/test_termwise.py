@@ -196,6 +196,20 @@ def test_few_of_many_bins_are_what_dense_rows_are(name, pseudocount):
     np.testing.assert_allclose(sparse, dense, rtol=5e-8)
 
 
+@pytest.mark.parametrize("metric", ["kl", "jeffreys", "chi2", "renyi"])
+def test_supports_of_sparse_rows_one_within_the_other(metric):
+    """Then one direction is finite and the other is not; so many rows share few bins that products are sparse."""
+    places = np.random.default_rng(0).integers(1, 5000, (100, 6))
+    counts = np.zeros((200, 5000))
+    counts[np.arange(100)[:, np.newaxis], places] = 1
+    counts[100:] = counts[:100]
+    counts[100:, 0] = 2
+    sparse, dense = (pairwise_divergences(rows, metric=metric) for rows in (sp.csr_array(counts), counts))
+    assert np.isfinite(dense).sum() > 200 - (metric == "jeffreys")
+    np.testing.assert_allclose(sparse, dense, rtol=1e-9)
+    assert np.isinf(sparse[100:, :100].diagonal()).all()
+
+
 def test_few_of_many_bins_in_single_precision():
     """Rows in single precision do not quite sum to one, which an order next to 1 magnifies."""
     counts, record = few_of_many_bins().astype(np.float32), renyi(0.999)
