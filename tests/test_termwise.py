@@ -232,6 +232,31 @@ def test_a_pair_is_the_same_to_the_bit_in_either_order(metric):
     np.testing.assert_array_equal(paired_divergences(X, Y, metric=metric), paired_divergences(Y, X, metric=metric))
 
 
+# --- Near duplicates by products of their deviations from a center ---
+
+
+@pytest.mark.parametrize("step", [1e-2, 1e-5, 1e-8])
+@pytest.mark.parametrize("metric", ["kl", "jeffreys", "hellinger", "bhattacharyya", "chi2"])
+def test_rows_that_are_all_near_each_other_are_not_summed_pair_by_pair(metric, step, monkeypatch):
+    noise = np.random.default_rng(1).uniform(-1, 1, (60, 50))
+    rows = (random_distributions(1, 50) + 0.01) * (1 + step * noise)
+    i, j = pairs(60)
+    expected = paired_divergences(rows[i], rows[j], metric=metric).reshape(60, 60)
+    monkeypatch.setattr(termwise, "of_pairs", None)
+    np.testing.assert_allclose(pairwise_divergences(rows, metric=metric), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("metric", ["kl", "jeffreys", "hellinger", "bhattacharyya", "chi2"])
+def test_rows_nearer_to_each_other_than_to_the_center(metric):
+    """Pairs of twins, of which each is far from all others as near duplicates go."""
+    rng = np.random.default_rng(2)
+    rows = np.repeat((random_distributions(1, 50) + 0.01) * (1 + 1e-3 * rng.uniform(-1, 1, (30, 50))), 2, axis=0)
+    rows[1::2] *= 1 + 1e-8 * rng.uniform(-1, 1, (30, 50))
+    i, j = pairs(60)
+    expected = paired_divergences(rows[i], rows[j], metric=metric).reshape(60, 60)
+    np.testing.assert_allclose(pairwise_divergences(rows, metric=metric), expected, rtol=1e-8)
+
+
 # --- Compiled and interpreted, dense and sparse sums are the same ---
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from skdiv._compute.blocks.centered import centered_sums
 from skdiv._compute.blocks.pairs import bin_chunks, n_meetings_of_rows, power_of_two
 from skdiv._compute.blocks.termwise import Refinement, digits_lost_below, evenly, rounding_of_sum, spread
 from skdiv._compute.kernels import PairKernel
@@ -27,6 +28,7 @@ from skdiv._utils.typing import FloatArray
 
 _BINS = 1024  # the number of bins of a chunk of rows, so that its copies stay in the cache
 _NANOSECONDS = 0.04  # the time for one pair and one bin, roughly
+_MANY = 16  # one value in so many is small enough to be computed again: another product is then faster than their terms
 _MEETING = 128  # two entries of sparse rows that share a bin take as long as this number of bins of dense rows
 
 
@@ -64,8 +66,25 @@ class ProductBlocks:
         lost = _lost(form, totals, Q)
         values = divergence.capped(form.finish(totals)).astype(P.dtype, copy=False)
         below = digits_lost_below(form.conditioning * sums.error, P.dtype, form.power)
+        below = self._of_deviations(P, Q, values, below)
         Refinement(divergence, P, Q, diagonal, kernel).apply(values, below=below, lost=lost)
         return values
+
+    def _of_deviations(self, P: Distributions, Q: Distributions, values: FloatArray, below: Any) -> Any:
+        """Where many values lie below the limit, compute these by deviations from a center, in place.
+
+        Returns the limits below which the values may still have lost digits, which are lower then.
+        """
+        small = values < below
+        if np.count_nonzero(small) * _MANY < values.size:
+            return below
+        sums_and_errors = centered_sums(self.divergence, P, Q)
+        if sums_and_errors is None:
+            return below
+        sums, errors = sums_and_errors
+        limits = digits_lost_below(errors, P.dtype, self.form.power)
+        values[small] = self.divergence.finish(sums[small])
+        return np.where(small, limits, below)
 
     def _sums(self, P: Distributions, Q: Distributions, out: FloatArray | None) -> _Sums:
         """Return the sums over the bins, by the fastest way that is accurate enough."""
