@@ -53,15 +53,18 @@ def lines_run(function):
     return n_lines
 
 
-def check_merges_of_nearest(tree, edges, distances, linkage):
-    """Replay a tree by the definition: each merge is of two clusters than whose edge none is shorter."""
+def replayed(tree, edges, distances, linkage):
+    """Replay the merges of a tree by the definition.
+
+    Returns for each the length of the edge between the two clusters, that of the shortest edge of all, and the number
+    of leaves of both.
+    """
+    steps = []
     between = {frozenset(edge): distance for edge, distance in zip(zip(*edges, strict=True), distances, strict=True)}
     sizes = dict.fromkeys(range(len(tree) + 1), 1)
-    for new, (i, j, height, size) in enumerate(tree, start=len(tree) + 1):
-        np.testing.assert_allclose(between[frozenset((i, j))], height, rtol=1e-12)
-        np.testing.assert_allclose(min(between.values()), height, rtol=1e-12)
+    for new, (i, j) in enumerate(tree[:, :2], start=len(tree) + 1):
         sizes[new] = sizes[i] + sizes[j]
-        assert sizes[new] == size
+        steps.append((between[frozenset((i, j))], min(between.values()), sizes[new]))
         for k in sizes:
             both = {part: between.pop(frozenset((part, k))) for part in (i, j) if frozenset((part, k)) in between}
             if both and k not in (i, j):
@@ -69,6 +72,7 @@ def check_merges_of_nearest(tree, edges, distances, linkage):
                 join = {"single": min, "complete": max, "average": lambda of: np.average(of, weights=weights)}[linkage]  # noqa: B023
                 between[frozenset((new, k))] = join(list(both.values()))
         del sizes[i], sizes[j]
+    return np.array(steps).T
 
 
 def of_scikit_learn(D, graph, linkage):
@@ -111,7 +115,10 @@ def test_with_ties_each_merge_is_of_two_nearest_clusters(linkage, seed):
     edges = random_edges(80, 200, seed)
     distances = np.random.default_rng(seed).integers(4, size=len(edges[0])) / 3
     tree = trees.tree_of_graph(80, edges, distances, linkage)
-    check_merges_of_nearest(tree, edges, distances, linkage)
+    merged, shortest, sizes = replayed(tree, edges, distances, linkage)
+    np.testing.assert_allclose(merged, shortest, rtol=1e-12)
+    np.testing.assert_allclose(tree[:, 2], shortest, rtol=1e-12)
+    assert sizes.tolist() == tree[:, 3].tolist()
 
 
 @pytest.mark.parametrize("linkage", LINKAGES)

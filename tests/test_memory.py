@@ -215,18 +215,19 @@ def test_too_little_memory_for_a_tree_of_distances(monkeypatch):
 
 def test_what_is_just_enough_is_not_refused(monkeypatch):
     monkeypatch.setattr("skdiv._utils.memory.available_memory", lambda: 8 * 4500 * 4499 // 2)
-    condensed_divergences(LARGE)
-    DivergenceClustering(linkage="single").fit(LARGE)
+    assert condensed_divergences(LARGE).shape == (4500 * 4499 // 2,)
+    assert DivergenceClustering(linkage="single").fit(LARGE).n_leaves_ == 4500
     with pytest.raises(MemoryError):
         pairwise_divergences(LARGE)
 
 
 def test_what_needs_no_memory_is_not_refused(monkeypatch, tmp_path):
     monkeypatch.setattr("skdiv._utils.memory.available_memory", lambda: 0)
-    pairwise_divergences(LARGE[:1000])
+    small = pairwise_divergences(LARGE[:1000])
     out = np.memmap(tmp_path / "out", dtype=np.float64, mode="w+", shape=(4500, 4500))
-    pairwise_divergences(LARGE, out=out)
-    DivergenceClustering(linkage="information").fit(LARGE[:1000])
+    assert pairwise_divergences(LARGE, out=out) is out
+    np.testing.assert_allclose(out[:1000, :1000], small, atol=1e-12)
+    assert DivergenceClustering(linkage="information").fit(LARGE[:1000]).n_leaves_ == 1000
 
 
 @pytest.mark.parametrize(("known", "found"), [(None, "more than could be had"), (GIB, "and 1.00 GiB are available")])
