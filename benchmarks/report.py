@@ -60,7 +60,8 @@ def in_words(cells: dict[str, str], names: tuple[str, ...]) -> str:
     """Return how long the one of these contestants that took part took, beside skdiv."""
     for name in names:
         if name in cells:
-            return f"{rounded(ratio(cells[name]))} times as long"
+            times = rounded(ratio(cells[name]))
+            return "as long" if times == "1" else f"{times} times as long"
     return "not measured"
 
 
