@@ -174,8 +174,9 @@ skdiv.show_versions()
     assert "kernel: numpy (" in out
 
 
-def test_importing_skdiv_does_not_import_numba():
-    assert run_python("import sys, skdiv; print('numba' in sys.modules)", SKDIV_KERNEL="") == "False\n"
+@pytest.mark.parametrize("module", ["numba", "sklearn.cluster"])
+def test_importing_skdiv_does_not_import_what_takes_long(module):
+    assert run_python(f"import sys, skdiv; print({module!r} in sys.modules)", SKDIV_KERNEL="") == "False\n"
 
 
 def test_a_cache_that_cannot_be_written_does_no_harm():

@@ -93,9 +93,13 @@ class Measure:
         return blocks_of(self.divergence)
 
     def matrix(
-        self, P: Distributions, Q: Distributions | None = None, *, n_jobs: int | None = None,
+        self,
+        P: Distributions,
+        Q: Distributions | None = None,
+        *,
+        n_jobs: int | None = None,
         out: FloatArray | None = None,
-    ) -> FloatArray:  # fmt: skip
+    ) -> FloatArray:
         """Return the matrix of all D(P[i] ‖ Q[j]), or without Q that of P with itself, in ``out`` if it is given."""
         upper = Q is None and self.symmetric
         P, other = _in_used_bins(P, P if Q is None else Q)
@@ -115,9 +119,14 @@ class Measure:
         return out
 
     def paired(
-        self, P: Distributions, Q: Distributions, i: Places | None = None, j: Places | None = None, *,
+        self,
+        P: Distributions,
+        Q: Distributions,
+        i: Places | None = None,
+        j: Places | None = None,
+        *,
         n_jobs: int | None = None,
-    ) -> FloatArray:  # fmt: skip
+    ) -> FloatArray:
         """Return D(P[i[k]] ‖ Q[j[k]]) for each k; without i and j these are D(P[k] ‖ Q[k])."""
         n = len(P) if i is None else len(i)
         of_pair = P.shape[1]
@@ -132,9 +141,14 @@ class Measure:
         return out
 
     def _run(
-        self, P: Distributions, Q: Distributions, tiles: Iterable[Tile], size: tuple[int, int], store: Store[Tile],
+        self,
+        P: Distributions,
+        Q: Distributions,
+        tiles: Iterable[Tile],
+        size: tuple[int, int],
+        store: Store[Tile],
         n_jobs: int | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Compute the blocks of all tiles, of ``size`` rows and columns, and store them."""
         of_half = P is Q and self.symmetric  # The tiles are then those above the diagonal alone.
 

@@ -63,9 +63,13 @@ class Work:
 
 
 def run(
-    function: Callable[..., FloatArray], calls: Iterator[Call[Key]], store: Store[Key], work: Work,
-    *, n_jobs: int | None,
-) -> None:  # fmt: skip
+    function: Callable[..., FloatArray],
+    calls: Iterator[Call[Key]],
+    store: Store[Key],
+    work: Work,
+    *,
+    n_jobs: int | None,
+) -> None:
     """Compute ``function(*arguments)`` for each ``key, arguments`` of ``calls``, and store the result under the key.
 
     Where the store has a target for a result, the function gets it as the argument ``out``. Calls are run in batches,

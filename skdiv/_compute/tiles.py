@@ -48,9 +48,15 @@ def tiles_of(shape: tuple[int, int], size: tuple[int, int], *, of_itself: bool, 
 
 
 def run_tiles(
-    kernel: Kernel, P: Distributions, Q: Distributions, tiles: Iterable[Tile], store: Store[Tile], work: Work,
-    *, n_jobs: int | None,
-) -> None:  # fmt: skip
+    kernel: Kernel,
+    P: Distributions,
+    Q: Distributions,
+    tiles: Iterable[Tile],
+    store: Store[Tile],
+    work: Work,
+    *,
+    n_jobs: int | None,
+) -> None:
     """Compute the block of each tile, for rows of P and of Q, and store it."""
     run(_one_tile, _calls(kernel, P, Q, tiles), store, work, n_jobs=n_jobs)
 

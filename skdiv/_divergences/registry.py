@@ -33,9 +33,17 @@ from skdiv._utils.typing import FloatArray
 
 # The names in the registry, for type checkers and editors; a test compares the two.
 MetricName = Literal[
-    "bhattacharyya", "chi2", "hellinger", "jeffreys", "jensenshannon", "js_distance", "js_divergence", "kl", "renyi",
+    "bhattacharyya",
+    "chi2",
+    "hellinger",
+    "jeffreys",
+    "jensenshannon",
+    "js_distance",
+    "js_divergence",
+    "kl",
+    "renyi",
     "total_variation",
-]  # fmt: skip
+]
 
 
 # --- Divergences that are the logarithm of an affinity, sum p^α q^(1−α) ----------------------------------------------

@@ -10,16 +10,14 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from sklearn.utils import check_array, gen_batches
 
 from skdiv._input.checks import names_of, refuse_what_is_not_real
 from skdiv._trees.linkage import tree_of_merges
-from skdiv._utils.typing import FloatArray
+from skdiv._utils.typing import FloatArray, Places
 from skdiv._utils.warnings import warn_caller
 
-Places = NDArray[np.intp]
 Merges = tuple[Places, FloatArray]  # for each merge in order, a node of each of the two clusters, and the distance
 
 _TILE = 2**20  # the largest number of distances between parts of a graph that are in memory at once
@@ -86,9 +84,7 @@ def connected_edges(connectivity: Any, distances: Callable[[Places, Places], Flo
     return lower, higher
 
 
-def _nearest_of_parts(
-    part: NDArray[np.integer[Any]], distances: Callable[[Places, Places], FloatArray]
-) -> tuple[Places, Places]:
+def _nearest_of_parts(part: Places, distances: Callable[[Places, Places], FloatArray]) -> tuple[Places, Places]:
     """Return, for each pair of parts of a graph, the two nodes, one of each part, that are nearest to each other."""
     nodes = np.argsort(part, kind="stable")
     starts = np.append(0, np.cumsum(np.bincount(part)))

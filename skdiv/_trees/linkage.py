@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
-from skdiv._utils.sklearn import single_linkage_label
+from skdiv._utils.sklearn import tree_of_edges
 from skdiv._utils.typing import FloatArray
 
 _COUNTING_MASSES = ("average", "ward")
@@ -84,7 +84,7 @@ def tree_of_merges(pairs: NDArray[np.integer[Any]], distances: FloatArray) -> Fl
     """Return the tree as SciPy's Z from its merges in order: a leaf of each of the two clusters, and the distance."""
     # The numbers of the steps stand for the distances, which may fall from one merge to the next.
     steps = np.arange(len(pairs), dtype=np.float64)
-    tree: FloatArray = single_linkage_label(np.column_stack([pairs, steps]).astype(np.float64))
+    tree = tree_of_edges(np.column_stack([pairs, steps]).astype(np.float64))
     tree[:, :2].sort(axis=1)
     tree[:, 2] = distances
     return tree

@@ -468,9 +468,14 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             return {**fitted, "_predictor": FromDistances(Members.of(labels))}
         centers = centers_of(rows, given.masses, labels, n_clusters, self.centroid)
         predictor = FromRows.of(
-            rows, labels, centers, self._measure(), assign=self.assign, pseudocount=self.pseudocount,
+            rows,
+            labels,
+            centers,
+            self._measure(),
+            assign=self.assign,
+            pseudocount=self.pseudocount,
             handle_empty=self.handle_empty,
-        )  # fmt: skip
+        )
         return {**fitted, "cluster_centers_": centers, "_predictor": predictor}
 
     def _store(self, *fitted: dict[str, Any]) -> None:

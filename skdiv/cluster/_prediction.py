@@ -98,9 +98,16 @@ class FromRows:
 
     @classmethod
     def of(
-        cls, rows: Distributions, labels: Labels, centers: FloatArray, measure: Measure, *,
-        assign: Assign, pseudocount: float, handle_empty: HandleEmpty,
-    ) -> FromRows:  # fmt: skip
+        cls,
+        rows: Distributions,
+        labels: Labels,
+        centers: FloatArray,
+        measure: Measure,
+        *,
+        assign: Assign,
+        pseudocount: float,
+        handle_empty: HandleEmpty,
+    ) -> FromRows:
         """Make a predictor that keeps the fitted rows, or with ``assign="centroid"`` only the centers of clusters."""
         if assign == "member":
             members = Members.of(labels)

@@ -93,9 +93,13 @@ def doubtful_below(both: FloatArray, n_bins: int) -> FloatArray:
 
 
 def pair_costs(
-    P: WeightedRows, Q: WeightedRows, kernel: KernelName, *, upper: bool,
+    P: WeightedRows,
+    Q: WeightedRows,
+    kernel: KernelName,
+    *,
+    upper: bool,
     below: Callable[[FloatArray, int], FloatArray] = inaccurate_below,
-) -> FloatArray:  # fmt: skip
+) -> FloatArray:
     """Return the matrix of the costs of merging cluster P[i] with cluster Q[j].
 
     Costs ``below`` a value, a function of the mass of both and of the number of bins, are computed from their terms.

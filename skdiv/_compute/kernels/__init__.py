@@ -53,9 +53,16 @@ class PairKernel(Protocol):
         """
 
     def add_pooled_overlaps(
-        self, values: FloatArray, terms: FloatArray, bins: NDArray[Any], owners: NDArray[Any],
-        p: FloatArray, p_terms: FloatArray, start: int, out: FloatArray,
-    ) -> None:  # fmt: skip
+        self,
+        values: FloatArray,
+        terms: FloatArray,
+        bins: NDArray[Any],
+        owners: NDArray[Any],
+        p: FloatArray,
+        p_terms: FloatArray,
+        start: int,
+        out: FloatArray,
+    ) -> None:
         """Add to out[k] the mixture overlap of one row p with row k, for all sparse rows k from ``start`` on.
 
         ``values`` are the entries of all these rows in any order, and ``terms`` their x ln x; ``bins`` and ``owners``

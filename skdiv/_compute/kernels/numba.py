@@ -156,9 +156,15 @@ def _overlap_adder(mixture: bool) -> Callable[..., None]:
     """Compile the loop over sparse rows for one g: a branch within it would keep it from being vectorised."""
 
     def add_overlaps(
-        p_entries: FloatArray, p_rows: Indices, p_starts: Indices,
-        q_entries: FloatArray, q_rows: Indices, q_starts: Indices, upper: bool, out: FloatArray,
-    ) -> None:  # fmt: skip
+        p_entries: FloatArray,
+        p_rows: Indices,
+        p_starts: Indices,
+        q_entries: FloatArray,
+        q_rows: Indices,
+        q_starts: Indices,
+        upper: bool,
+        out: FloatArray,
+    ) -> None:
         """Add to out[i, j] the sum over the bins that two rows share of g(p, q) − g(p, 0) − g(0, q), with log2 for ln.
 
         The rows are given in CSC: bin k of P holds the entries from p_starts[k] to p_starts[k + 1], which are in the
@@ -283,9 +289,15 @@ class MergingRows:
 
 @compiled
 def add_pooled_overlaps(
-    values: FloatArray, terms: FloatArray, bins: Indices, owners: Indices,
-    p: FloatArray, p_terms: FloatArray, start: int, out: FloatArray,
-) -> None:  # fmt: skip
+    values: FloatArray,
+    terms: FloatArray,
+    bins: Indices,
+    owners: Indices,
+    p: FloatArray,
+    p_terms: FloatArray,
+    start: int,
+    out: FloatArray,
+) -> None:
     """Add the mixture overlaps of one row p with all others from ``start`` on to ``out``."""
     for t in range(len(values)):
         of_bin = p[bins[t]]

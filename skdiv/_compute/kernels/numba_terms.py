@@ -178,9 +178,15 @@ def _dense_adder(kind: int) -> Callable[..., None]:
     """Compile the loop over dense rows for one kind of term."""
 
     def add(
-        P: FloatArray, Q: FloatArray, i: Indices, j: Indices, beta: float, v: FloatArray, w: FloatArray,
+        P: FloatArray,
+        Q: FloatArray,
+        i: Indices,
+        j: Indices,
+        beta: float,
+        v: FloatArray,
+        w: FloatArray,
         out: FloatArray,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Write into out[k] the sum over bins of the terms of P[i[k]], of mass v[k], and Q[j[k]], of mass w[k].
 
         The sums of a block are kept lane by lane, and added in a fixed order at the end.
@@ -223,10 +229,22 @@ def _sparse_adder(kind: int) -> Callable[..., None]:
     """Compile the loop over sparse rows for one kind of term."""
 
     def add(
-        p_entries: FloatArray, p_bins: Indices, p_starts: Indices, p_empty: FloatArray,
-        q_entries: FloatArray, q_bins: Indices, q_starts: Indices, q_empty: FloatArray,
-        n_bins: int, i: Indices, j: Indices, beta: float, v: FloatArray, w: FloatArray, out: FloatArray,
-    ) -> None:  # fmt: skip
+        p_entries: FloatArray,
+        p_bins: Indices,
+        p_starts: Indices,
+        p_empty: FloatArray,
+        q_entries: FloatArray,
+        q_bins: Indices,
+        q_starts: Indices,
+        q_empty: FloatArray,
+        n_bins: int,
+        i: Indices,
+        j: Indices,
+        beta: float,
+        v: FloatArray,
+        w: FloatArray,
+        out: FloatArray,
+    ) -> None:
         """Write into out[k] the same sum for rows in CSR with sorted bins.
 
         ``p_empty`` and ``q_empty`` are what each row holds in the bins that it does not store. The loop walks through

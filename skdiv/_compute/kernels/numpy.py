@@ -101,9 +101,15 @@ def sparse_overlaps(pair: Pair, P: Any, Q: Any, out: FloatArray, *, upper: bool)
 
 
 def add_pooled_overlaps(
-    values: FloatArray, terms: FloatArray, bins: NDArray[Any], owners: NDArray[Any],
-    p: FloatArray, p_terms: FloatArray, start: int, out: FloatArray,
-) -> None:  # fmt: skip
+    values: FloatArray,
+    terms: FloatArray,
+    bins: NDArray[Any],
+    owners: NDArray[Any],
+    p: FloatArray,
+    p_terms: FloatArray,
+    start: int,
+    out: FloatArray,
+) -> None:
     """Add the mixture overlaps of one row p with all others from ``start`` on to ``out``."""
     of_bin = p[bins]
     met = np.flatnonzero((of_bin > 0) & (owners >= start))
