@@ -164,23 +164,27 @@ class SignificanceTest:
     n_jobs: int | None
 
     def __call__(self, tree: FloatArray) -> Cut:
-        """Cut a tree, and return the labels of the rows and the p-value of each node, NaN for one that was not tested.
+        """Cut a tree from the top down, and return the labels of the rows and the p-value of each node.
 
-        Clusters are numbered in the order of their first rows.
+        A node whose test is significant is split, and its two children are tested in turn; any other node becomes a
+        cluster. The nodes below a cluster are not tested, and their p-values are NaN. Clusters are numbered in the
+        order of their first rows.
         """
         n = len(tree) + 1
-        entropy = int(check_random_state(self.rule.random_state).randint(np.iinfo(np.int32).max))
+        seed = int(check_random_state(self.rule.random_state).randint(np.iinfo(np.int32).max))
         labels, pvalues = np.empty(n, dtype=np.intp), np.full(n - 1, np.nan)
         nodes = [(2 * n - 2, hierarchy.leaves_list(tree))]
         with Parallel(n_jobs=effective_n_jobs(self.n_jobs)) as parallel:
             while nodes:
                 node, members = nodes.pop()
-                labels[members] = members.min()
+                labels[members] = members.min()  # provisional: the children overwrite it if the node is split
                 if node < n:
                     continue
+                # With these levels the probability of any false split is at most alpha (Kimes et al. 2017).
                 level = self.rule.alpha * (len(members) - 1) / (n - 1)
-                pvalues[node - n], significant = self._test(np.sort(members), level, (entropy, node), parallel)
+                pvalues[node - n], significant = self._test(np.sort(members), level, (seed, node), parallel)
                 if significant:
+                    # The members are in the order of the leaves, in which those of the left child come first.
                     left, right = (int(child) for child in tree[node - n, :2])
                     n_left = 1 if left < n else int(tree[left - n, 3])
                     nodes += [(left, members[:n_left]), (right, members[n_left:])]
@@ -212,11 +216,11 @@ def _heights(null: Null, n: int, seed: tuple[int, int], parallel: Parallel) -> I
     Each chunk has its own seed, so that the heights do not depend on the workers. The first chunk is drawn here, for it
     may settle the test; the others are drawn by the workers.
     """
-    entropy, node = seed
+    seed_of_all, node = seed
 
     def chunk(k: int) -> tuple[int, np.random.SeedSequence]:
         """Return the number of tables of chunk k, and its seed."""
-        return min(_CHUNK, n - k * _CHUNK), np.random.SeedSequence(entropy, spawn_key=(node, k))
+        return min(_CHUNK, n - k * _CHUNK), np.random.SeedSequence(seed_of_all, spawn_key=(node, k))
 
     yield from null.heights(*chunk(0))
     n_chunks, step = -(-n // _CHUNK), parallel.n_jobs

@@ -185,7 +185,7 @@ def log_over(total: FloatArray, divisor: float) -> FloatArray:
         return np.log(total) / divisor
 
 
-def entry_that_squares(dtype: np.dtype[Any], power: float = 1.0) -> float:
+def least_safe_entry(dtype: np.dtype[Any], power: float = 1.0) -> float:
     """Return the least entry q for which q**−power is small enough to be multiplied safely.
 
     It is then finite, and a factor that underflows changes its product with q**−power by less than the machine epsilon.

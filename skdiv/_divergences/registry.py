@@ -16,8 +16,8 @@ from skdiv._divergences.forms import (
     ProductForm,
     With,
     entropy_term,
-    entry_that_squares,
     itself,
+    least_safe_entry,
     log_or_zero,
     log_over,
     minus_one,
@@ -81,13 +81,14 @@ def _renyi_rows(p: FloatArray, q: FloatArray, alpha: float) -> FloatArray:
 
 
 def renyi(alpha: float) -> Divergence:
-    """Make the record of the Rényi divergence of order ``alpha``, which in nats is ln(sum p^α q^(1−α)) / (α − 1).
+    """Return the Rényi divergence of order ``alpha``, ln(sum p^α q^(1−α)) / (α − 1) in nats, as a `Divergence`.
 
     Parameters
     ----------
     alpha : float
-        The order, positive, not 1 and below 1e150. As it tends to 1 the divergence tends to ``"kl"``. For large orders
-        the rounding of the rows weighs more, by √alpha, than in the bound that `pairwise_divergences` states.
+        The order: positive, not 1, and below 1e150, so that alpha² does not overflow. As it tends to 1, the divergence
+        tends to ``"kl"``. If it is above 1, the second part of the error bound in `pairwise_divergences`, which is due
+        to the rounding of the normalised rows, is √alpha times as large.
 
     Returns
     -------
@@ -118,11 +119,13 @@ def renyi(alpha: float) -> Divergence:
             f"alpha = {alpha} must be positive, below 1e150 and not 1; for the limit at 1 use metric='kl'."
         )
     order = f"{alpha:g}" if float(f"{alpha:g}") == alpha else repr(alpha)
+    # Dividing by alpha − 1 magnifies the rounding error of the logarithm if alpha is near 1. For alpha > 1 the factor
+    # q^(1−α) is unbounded: it may overflow for entries of q below ``smallest``.
     product = ProductForm(
         factors=((With(power_or_zero, alpha), With(power_or_zero, 1 - alpha)),),
         finish=With(log_over, alpha - 1),
         conditioning=1 / min(1, abs(alpha - 1)),
-        smallest=With(entry_that_squares, max(alpha - 1, 1.0)) if alpha > 1 else None,
+        smallest=With(least_safe_entry, max(alpha - 1, 1.0)) if alpha > 1 else None,
     )
     return Divergence(
         name=f"renyi({order})",
@@ -227,7 +230,7 @@ _RECORDS = (
         definition="sum (p − q)² / q",
         reference="Pearson 1900",
         fast=ProductForm(
-            factors=((With(power_or_zero, 2), With(power_or_zero, -1)),), finish=minus_one, smallest=entry_that_squares
+            factors=((With(power_or_zero, 2), With(power_or_zero, -1)),), finish=minus_one, smallest=least_safe_entry
         ),
     ),
     replace(renyi(2), name="renyi"),

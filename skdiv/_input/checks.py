@@ -19,7 +19,9 @@ Matrix: TypeAlias = Any  # a float array, or CSR, which has no static type
 
 DTYPES = (np.float64, np.float32)
 _REAL = "fiub"  # kinds of dtypes: floats, integers with and without a sign, and booleans
-_LARGEST_WEIGHT = 1e100  # for a row: products of two weights, and quotients of their sums, stay within range
+_LARGEST_WEIGHT = (
+    1e100  # of a row: products of two weights, and quotients of their sums, neither overflow nor underflow
+)
 
 
 # --- What messages call things ---------------------------------------------------------------------------------------
@@ -364,7 +366,10 @@ def check_pseudocount(pseudocount: float) -> float:
 
 
 def check_sample_weight(sample_weight: ArrayLike | None, n: int) -> FloatArray | None:
-    """Return a user's weights of n rows in double precision, or None; refuse any but n positive numbers in range."""
+    """Return a user's weights of n rows in double precision, or None if no weights are given.
+
+    A ValueError is raised unless there are n weights, each from 1 / `_LARGEST_WEIGHT` to `_LARGEST_WEIGHT`.
+    """
     if sample_weight is None:
         return None
     masses = as_doubles(sample_weight, "sample_weight")

@@ -83,7 +83,7 @@ def tree_of_rows(
     if linkage == "information":
         return _information_tree(rows, masses, measure, n_jobs)
     if connectivity is None:
-        with _memory_for_tree(len(rows), linkage, masses, informational=_is_informational(measure.divergence)):
+        with _enough_memory_for_tree(len(rows), linkage, masses, informational=_is_informational(measure.divergence)):
             condensed = measure.condensed(rows, n_jobs=n_jobs)
             _refuse_infinite(condensed, lambda place: condensed_position(place, len(rows)), measure, names)
             condensed = condensed.astype(np.float64, copy=False)  # Else SciPy would, and the float32 would stay too.
@@ -98,28 +98,30 @@ def tree_of_distances(D: FloatArray, masses: FloatArray | None, linkage: str, co
     """Return the tree as SciPy's Z from a user's square matrix of distances, with weights of the rows or None."""
     check_square(D)
     if connectivity is None:
-        with _memory_for_tree(len(D), linkage, masses, informational=False):
+        with _enough_memory_for_tree(len(D), linkage, masses, informational=False):
             return linkage_matrix(condensed_of(D).astype(np.float64, copy=False), linkage, masses)
     edges = connected_edges(connectivity, lambda i, j: D[np.ix_(i, j)])
     return tree_of_graph(len(D), edges, D[edges], linkage)
 
 
-def _memory_for_tree(
+def _enough_memory_for_tree(
     n: int, linkage: str, masses: FloatArray | None, *, informational: bool
 ) -> AbstractContextManager[None]:
-    """Refuse a tree of n leaves whose distances and their copies do not fit into memory, before they are computed.
+    """Return a context manager that raises MemoryError if a tree of n leaves needs more memory than is available.
 
-    ``informational`` says that linkage by information, which holds no distances, is an alternative.
+    The check is made on entry, before the distances are computed. It counts the condensed distances and the copies of
+    them that the linkage needs. ``informational`` says whether the message may suggest linkage='information', which
+    holds no distances.
     """
-    others = ["linkage='information', which holds no distances"] if informational else []
+    alternatives = ["linkage='information', which holds no distances"] if informational else []
     if linkage != "single":
-        others.append("linkage='single', which does without a copy of the distances")
-    passed = f"Pass {', or '.join(others)}; or fit" if others else "Fit"
+        alternatives.append("linkage='single', which does without a copy of the distances")
+    passed = f"Pass {', or '.join(alternatives)}; or fit" if alternatives else "Fit"
     return enough_memory(
         bytes_of_linkage(n, linkage, masses),
         f"fit with X of {n} rows and linkage={linkage!r}",
-        f"{passed} a sample of the rows, and predict the others. float32 does not help here, for SciPy's trees need "
-        "float64.",
+        f"{passed} a sample of the rows, and predict the others. float32 does not help here, for trees are "
+        "computed in float64.",
     )
 
 

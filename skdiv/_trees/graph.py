@@ -173,28 +173,32 @@ class _Clusters:
             self._edge_to[i][j] = self._edge_to[j][i] = edge
 
     def merge(self, edge: int) -> None:
-        """Merge the two clusters at the ends of an edge.
+        """Merge the two clusters that an edge connects.
 
-        If both have an edge to the same third cluster, one edge is left: the shorter gets the length for the merged
-        cluster, and the other becomes infinitely long.
+        An edge to a third cluster that only one of them has keeps its length. If both have an edge to it, the shorter
+        edge stays and gets the length that the linkage gives: the mean weighted by cluster sizes, or the maximum. The
+        other edge gets infinite length. So no edge becomes shorter, as `_merges_of_shortest_edges` assumes.
         """
         lengths = self.lengths
+        # Cluster i, which has fewer edges, is merged into cluster j.
         i, j = sorted(map(self._cluster_of, self._ends[edge]), key=lambda k: len(self._edge_to[k]))
         size_i, size_j = self._sizes[i], self._sizes[j]
-        moved, kept = self._edge_to[i], self._edge_to[j]
-        del moved[j], kept[i]
-        for k, one in moved.items():
+        edges_of_i, edges_of_j = self._edge_to[i], self._edge_to[j]
+        del edges_of_i[j], edges_of_j[i]
+        for k, shorter in edges_of_i.items():
             edges_of_k = self._edge_to[k]
             del edges_of_k[i]
-            if k in kept:
-                other = kept[k]
-                of_i, of_j = lengths[one], lengths[other]
+            if k in edges_of_j:
+                longer = edges_of_j[k]
+                of_i, of_j = lengths[shorter], lengths[longer]
                 if of_i > of_j:
-                    one, other = other, one
-                lengths[other] = inf
-                lengths[one] = (size_i * of_i + size_j * of_j) / (size_i + size_j) if self._average else max(of_i, of_j)
-            kept[k] = edges_of_k[j] = one
-        moved.clear()
+                    shorter, longer = longer, shorter
+                lengths[longer] = inf
+                lengths[shorter] = (
+                    (size_i * of_i + size_j * of_j) / (size_i + size_j) if self._average else max(of_i, of_j)
+                )
+            edges_of_j[k] = edges_of_k[j] = shorter
+        edges_of_i.clear()
         self._merged_into[i] = j
         self._sizes[j] += size_i
 

@@ -55,36 +55,40 @@ def available_memory(root: Path = Path("/")) -> int | None:
     """Return how many bytes this process can still allocate, or None where that is not known.
 
     On Linux three limits apply, and the lowest counts: the free memory of the machine, with the swap space and the
-    caches that Linux would give up; the rest of the limit of each control group of the process; and the rest of the
+    caches that Linux would give up; the rest of the limit of each cgroup of the process; and the rest of the
     limit of its address space. Each is an upper bound, so that no computation is refused that would have succeeded.
     """
     machine = _table(root / "proc/meminfo", "kB")
     swap = machine.get("SwapFree:", 0)
-    rooms = [*_rooms_of_control_groups(root, swap), *_room_of_address_space(root)]
+    headrooms = [*_headroom_of_cgroups(root, swap), *_headroom_of_address_space(root)]
     if "MemAvailable:" in machine:
-        rooms.append(machine["MemAvailable:"] + swap)
-    return max(0, min(rooms)) if rooms else None
+        headrooms.append(machine["MemAvailable:"] + swap)
+    return max(0, min(headrooms)) if headrooms else None
 
 
-def _rooms_of_control_groups(root: Path, swap: int) -> list[int]:
-    """Return the bytes left of the limit of each control group (of version 2) that the process is in."""
+def _headroom_of_cgroups(root: Path, swap: int) -> list[int]:
+    """Return, for each cgroup (version 2) with a memory limit that applies to this process, the bytes left of it.
+
+    The cgroups are that of the process and all above it, whose limits apply too. Caches that Linux can reclaim, and all
+    free swap space of the machine, count as available, so each number is an upper bound.
+    """
     lines = _text(root / "proc/self/cgroup").splitlines()
     path = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), None)
     if path is None:
         return []
-    groups, rooms = root / "sys/fs/cgroup", []
+    groups, headrooms = root / "sys/fs/cgroup", []
     for group in [groups / path, *(groups / path).parents]:
         limit, used = _text(group / "memory.max").strip(), _text(group / "memory.current").strip()
         if limit.isdigit() and used.isdigit():
             use = _table(group / "memory.stat")
             caches = sum(use.get(name, 0) for name in ("active_file", "inactive_file", "slab_reclaimable"))
-            rooms.append(int(limit) - int(used) + caches + swap)
+            headrooms.append(int(limit) - int(used) + caches + swap)
         if group == groups:
             break
-    return rooms
+    return headrooms
 
 
-def _room_of_address_space(root: Path) -> list[int]:
+def _headroom_of_address_space(root: Path) -> list[int]:
     """Return the bytes left of the limit of the address space, as a list of one, or an empty list without a limit."""
     try:
         import resource

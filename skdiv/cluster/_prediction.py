@@ -127,9 +127,10 @@ class FromRows:
             yield batch, distances
 
     def labels(self, distances: FloatArray, start: int, names: Names) -> Labels:
-        """Return the nearest cluster of each row.
+        """Return the nearest cluster of each row of a batch, whose first row is row ``start`` of all new rows.
 
-        A row at no finite distance from any cluster gets -1 if such rows are to be labelled, and is refused if not.
+        With ``handle_empty="label"`` a row without mass, or infinitely far from every cluster, gets -1. With "error" a
+        row infinitely far from every cluster raises a ValueError; rows without mass have been refused before.
         """
         labels: Labels = distances.argmin(axis=1)
         outside = ~np.isfinite(distances.min(axis=1))

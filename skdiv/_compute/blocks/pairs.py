@@ -118,19 +118,20 @@ def pair_overlaps(
 
 
 def _unit(pair: Pair, P: Distributions, Q: Distributions) -> float | None:
-    """Return the number by which rows are multiplied to be computed in single precision, or None for double precision.
+    """Return the factor by which rows are scaled for the kernels in single precision, or None to use double precision.
 
-    It is a power of two, about the number of bins. Entries are then near 1, where their logarithms are small, and so
-    are the rounding errors of these. For rows that concentrate on few bins, whose entries are then far above 1, single
-    precision may not be accurate enough.
+    The factor is a power of two near the number of bins, so that the scaled entries of a nearly uniform row are near 1,
+    where logarithms, and hence their rounding errors, are small. The scaled entries of a row that concentrates on few
+    bins are far above 1; None is returned if single precision is then not accurate enough for "mixture". For
+    "difference" it always is, since no logarithm is taken. P and Q have the same dtype.
     """
     if P.dtype == np.float64:
         return None
     unit = power_of_two(P.shape[1])
     if pair == "difference":
         return unit
-    widest = max(float(spread(rows, unit).max()) for rows in (P, Q))
-    return unit if widest * rounding_of_sum(_SINGLE_RUN, P.dtype) <= _SINGLE_ERROR else None
+    largest_spread = max(float(spread(rows, unit).max()) for rows in (P, Q))
+    return unit if largest_spread * rounding_of_sum(_SINGLE_RUN, P.dtype) <= _SINGLE_ERROR else None
 
 
 def power_of_two(number: float) -> float:

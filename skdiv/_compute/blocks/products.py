@@ -119,19 +119,22 @@ class ProductBlocks:
         return products.totals, of_left, of_right
 
     def _sums_of_stored(self, P: Distributions, Q: Distributions) -> _Sums:
-        """Return the sums of `_Sums` from the entries that sparse rows store, in double precision.
+        """Return the sums over the bins (see `_Sums`), in double precision, from the stored entries of sparse rows.
 
-        Without a background, entries that are not stored are 0, add nothing, and one product of sparse matrices is all.
+        Without a background, entries that are not stored are 0 and contribute nothing, so one product of sparse
+        matrices for each pair of factors is enough.
 
-        With one, let a row hold the number e in each of the bins that it does not store. A left factor f(p) is then
-        f(e) + (f(p) − f(e)), where the difference is 0 in those bins and so is sparse; a right factor g is likewise
-        g(e') + (g(q) − g(e')). The sum over the n_bins bins of their product is
+        With a background, a row p has the same entry e in all bins that it does not store, and a row q has e'. A left
+        factor f is split into f(p) = f(e) + (f(p) − f(e)), where the difference is 0 in the bins that are not stored
+        and is therefore a sparse matrix; a right factor g is split in the same way. The sum of f(p) g(q) over all bins
+        is then
 
             sum (f(p) − f(e)) (g(q) − g(e'))  +  f(e) sum g(q)  +  g(e') sum (f(p) − f(e)),
 
-        a product of sparse matrices, and two products of sums of single rows.
+        a product of two sparse matrices plus two outer products of vectors that hold one number for each row.
         """
         form, n_bins, n_stored = self.form, P.shape[1], [np.diff(rows.values.indptr) for rows in (P, Q)]
+        # Entries times the mean number of stored entries are near 1, so the logarithms that are to cancel are small.
         unit = power_of_two(max(1.0, float(np.mean(np.concatenate(n_stored)))))
         (p, empty_p), (q, empty_q) = (_stored_in_double(rows) for rows in (P, Q))
         p, q = in_used_bins(p, q)
@@ -150,6 +153,7 @@ class ProductBlocks:
         of_left = _sums_of_terms(form.left_term, p, empty_p, unit, n_bins)
         of_right = _sums_of_terms(form.right_term, q, empty_q, unit, n_bins)
         error = rounding_of_sum(max(int(lengths.max()) for lengths in n_stored), totals.dtype)
+        # The error is relative to the size of the terms that cancel: about 1, unless they contain logarithms.
         sizes: Any = 1.0
         if form.is_logarithmic:
             sizes = 1 + _sums_of_terms(_size_of_entropy_term, p, None, unit, n_bins)[:, np.newaxis]

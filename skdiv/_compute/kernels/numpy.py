@@ -76,27 +76,31 @@ def weighted_term_sums(*_: Any) -> None:
 def sparse_overlaps(pair: Pair, P: Any, Q: Any, out: FloatArray, *, upper: bool) -> None:
     """Write the overlaps of all pairs of sparse rows, given in CSC, into ``out``.
 
-    Each entry of P meets each entry of Q in the same bin. These meetings are listed, about `_CELL` at a time, and what
-    each of them adds to the overlap of its two rows is summed. Both halves are computed even with ``upper``, for only
-    tiles on the diagonal would gain.
+    Only bins that both rows store contribute to an overlap, so each entry of P is paired with each entry of Q in the
+    same bin. These pairs of entries are listed, entry by entry of P, in batches of about `_CELL`, and what each pair
+    contributes is added to the overlap of its two rows. ``upper`` is ignored and the whole matrix is computed, because
+    only tiles on the diagonal would gain from it.
     """
     del upper
     out.fill(0)
-    column = np.repeat(np.arange(P.shape[1]), np.diff(P.indptr))
-    starts, lengths = Q.indptr[column], np.diff(Q.indptr)[column]
+    # Entry t of P is paired with lengths[t] entries of Q, from position first_in_q[t] on; ends is the running total of
+    # these pairs.
+    bin_of_entry = np.repeat(np.arange(P.shape[1]), np.diff(P.indptr))
+    first_in_q, lengths = Q.indptr[bin_of_entry], np.diff(Q.indptr)[bin_of_entry]
     ends = np.cumsum(lengths)
     terms = [entropy_term(entries) for entries in (P.data, Q.data)] if pair == "mixture" else []
     start = 0
     while start < len(ends):
-        before = int(ends[start - 1]) if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, before + _CELL, side="right")))
+        n_before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, n_before + _CELL, side="right")))
         some = slice(start, stop)
-        left = np.repeat(np.arange(start, stop), lengths[some])
-        first = starts[some] - (ends[some] - lengths[some] - before)
-        right = np.arange(len(left)) + np.repeat(first, lengths[some])
-        p, q = P.data[left], Q.data[right]
-        values = (entropy_term(p + q) - terms[0][left] - terms[1][right]) / 2 if terms else np.minimum(p, q)
-        np.add.at(out.reshape(-1), P.indices[left].astype(np.intp) * Q.shape[0] + Q.indices[right], values)
+        # For each pair of this batch: the position of its entry of P in P.data, and that of its entry of Q in Q.data.
+        in_p = np.repeat(np.arange(start, stop), lengths[some])
+        shift = first_in_q[some] - (ends[some] - lengths[some] - n_before)
+        in_q = np.arange(len(in_p)) + np.repeat(shift, lengths[some])
+        p, q = P.data[in_p], Q.data[in_q]
+        values = (entropy_term(p + q) - terms[0][in_p] - terms[1][in_q]) / 2 if terms else np.minimum(p, q)
+        np.add.at(out.reshape(-1), P.indices[in_p].astype(np.intp) * Q.shape[0] + Q.indices[in_q], values)
         start = stop
 
 
