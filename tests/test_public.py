@@ -22,7 +22,7 @@ LAYERS = [
     "_version",
     "_utils", "_utils.typing", "_utils.warnings", "_utils.sklearn", "_utils.blas", "_utils.memory",
     "_input", "_input.checks", "_input.distributions",
-    "_divergences", "_divergences.terms", "_divergences.forms", "_divergences.record", "_divergences.registry",
+    "_divergences", "_divergences.terms", "_divergences.forms", "_divergences.spectra", "_divergences.record", "_divergences.registry",
     "_compute", "_compute.kernels", "_compute.kernels.numpy", "_compute.kernels.numba_terms", "_compute.kernels.numba",
     "_compute.kernels.merging", "_compute.blocks.termwise", "_compute.blocks.centered", "_compute.blocks.pairs",
     "_compute.blocks.products",

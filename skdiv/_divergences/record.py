@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skdiv._divergences.forms import PairForm, ProductForm, identity
+from skdiv._divergences.spectra import Spectrum
 from skdiv._divergences.terms import Term
 from skdiv._input.distributions import as_distribution
 from skdiv._utils.typing import FloatArray
@@ -52,6 +53,9 @@ class Divergence:
         overflow or cancel; by default that is ``finish(term(p, q).sum(axis=-1))``.
     fast : ProductForm or PairForm, optional
         A faster form for matrices. It is exact to a few 1e-15; smaller results are computed again from ``term``.
+    spectra : tuple of Spectrum, default=()
+        Features of the bins whose squared Euclidean distances are or approximate the sum of terms, from the coarsest
+        to the finest.
 
     Attributes
     ----------
@@ -86,6 +90,7 @@ class Divergence:
     aliases: tuple[str, ...] = ()
     rows: Callable[[FloatArray, FloatArray], FloatArray] | None = None
     fast: ProductForm | PairForm | None = None
+    spectra: tuple[Spectrum, ...] = ()
     infinite_off_support: bool = field(init=False)
 
     def __repr__(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal, NoReturn
 
 import numpy as np
 
-from skdiv._divergences import terms
+from skdiv._divergences import spectra, terms
 from skdiv._divergences.forms import (
     PairForm,
     ProductForm,
@@ -175,6 +175,7 @@ _RECORDS = (
         definition="½ KL(p‖m) + ½ KL(q‖m), m = (p + q)/2",
         reference="Lin 1991",
         fast=PairForm(pair="mixture", top=math.log(2)),
+        spectra=spectra.JENSEN_SHANNON,
     ),
     Divergence(
         name="js_distance",
@@ -189,6 +190,7 @@ _RECORDS = (
         reference="Endres & Schindelin 2003; Fuglede & Topsøe 2004",
         aliases=("jensenshannon",),
         fast=PairForm(pair="mixture", top=math.log(2), finish=root, power=0.5),
+        spectra=spectra.JENSEN_SHANNON,
     ),
     Divergence(
         name="hellinger",
@@ -201,6 +203,7 @@ _RECORDS = (
         definition="√(1 − sum √(pq))",
         reference="Hellinger 1909",
         fast=ProductForm(factors=((root_of_entry, root_of_entry),), finish=root_of_complement, power=0.5),
+        spectra=spectra.HELLINGER,
     ),
     Divergence(
         name="bhattacharyya",
