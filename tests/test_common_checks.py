@@ -9,6 +9,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skdiv import DivergenceClustering, pairwise_divergences
+from skdiv.embedding import DivergenceEmbedding
 
 BLOBS = "feeds centred blobs, which are negative, whatever positive_only and pairwise say"
 EMPTY_ROWS = "feeds rows without any mass, which are refused unless there is a pseudocount"
@@ -43,6 +44,22 @@ def expected_failures(estimator):
     if estimator.metric == "precomputed":
         return {"check_clustering": BLOBS}
     return {"check_clustering": BLOBS, **WITH_ZERO_WEIGHTS} if estimator.pseudocount else EXPECTED_FAILURES
+
+
+TRANSFORMERS = [DivergenceEmbedding(), DivergenceEmbedding("hellinger", pseudocount=1)]
+EMPTY_FOR_TRANSFORMERS = {
+    name: EMPTY_ROWS
+    for name in EXPECTED_FAILURES
+    if name not in WITH_ZERO_WEIGHTS and name != "check_clustering" and "sample_weights" not in name
+}
+
+
+@parametrize_with_checks(
+    TRANSFORMERS, expected_failed_checks=lambda estimator: {} if estimator.pseudocount else EMPTY_FOR_TRANSFORMERS
+)
+def test_scikit_learns_checks_of_transformers(estimator, check, monkeypatch):
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+    check(estimator)
 
 
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)

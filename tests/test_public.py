@@ -12,8 +12,10 @@ from numpy.testing import assert_equal
 
 import skdiv
 import skdiv.datasets
+import skdiv.embedding
 
-PUBLIC = [(skdiv, name) for name in skdiv.__all__] + [(skdiv.datasets, name) for name in skdiv.datasets.__all__]
+MODULES = [skdiv, skdiv.datasets, skdiv.embedding]
+PUBLIC = [(module, name) for module in MODULES for name in module.__all__]
 METHODS = [skdiv.DivergenceClustering.fit, skdiv.DivergenceClustering.predict, skdiv.DivergenceClustering.transform]
 WITHOUT_FORMULA = {"Divergence", "divergences", "show_versions"}  # whose docstrings have no source to name
 PACKAGE = Path(skdiv.__file__).parent
@@ -21,14 +23,15 @@ PACKAGE = Path(skdiv.__file__).parent
 LAYERS = [
     "_version",
     "_utils", "_utils.typing", "_utils.warnings", "_utils.sklearn", "_utils.blas", "_utils.memory",
-    "_input", "_input.checks", "_input.distributions",
-    "_divergences", "_divergences.terms", "_divergences.forms", "_divergences.spectra", "_divergences.record", "_divergences.registry",
+    "_input", "_input.checks", "_input.distributions", "_input.estimators",
+    "_divergences", "_divergences.terms", "_divergences.forms", "_divergences.spectra", "_divergences.record",
+    "_divergences.registry",
     "_compute", "_compute.kernels", "_compute.kernels.numpy", "_compute.kernels.numba_terms", "_compute.kernels.numba",
     "_compute.kernels.merging", "_compute.blocks.termwise", "_compute.blocks.centered", "_compute.blocks.pairs",
     "_compute.blocks.products",
     "_compute.blocks.weighted", "_compute.blocks", "_compute.run", "_compute.tiles", "_compute.measure",
     "_trees", "_trees.linkage", "_trees.cut", "_trees.graph", "_trees.information", "_trees.build",
-    "datasets._languages", "datasets", "pairwise", "centroids", "homogeneity", "significance",
+    "datasets._languages", "datasets", "pairwise", "centroids", "embedding", "homogeneity", "significance",
     "cluster._prediction", "cluster._combinations", "cluster._agglomerative", "cluster", "_show_versions", "",
 ]  # fmt: skip
 

@@ -13,9 +13,9 @@ from skdiv._divergences.spectra import HELLINGER, JENSEN_SHANNON, Spectrum
 NEAR, FAR = 1e-3, 30.0  # where the grid begins and ends
 GRID = np.concatenate([np.geomspace(NEAR, 1, 7_001), np.linspace(1, FAR, 30_001)[1:]])
 
-# With v = ½ ln(p/q), both the squared distance of the features and the term of Jensen-Shannon are √(pq) times a function
-# of v: n(v) = sum of w (2 cosh v − 2 cos 2ωv), and g(v) = v sinh v − cosh v ln cosh v. Their second derivatives are
-# n″(v) = sum of w (2 cosh v + 8ω² cos 2ωv), and g″(v) = g(v) + 1 / cosh v.
+# With v = ½ ln(p/q), both the squared distance of the features and the term of Jensen-Shannon are √(pq) times a
+# function of v: n(v) = sum of w (2 cosh v − 2 cos 2ωv), and g(v) = v sinh v − cosh v ln cosh v. Their second
+# derivatives are n″(v) = sum of w (2 cosh v + 8ω² cos 2ωv), and g″(v) = g(v) + 1 / cosh v.
 
 
 def squared_distance(spectrum, v):
@@ -28,11 +28,11 @@ def jensen_shannon(v):
     return v * np.sinh(v) - np.cosh(v) * np.log(np.cosh(v))
 
 
-def errors_on_the_grid(spectrum):
-    """Return the least and the largest n(v)/g(v) − 1 that n and g can have anywhere between two points of the grid.
+def least_margin_on_the_grid(spectrum):
+    """Return a number that is not negative only if abs(n(v)/g(v) − 1) is at most the distortion all over the grid.
 
-    Between two points at a distance h a function is at least the lesser of its two values less h²/8 times the largest
-    absolute value of its second derivative. That is applied to (1 + e) g − n and to n − (1 − e) g, with e the distortion.
+    It bounds (1 + e) g − n and n − (1 − e) g from below, with e the distortion: between two points at a distance h a
+    function is at least the lesser of its two values less h²/8 times the largest absolute second derivative.
     """
     n, g = squared_distance(spectrum, GRID), jensen_shannon(GRID)
     h, far = np.diff(GRID), GRID[1:]
@@ -48,8 +48,8 @@ def errors_on_the_grid(spectrum):
 def ratio_near_zero(spectrum):
     """Return bounds of n(v)/g(v) for 0 < v ≤ NEAR.
 
-    With r = n″(0) / g″(0), the function n − r g and its first three derivatives are 0 at 0, so it is at most v⁴/24 times
-    the largest fourth derivative; and g(v) ≥ v²/2 / cosh NEAR, because g″ ≥ 1 / cosh v.
+    With r = n″(0) / g″(0), the function n − r g and its first three derivatives are 0 at 0, so it is at most v⁴/24
+    times the largest fourth derivative; and g(v) ≥ v²/2 / cosh NEAR, because g″ ≥ 1 / cosh v.
     """
     weights, frequencies = np.array(spectrum.weights), np.array(spectrum.frequencies)
     r = (weights * (2 + 8 * frequencies**2)).sum()
@@ -72,7 +72,7 @@ def ratio_far_out(spectrum):
 @pytest.mark.parametrize("spectrum", JENSEN_SHANNON, ids=lambda spectrum: f"{spectrum.n_features} features")
 class TestDistortionOfJensenShannon:
     def test_holds_between_all_points_of_a_grid(self, spectrum):
-        assert errors_on_the_grid(spectrum) >= 0
+        assert least_margin_on_the_grid(spectrum) >= 0
 
     def test_holds_for_entries_that_nearly_agree(self, spectrum):
         assert np.abs(np.array(ratio_near_zero(spectrum)) - 1).max() <= spectrum.distortion
@@ -85,12 +85,16 @@ class TestDistortionOfJensenShannon:
         assert np.abs(ratios - 1).max() >= 0.99 * spectrum.distortion
 
     def test_the_proof_fails_for_a_distortion_that_is_a_hundredth_too_small(self, spectrum):
-        assert errors_on_the_grid(Spectrum(spectrum.frequencies, spectrum.weights, 0.99 * spectrum.distortion)) < 0
+        assert (
+            least_margin_on_the_grid(Spectrum(spectrum.frequencies, spectrum.weights, 0.99 * spectrum.distortion)) < 0
+        )
 
     def test_the_functions_of_the_proof_are_those_of_the_library(self, spectrum):
         v = np.array([1e-3, 0.1, 1, 4, 20])
         p, q = np.exp(v) / 1e9, np.exp(-v) / 1e9
-        distance = sum((one - other) ** 2 for one, other in zip(spectrum.features(p), spectrum.features(q), strict=True))
+        distance = sum(
+            (one - other) ** 2 for one, other in zip(spectrum.features(p), spectrum.features(q), strict=True)
+        )
         assert_allclose(distance, 1e-9 * squared_distance(spectrum, v), rtol=1e-6)
         assert_allclose(terms.jensen_shannon(p, q), 1e-9 * jensen_shannon(v), rtol=1e-9)
 

@@ -19,9 +19,7 @@ Matrix: TypeAlias = Any  # a float array, or CSR, which has no static type
 
 DTYPES = (np.float64, np.float32)
 _REAL = "fiub"  # kinds of dtypes: floats, integers with and without a sign, and booleans
-_LARGEST_WEIGHT = (
-    1e100  # of a row: products of two weights, and quotients of their sums, neither overflow nor underflow
-)
+_LARGEST_WEIGHT = 1e100  # of a row: products of two weights and quotients of their sums do not overflow or underflow
 
 
 # --- What messages call things ---------------------------------------------------------------------------------------

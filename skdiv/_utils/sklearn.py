@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 
 from skdiv._utils.typing import FloatArray, Places
 
-__all__ = ["HasMethods", "Interval", "StrOptions", "cut_tree", "fit_context", "tree_of_edges"]
+__all__ = ["HasMethods", "Interval", "StrOptions", "check_feature_names_in", "cut_tree", "fit_context", "tree_of_edges"]
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 

@@ -10,25 +10,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
-from sklearn.utils import Tags, check_array
-from sklearn.utils.validation import check_is_fitted, check_memory, validate_data
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, check_memory
 
 from skdiv._compute.measure import SYMMETRIZATIONS, Measure, Symmetrize, check_symmetrize
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, resolve
 from skdiv._input.checks import (
-    DTYPES,
     ColumnLabels,
     MatrixLike,
     Names,
-    check_distances,
     check_sample_weight,
-    in_precision_of_fit,
     names_of,
-    refuse_other_columns,
-    refuse_what_is_not_real,
 )
 from skdiv._input.distributions import Distributions, normalise
+from skdiv._input.estimators import learned_input, store_fitted, validated_input
 from skdiv._trees.build import (
     LINKAGES,
     Linkage,
@@ -298,7 +294,8 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         rows, rule = self._rows(given), self._rule(given)
         tree = self._tree(given, rows)
         labels, pvalues = rule(tree)
-        self._store(given.learned, self._of_tree(given, tree, pvalues), self._of_clusters(given, rows, labels))
+        of_tree, of_clusters = self._of_tree(given, tree, pvalues), self._of_clusters(given, rows, labels)
+        store_fitted(self, _FITTED, given.learned, of_tree, of_clusters)
         return self
 
     def predict(self, X: MatrixLike) -> Labels:
@@ -322,7 +319,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             If a row is not a distribution, or is infinitely far from every cluster, unless ``handle_empty="label"``; or
             if the columns of a frame differ in name or order from those of the fitted one.
         """
-        names, validated = names_of(X), self._validated(X, reset=False)
+        names, validated = names_of(X), self._validated(X)
         labels = np.empty(validated.shape[0], dtype=np.intp)
         for batch, distances in self._predictor.to_clusters(validated, names, self.n_jobs):
             labels[batch] = self._predictor.labels(distances, batch.start, names)
@@ -348,7 +345,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             If a row is not a distribution, unless it has no mass and ``handle_empty="label"``; or if the columns of a
             frame differ in name or order from those of the fitted one.
         """
-        names, validated = names_of(X), self._validated(X, reset=False)
+        names, validated = names_of(X), self._validated(X)
         n, what = validated.shape[0], f"transform of {validated.shape[0]} rows to {self.n_clusters_} clusters"
         with enough_memory(n * self.n_clusters_ * validated.dtype.itemsize, what, "Transform fewer rows at a time."):
             out = np.empty((n, self.n_clusters_), dtype=validated.dtype)
@@ -369,43 +366,17 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         symmetrize = check_symmetrize(divergence, self.symmetrize)
         return Measure(divergence, divergence.scale(self.base), symmetrize)
 
-    def _validated(self, X: MatrixLike, *, reset: bool) -> Any:
-        """Return X as a float array or CSR matrix; its entries are checked when they are normalised.
-
-        With ``reset`` what is to be known of X is set on the estimator, else X is compared with it.
-        """
-        if not reset:
-            check_is_fitted(self)
-        precomputed = self._is_precomputed if reset else self._predictor.takes_distances
-        names = names_of(X)
-        refuse_what_is_not_real(X, names, also="cO")  # scikit-learn refuses complex numbers, and asks for objects
-        validated = check_array(
-            X,
-            accept_sparse=False if precomputed else "csr",
-            dtype=DTYPES,
-            ensure_all_finite=False,
-            ensure_min_samples=2 if reset else 1,
-            estimator=self,
-            input_name="X",
-        )
-        if not reset:
-            validated = in_precision_of_fit(validated, self._dtype, names)
-        if precomputed:
-            check_distances(validated, names)
-        validate_data(self, X, reset=reset, skip_check_array=True)  # This compares the columns.
-        if reset:
-            self._column_labels = names.labels
-        else:  # scikit-learn compares names only if they are strings.
-            refuse_other_columns(names.labels, self._column_labels, ("X", "the fitted X"), ", as they were fitted")
-        return validated
+    def _validated(self, X: MatrixLike) -> Any:
+        """Return new rows as a float array or CSR matrix; their entries are checked when they are normalised."""
+        check_is_fitted(self)
+        return validated_input(self, X, reset=False, distances=self._predictor.takes_distances)
 
     # --- Fitting ---
 
     def _validate(self, X: MatrixLike, sample_weight: ArrayLike | None) -> _Given:
         """Return the checked input of `fit`, with the entries of X unchecked; the estimator is left as it is."""
         check_combination(vars(self))
-        blank = type(self)(**self.get_params(deep=False))  # validate_data sets what it learns of X at once.
-        validated = blank._validated(X, reset=True)
+        validated, learned = learned_input(self, X, distances=self._is_precomputed, min_samples=2)
         n_samples = validated.shape[0]
         if isinstance(self.n_clusters, Integral) and int(self.n_clusters) > n_samples:
             raise ValueError(f"n_clusters = {self.n_clusters} is more than the {n_samples} rows of X.")
@@ -415,7 +386,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             names=names_of(X),
             masses=check_sample_weight(sample_weight, n_samples),
             linkage=resolved_linkage(self.linkage, divergence, on_graph=self.connectivity is not None),
-            learned={"_dtype": validated.dtype, **{k: v for k, v in vars(blank).items() if k in _FITTED}},
+            learned=learned,
         )
 
     def _rows(self, given: _Given) -> Distributions | None:
@@ -477,13 +448,6 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             handle_empty=self.handle_empty,
         )
         return {**fitted, "cluster_centers_": centers, "_predictor": predictor}
-
-    def _store(self, *fitted: dict[str, Any]) -> None:
-        """Remove the attributes of an earlier fit, and set those of this one, which has succeeded."""
-        for earlier in _FITTED & vars(self).keys():
-            delattr(self, earlier)
-        for attributes in fitted:
-            self.__dict__.update(attributes)
 
     # --- What scikit-learn asks for ---
 
