@@ -1,5 +1,7 @@
 """What the fast forms cannot tell apart is summed again: right in every regime, storage and precision, and cheap."""
 
+from functools import partial
+
 import mpmath
 import numpy as np
 import oracle
@@ -234,27 +236,108 @@ def test_a_pair_is_the_same_to_the_bit_in_either_order(metric):
 
 # --- Near duplicates by products of their deviations from a center ---
 
-
-@pytest.mark.parametrize("step", [1e-2, 1e-5, 1e-8])
-@pytest.mark.parametrize("metric", ["kl", "jeffreys", "hellinger", "bhattacharyya", "chi2"])
-def test_rows_that_are_all_near_each_other_are_not_summed_pair_by_pair(metric, step, monkeypatch):
-    noise = np.random.default_rng(1).uniform(-1, 1, (60, 50))
-    rows = (random_distributions(1, 50) + 0.01) * (1 + step * noise)
-    i, j = pairs(60)
-    expected = paired_divergences(rows[i], rows[j], metric=metric).reshape(60, 60)
-    monkeypatch.setattr(termwise, "of_pairs", None)
-    np.testing.assert_allclose(pairwise_divergences(rows, metric=metric), expected, rtol=1e-9)
+CENTERED = [*(divergences()[name] for name in ("kl", "jeffreys", "hellinger", "bhattacharyya", "chi2"))]
+CENTERED += [renyi(alpha) for alpha in (0.3, 0.5, 0.999, 1.5, 2, 5, 50)]
+centered = pytest.mark.parametrize("record", CENTERED, ids=lambda record: record.name)
 
 
-@pytest.mark.parametrize("metric", ["kl", "jeffreys", "hellinger", "bhattacharyya", "chi2"])
-def test_rows_nearer_to_each_other_than_to_the_center(metric):
+def around(bases, n, steps):
+    """n rows near each base, shuffled: those of base k differ by the k-th step."""
+    rng, (k, n_bins) = np.random.default_rng(1), bases.shape
+    sizes = np.broadcast_to(steps, k).repeat(n)[:, np.newaxis]
+    return rng.permutation(bases.repeat(n, axis=0) * (1 + sizes * rng.uniform(-1, 1, (k * n, n_bins))))
+
+
+def by_terms(rows, record):
+    """The matrix of divergences, pair by pair."""
+    i, j = pairs(len(rows))
+    return paired_divergences(rows[i], rows[j], metric=record).reshape(len(rows), -1)
+
+
+@pytest.fixture
+def n_summed(monkeypatch):
+    """The numbers of pairs that are summed by their terms, call by call."""
+    numbers, of_pairs = [], termwise.of_pairs
+
+    def counted(divergence, P, Q, i, *others, **options):
+        numbers.append(len(i))
+        return of_pairs(divergence, P, Q, i, *others, **options)
+
+    monkeypatch.setattr(termwise, "of_pairs", counted)
+    return numbers
+
+
+@centered
+@pytest.mark.parametrize("step", [1e-4, 1e-6, 1e-8])
+def test_rows_that_are_all_near_each_other_are_not_summed_pair_by_pair(record, step, n_summed):
+    rows = around(random_distributions(1, 50) + 0.01, 60, step)
+    np.testing.assert_allclose(pairwise_divergences(rows, metric=record), by_terms(rows, record), rtol=1e-9)
+    assert not n_summed
+
+
+@centered
+def test_each_of_several_groups_of_near_duplicates_has_a_center_of_its_own(record, n_summed):
+    rows = around(random_distributions(2, 50) + 1e-3, 150, [1e-4, 1e-8])
+    np.testing.assert_allclose(pairwise_divergences(rows, metric=record), by_terms(rows, record), rtol=1e-9)
+    assert not n_summed
+
+
+@centered
+def test_rows_of_a_group_have_their_zeros_in_the_same_bins(record, n_summed):
+    rows = around(random_distributions(2, 50, zeros=0.3), 150, 1e-6)
+    np.testing.assert_allclose(pairwise_divergences(rows, metric=record), by_terms(rows, record), rtol=1e-9)
+    assert not n_summed
+
+
+@centered
+@pytest.mark.parametrize("entry", [1e-6, 1e-9, 1e-20, 1e-300])
+def test_a_few_rows_with_mass_in_one_more_bin(record, entry, n_summed):
+    """All that are near such a row, or few more, are summed by their terms."""
+    rows = around(random_distributions(1, 50, zeros=0.3), 90, 1e-6)
+    empty = int(np.flatnonzero(rows[0] == 0)[0])
+    rows[[20, 50], empty] = entry
+    np.testing.assert_allclose(pairwise_divergences(rows, metric=record), by_terms(rows, record), rtol=1e-9)
+    assert sum(n_summed) <= 4 * 90
+
+
+@pytest.mark.parametrize("record", CENTERED[:-1], ids=lambda record: record.name)  # powers of 50 would overflow
+def test_near_duplicates_in_single_precision(record, n_summed):
+    rows = around(random_distributions(1, 50) + 0.01, 60, 3e-7).astype(np.float32)
+    np.testing.assert_allclose(pairwise_divergences(rows, metric=record), by_terms(rows, record), rtol=2e-3)
+    assert not n_summed
+
+
+@centered
+def test_rows_nearer_to_each_other_than_to_the_center(record):
     """Pairs of twins, of which each is far from all others as near duplicates go."""
-    rng = np.random.default_rng(2)
-    rows = np.repeat((random_distributions(1, 50) + 0.01) * (1 + 1e-3 * rng.uniform(-1, 1, (30, 50))), 2, axis=0)
-    rows[1::2] *= 1 + 1e-8 * rng.uniform(-1, 1, (30, 50))
-    i, j = pairs(60)
-    expected = paired_divergences(rows[i], rows[j], metric=metric).reshape(60, 60)
-    np.testing.assert_allclose(pairwise_divergences(rows, metric=metric), expected, rtol=1e-8)
+    rows = np.repeat(around(random_distributions(1, 50) + 0.01, 30, 1e-3), 2, axis=0)
+    rows[1::2] *= 1 + 1e-8 * np.random.default_rng(2).uniform(-1, 1, (30, 50))
+    np.testing.assert_allclose(pairwise_divergences(rows, metric=record), by_terms(rows, record), rtol=2e-9)
+
+
+@centered
+def test_rows_that_drift_are_near_in_a_chain(record):
+    a, b = random_distributions(2, 50, seed=3) + 1e-3
+    t = np.linspace(0, 0.1, 150)[:, np.newaxis]
+    rows = (1 - t) * a + t * b
+    np.testing.assert_allclose(pairwise_divergences(rows, metric=record), by_terms(rows, record), rtol=1e-9)
+
+
+@centered
+@pytest.mark.parametrize("step", [1e-3, 1e-6, 1e-9, 1e-12])
+@pytest.mark.parametrize("n_bins", [2, 40])
+def test_near_duplicates_with_tiny_entries_among_other_rows_in_exact_arithmetic(record, step, n_bins):
+    """The first and the last rows are a group, whose tails reach down to 1e-300; those between are far from all."""
+    base = random_distributions(1, n_bins)
+    base[:, 1:] *= 10.0 ** -np.linspace(0, 300, n_bins - 1)
+    rows = around(base, 80, step)
+    rows = np.concatenate([rows[:40], random_distributions(40, n_bins), rows[40:]])
+    values, definition = pairwise_divergences(rows, metric=record), oracle.DEFINITIONS.get(record.name)
+    alpha = record.term.argument if definition is None else 1
+    for i, j in [(0, 1), (1, 119), (119, 1), (5, 100), (2, 50), (60, 80)]:
+        truth = oracle.exact(rows[i], rows[j], definition or partial(oracle.renyi, alpha=alpha))
+        root = float(truth if record.metric else mpmath.sqrt(truth))
+        assert oracle.relative_error(values[i, j], truth) <= max(1, alpha**0.5) * (1e-9 + PROMISED / root), (i, j)
 
 
 # --- Compiled and interpreted, dense and sparse sums are the same ---

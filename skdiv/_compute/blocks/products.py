@@ -28,7 +28,6 @@ from skdiv._utils.typing import FloatArray
 
 _BINS = 1024  # the number of bins of a chunk of rows, so that its copies stay in the cache
 _NANOSECONDS = 0.04  # the time for one pair and one bin, roughly
-_MANY = 16  # one value in so many is small enough to be computed again: another product is then faster than their terms
 _MEETING = 128  # two entries of sparse rows that share a bin take as long as this number of bins of dense rows
 
 
@@ -66,25 +65,25 @@ class ProductBlocks:
         lost = _lost(form, totals, Q)
         values = divergence.capped(form.finish(totals)).astype(P.dtype, copy=False)
         below = digits_lost_below(form.conditioning * sums.error, P.dtype, form.power)
-        below = self._of_deviations(P, Q, values, below)
+        below = self._of_deviations(P, Q, values, below, kernel)
         Refinement(divergence, P, Q, diagonal, kernel).apply(values, below=below, lost=lost)
         return values
 
-    def _of_deviations(self, P: Distributions, Q: Distributions, values: FloatArray, below: Any) -> Any:
-        """Where many values lie below the limit, compute these by deviations from a center, in place.
+    def _of_deviations(
+        self, P: Distributions, Q: Distributions, values: FloatArray, below: Any, kernel: PairKernel
+    ) -> Any:
+        """Where many values lie below the limit, compute these by deviations from centers, in place.
 
-        Returns the limits below which the values may still have lost digits, which are lower then.
+        Returns the limits below which values have still lost digits.
         """
-        small = values < below
-        if np.count_nonzero(small) * _MANY < values.size:
-            return below
-        sums_and_errors = centered_sums(self.divergence, P, Q)
-        if sums_and_errors is None:
-            return below
-        sums, errors = sums_and_errors
-        limits = digits_lost_below(errors, P.dtype, self.form.power)
-        values[small] = self.divergence.finish(sums[small])
-        return np.where(small, limits, below)
+        small, is_any = values < below, False
+        for group in centered_sums(self.divergence, P, Q, small, kernel):
+            some: Any = np.ix_(group.rows, group.columns) if group.sums.shape != values.shape else slice(None)
+            small_ones = small[some]
+            accurate = group.accurate & small_ones
+            values[some] = np.where(accurate, self.divergence.finish(group.sums), values[some])
+            small[some], is_any = small_ones & ~accurate, True
+        return np.where(small, below, 0) if is_any else below
 
     def _sums(self, P: Distributions, Q: Distributions, out: FloatArray | None) -> _Sums:
         """Return the sums over the bins, by the fastest way that is accurate enough."""
