@@ -61,7 +61,7 @@ class Measure:
         if self.symmetrize is not None and not self.divergence.symmetric:
             back = values if diagonal == 0 else self._one_way(Q, P, None, None)
             values = _combined(values, back.T, self.symmetrize)
-        return self._scaled(values)
+        return self.scaled(values)
 
     def _one_way(self, P: Distributions, Q: Distributions, diagonal: int | None, out: FloatArray | None) -> FloatArray:
         """Return the block of all D(P[i] ‖ Q[j]) in nats.
@@ -81,9 +81,9 @@ class Measure:
         if self.symmetrize is not None and not self.divergence.symmetric:
             back = of_pairs(self.divergence, Q, P, places, places, kernel, small=False)
             values = _combined(values, back, self.symmetrize)
-        return self._scaled(values)
+        return self.scaled(values)
 
-    def _scaled(self, values: FloatArray) -> FloatArray:
+    def scaled(self, values: FloatArray) -> FloatArray:
         """Convert values in nats to the units of the measure."""
         return values if self.scale == 1 else values / values.dtype.type(self.scale)
 

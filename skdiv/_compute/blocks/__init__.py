@@ -10,14 +10,14 @@ from collections.abc import Callable
 from types import NoneType
 from typing import Any, ClassVar, Protocol
 
-from skdiv._compute.blocks.pairs import PairBlocks
+from skdiv._compute.blocks.pairs import PairBlocks, mixture_values
 from skdiv._compute.blocks.products import ProductBlocks
-from skdiv._compute.blocks.termwise import TermBlocks
+from skdiv._compute.blocks.termwise import TermBlocks, of_pairs
 from skdiv._compute.kernels import PairKernel
 from skdiv._divergences.forms import PairForm, ProductForm
 from skdiv._divergences.record import Divergence
 from skdiv._input.distributions import Distributions
-from skdiv._utils.typing import FloatArray
+from skdiv._utils.typing import FloatArray, Places
 
 
 class Blocks(Protocol):
@@ -50,6 +50,16 @@ _MAKERS: dict[type, Callable[[Divergence, Any], Blocks]] = {
     PairForm: PairBlocks,
     ProductForm: ProductBlocks,
 }
+
+
+def of_candidates(
+    divergence: Divergence, P: Distributions, Q: Distributions, i: Places, j: Places, kernel: PairKernel
+) -> FloatArray:
+    """Return D(P[i[k]] ‖ Q[j[k]]) in nats for each k, for some pairs of dense rows."""
+    form = divergence.fast
+    if isinstance(form, PairForm) and form.pair == "mixture":
+        return mixture_values(divergence, form, P, Q, i, j, kernel)
+    return of_pairs(divergence, P, Q, i, j, kernel, small=False)
 
 
 def blocks_of(divergence: Divergence) -> Blocks:

@@ -12,13 +12,13 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse as sp
 
-from skdiv._compute.blocks.termwise import Refinement, digits_lost_below, evenly, rounding_of_sum, spread
+from skdiv._compute.blocks.termwise import Refinement, digits_lost_below, evenly, of_pairs, rounding_of_sum, spread
 from skdiv._compute.kernels import PairKernel
 from skdiv._divergences.forms import Pair, PairForm
 from skdiv._divergences.record import Divergence
 from skdiv._input.distributions import Distributions, in_used_bins
 from skdiv._utils.memory import Workspace
-from skdiv._utils.typing import FloatArray
+from skdiv._utils.typing import FloatArray, Places
 
 _TILE = 496  # the largest number of rows of a tile; to copy a row of up to 500 numbers NumPy does not release the GIL
 _WORK = 2**24  # the largest number of pairs times bins of a tile
@@ -67,6 +67,23 @@ class PairBlocks:
         below = digits_lost_below(form.conditioning * _error(P, Q), P.dtype, form.power)
         refinement.apply(values, below=below)
         return divergence.capped(values)
+
+
+def mixture_values(
+    divergence: Divergence, form: PairForm, P: Distributions, Q: Distributions, i: Places, j: Places, kernel: PairKernel
+) -> FloatArray:
+    """Return D(P[i[k]] ‖ Q[j[k]]) in nats for each k, for dense rows, by one logarithm a bin where that is accurate."""
+    nothing = Distributions(np.zeros((1, P.shape[1]), dtype=P.dtype))
+    of_left, of_right = (
+        kernel.mixture_sums(rows.values, nothing.values, np.arange(len(rows)), np.zeros(len(rows), dtype=np.intp))
+        for rows in (P, Q)
+    )
+    overlaps = (kernel.mixture_sums(P.values, Q.values, i, j) - of_left[i] - of_right[j]) / 2
+    values = divergence.capped(form.finish(form.top - overlaps))
+    small = values < digits_lost_below(form.conditioning * _error(P, Q), P.dtype, form.power)
+    if small.any():
+        values[small] = of_pairs(divergence, P, Q, i[small], j[small], kernel, small=True)
+    return values.astype(P.dtype, copy=False)
 
 
 def _is_for_terms(P: Distributions, Q: Distributions) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from skdiv._compute.shortlists import Shortlists
 from skdiv._divergences.forms import Pair
 from skdiv._divergences.terms import Term
 from skdiv._input.distributions import Distributions
@@ -67,6 +68,18 @@ class PairKernel(Protocol):
 
         ``values`` are the entries of all these rows in any order, and ``terms`` their x ln x; ``bins`` and ``owners``
         say in which bin and in which row each of them is. ``p`` and ``p_terms`` are the same of row p, dense.
+        """
+
+    def add_to_shortlists(self, lists: Shortlists, scores: FloatArray, start: int) -> None:
+        """Add to the list of each row those of its scores that are low enough; the first is that of column ``start``.
+
+        ``scores`` holds, for each row that has a list, those of successive columns.
+        """
+
+    def mixture_sums(self, P: FloatArray, Q: FloatArray, i: NDArray[Any], j: NDArray[Any]) -> FloatArray:
+        """Return for each k the sum over the bins of (p + q) ln(p + q) for the dense rows p = P[i[k]] and q = Q[j[k]].
+
+        A factor of p + q, which is the same in all calls, may be left out.
         """
 
     def merging(self, rows: FloatArray) -> MergingRows:

@@ -6,16 +6,14 @@ The file benchmarks/LOG.md says what makes these loops fast, with measurements.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from math import log
 from typing import Any
 
-import numba
 import numpy as np
-from llvmlite import ir
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from skdiv._compute.kernels.numba_log import log2
+from skdiv._compute.kernels.numba_search import add_to_shortlists, mixture_sums
 from skdiv._compute.kernels.numba_terms import compiled, term_sums, weighted_term_sums
 from skdiv._divergences.forms import Pair
 from skdiv._utils.typing import FloatArray
@@ -23,7 +21,9 @@ from skdiv._utils.typing import FloatArray
 __all__ = [
     "MergingRows",
     "add_pooled_overlaps",
+    "add_to_shortlists",
     "merging",
+    "mixture_sums",
     "overlaps",
     "sparse_overlaps",
     "term_sums",
@@ -35,72 +35,13 @@ _LN2 = float(np.log(2))
 _LANES = 16  # single-precision numbers in the widest register; the number of rows is rounded up to a multiple
 _RUN = 16  # the number of bins that are summed in the precision of the data before they join a sum in double precision
 
-# For each type: the number of bits, the number of fraction bits, and the coefficients of f, f², … in the polynomial for
-# the logarithm (see `_log2`), which tools/log_polynomial.py has computed.
-_FLOATS: dict[Any, tuple[int, int, list[float]]] = {
-    numba.float64: (64, 52, [
-        0.961796693925446, -0.32059889797499086, 0.1424883992016248, -0.07124419961413112, 0.037996900772511076,
-        -0.02110938889019983, 0.012062650899587152, -0.00703655310318517, 0.0041679037449898135,
-        -0.0025006845346370247, 0.0015299746361025735, -0.0009352579421149098, 0.0005134928679240052,
-        -0.00031720213417236635, 0.00033916839678272824, -0.00021265579458876327,
-    ]),
-    numba.float32: (32, 23, [
-        0.9617959853848299, -0.3205984711766482, 0.14252592843168116, -0.07126680308992456, 0.037466490279208745,
-        -0.020790033199250185, 0.014770571157943693, -0.008665699308321175,
-    ]),
-}  # fmt: skip
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _log2(_: Any, x: Any) -> Any:
-    """Return log2(x / 1.5) for x > 0, with an absolute error of 2e-14 (in single precision 6e-8).
-
-    For x = 0 the result is finite and means nothing; it is multiplied by 0. The constant −log2(1.5) does no harm,
-    because it cancels in g(p, q) − g(p, 0) − g(0, q), as does most of the error of the polynomial where p and q nearly
-    agree. There is no division, no branch and no table, so a loop with this function can be vectorised.
-    """
-    n_bits, fraction_bits, coefficients = _FLOATS[x]
-    bias = 2 ** (n_bits - fraction_bits - 2) - 1
-
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        """Emit LLVM IR that splits x into 2**exponent · mantissa and evaluates a polynomial in f = mantissa − 1.5.
-
-        Since 1 ≤ mantissa < 2, log2(x / 1.5) is exponent + log2(1 + f / 1.5), where the polynomial for the second term
-        has no constant term. Horner's scheme adds the exponent in place of the constant.
-        """
-        # By default LLVM uses only half of a 512-bit register. Processors without such registers ignore the attribute.
-        # llvmlite refuses an attribute that it does not know, so `set.add` bypasses its check; should another version
-        # not hold the attributes in a set, the default remains.
-        with suppress(AttributeError, TypeError):
-            set.add(builder.function.attributes, '"prefer-vector-width"="512"')
-        value = arguments[0]
-        real, integer = value.type, ir.IntType(n_bits)
-        multiply_add = builder.module.declare_intrinsic("llvm.fmuladd", [real], ir.FunctionType(real, [real] * 3))
-        bits = builder.bitcast(value, integer)
-        # The biased exponent is converted to a float without a conversion instruction. In a float from 2**fraction_bits
-        # up to twice that, the fraction bits hold the integer by which it exceeds 2**fraction_bits; the exponent is put
-        # there. The bits of the float 2**fraction_bits itself are
-        bits_of_power = (bias + fraction_bits) << fraction_bits
-        exponent = builder.bitcast(
-            builder.or_(builder.lshr(bits, integer(fraction_bits)), integer(bits_of_power)), real
-        )
-        exponent = builder.fsub(exponent, real(2.0**fraction_bits + bias))
-        mantissa = builder.or_(builder.and_(bits, integer(2**fraction_bits - 1)), integer(bias << fraction_bits))
-        f = builder.fsub(builder.bitcast(mantissa, real), real(1.5))
-        result = real(coefficients[-1])
-        for addend in [*(real(each) for each in coefficients[-2::-1]), exponent]:
-            result = builder.call(multiply_add, [result, f, addend])
-        return result
-
-    return x(x), generate
-
 
 @compiled
 def _add_row_sums(mixture: bool, columns: FloatArray, logs: FloatArray, out: FloatArray) -> None:
     """Add to out[i] the sum over the bins of p log2(p), or without ``mixture`` of −p, for p the i-th distribution.
 
     columns[k, i] is what it holds in bin k; with ``mixture`` its logarithm is written to logs[k, i]. Here and below
-    log2 stands for `_log2`, which has another constant.
+    log2 stands for `log2`, which has another constant.
     """
     total = np.empty(columns.shape[1], columns.dtype)
     for run in range(0, len(columns), _RUN):
@@ -109,7 +50,7 @@ def _add_row_sums(mixture: bool, columns: FloatArray, logs: FloatArray, out: Flo
             p, log_p = columns[k], logs[k]
             if mixture:
                 for i in range(len(total)):
-                    log_p[i] = _log2(p[i])
+                    log_p[i] = log2(p[i])
                     total[i] += p[i] * log_p[i]
             else:
                 for i in range(len(total)):
@@ -146,7 +87,7 @@ def _add_sums(
                 else:
                     for j in range(len(some)):
                         s = p + q[j]
-                        some[j] += s * _log2(s)
+                        some[j] += s * log2(s)
             result = out[i, start:]
             for j in range(len(result)):
                 result[j] += some[j]
@@ -181,11 +122,11 @@ def _overlap_adder(mixture: bool) -> Callable[..., None]:
         """
         p_terms = np.empty_like(p_entries)
         for t in range(len(p_entries)):
-            p_terms[t] = p_entries[t] * _log2(p_entries[t])
+            p_terms[t] = p_entries[t] * log2(p_entries[t])
         q_terms = p_terms if upper else np.empty_like(q_entries)
         if not upper:
             for t in range(len(q_entries)):
-                q_terms[t] = q_entries[t] * _log2(q_entries[t])
+                q_terms[t] = q_entries[t] * log2(q_entries[t])
         values = np.empty(out.shape[1])
         for k in range(len(p_starts) - 1):
             stop = q_starts[k + 1]
@@ -198,7 +139,7 @@ def _overlap_adder(mixture: bool) -> Callable[..., None]:
                 if mixture:
                     for u in range(len(q)):
                         s = p + q[u]
-                        values[u] = s * _log2(s) - (p_term + q_term[u])
+                        values[u] = s * log2(s) - (p_term + q_term[u])
                 else:
                     for u in range(len(q)):
                         values[u] = 2 * min(p, q[u])
@@ -243,7 +184,7 @@ def _sums_with(p: FloatArray, columns: FloatArray, logs: FloatArray, start: int,
         else:
             for j in range(len(out)):
                 s = p[k] + q[j]
-                out[j] += s * _log2(s)
+                out[j] += s * log2(s)
 
 
 class MergingRows:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skdiv._compute.shortlists import Shortlists
 from skdiv._divergences.forms import Pair, entropy_term
 from skdiv._utils.typing import FloatArray
 
@@ -71,6 +72,45 @@ def term_sums(*_: Any) -> None:
 
 def weighted_term_sums(*_: Any) -> None:
     """Return None, whereupon the caller evaluates the function of `skdiv._divergences.terms`."""
+
+
+def add_to_shortlists(lists: Shortlists, scores: FloatArray, start: int) -> None:
+    """Add to the list of each row those of its scores that are low enough; the first score is that of column start."""
+    before = lists.limits.copy()
+    if start == 0:  # Without limits all scores would be low enough.
+        lists.lower(np.partition(scores, min(lists.n_lowest, scores.shape[1]) - 1, axis=1)[:, : lists.n_lowest])
+    i, j, rank = _places_row_by_row(scores <= lists.limits[:, np.newaxis])
+    if start:
+        low = np.full((len(scores), 1 + int(rank.max(initial=0))), np.inf)
+        low[i, rank] = scores[i, j]
+        lists.lower(low)
+    is_low = scores[i, j] <= lists.limits[i]
+    if lists.exact:  # Of columns equal to the k-th lowest, k are enough, and none if others have been so before.
+        is_tie = scores[i, j] == lists.limits[i]
+        ties = np.zeros(scores.shape, dtype=bool)
+        ties[i[is_tie], j[is_tie]] = True
+        is_low[is_tie] = (_places_row_by_row(ties)[2] < lists.n_lowest) & (before > lists.limits)[i[is_tie]]
+    low_scores = np.zeros(scores.shape, dtype=bool)
+    low_scores[i[is_low], j[is_low]] = True
+    lists.add(*_places_row_by_row(low_scores), scores, start)
+
+
+def _places_row_by_row(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Return the rows and columns of the entries of a mask, and how many such entries come before each in its row."""
+    i, j = np.nonzero(mask)
+    found = np.bincount(i, minlength=len(mask))
+    return i, j, np.arange(len(i)) - np.repeat(np.cumsum(found) - found, found)
+
+
+def mixture_sums(P: FloatArray, Q: FloatArray, i: NDArray[Any], j: NDArray[Any]) -> FloatArray:
+    """Return for each k the sum over the bins of (p + q) ln(p + q) for the rows p = P[i[k]] and q = Q[j[k]]."""
+    out = np.empty(len(i))
+    step = max(1, _CELL // P.shape[1])
+    for start in range(0, len(i), step):
+        some = slice(start, start + step)
+        s = P[i[some]].astype(np.float64, copy=False) + Q[j[some]]
+        out[some] = entropy_term(s).sum(axis=1)
+    return out
 
 
 def sparse_overlaps(pair: Pair, P: Any, Q: Any, out: FloatArray, *, upper: bool) -> None:

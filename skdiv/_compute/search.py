@@ -1,0 +1,290 @@
+"""Search for the nearest rows of a collection, or for those within a radius, without the matrix of all divergences.
+
+A task takes some rows of the left collection, and goes through the right one some rows at a time. If there is a screen
+(`skdiv._compute.screens`), it leaves a few candidates for each row, whose divergences are then computed one by one;
+else the divergences of all pairs are computed block by block, and the lowest are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdiv._compute.blocks import of_candidates
+from skdiv._compute.kernels import load
+from skdiv._compute.measure import Measure
+from skdiv._compute.run import Store, Work, run
+from skdiv._compute.screens import Screen, ScreenedRows, screen_of
+from skdiv._compute.shortlists import Shortlists
+from skdiv._input.distributions import Distributions
+from skdiv._utils.blas import one_blas_thread
+from skdiv._utils.memory import Workspace
+from skdiv._utils.typing import FloatArray, Places
+
+_ROWS = 512  # the number of left rows of a task
+_COLUMNS = 1024  # the number of right rows at a time, so that their scores stay in the cache
+_LIST = 1024  # the least capacity of a list of candidates
+_MANY = 8  # if one pair in so many is a candidate, the divergences of all pairs are computed, which is faster then
+_SLACK = {np.dtype(np.float64): 1e-8, np.dtype(np.float32): 1e-5}  # above the relative error of a divergence
+_OF_SINGLE = 1e-6  # the relative rounding of a limit to single precision, and more
+_NANOSECONDS = 0.1  # the time for one pair and one bin, roughly
+_workspace = Workspace()
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search among the rows of Q, by D(P[i] ‖ Q[j]) or with ``reverse`` by D(Q[j] ‖ P[i]).
+
+    ``of_itself`` says that P and Q are the same collection; a row is then no neighbour of itself.
+    """
+
+    measure: Measure
+    Q: Distributions
+    screen: Screen | None
+    of_itself: bool
+    reverse: bool
+
+    @classmethod
+    def of(cls, measure: Measure, P: Distributions, Q: Distributions | None, *, reverse: bool) -> Search:
+        """Make a search in Q for rows of P, or without Q in P itself."""
+        right = P if Q is None else Q
+        reverse = reverse and not measure.symmetric
+        screen = None
+        if measure.symmetrize is None or measure.divergence.symmetric:
+            screen = screen_of(measure.divergence, P, right, measure.kernel, reverse=reverse)
+        return cls(measure, right, screen, Q is None, reverse)
+
+    def nearest(self, P: Distributions, places: Places, n_neighbors: int) -> FloatArray:
+        """Return the divergences of rows from their nearest, in ascending order, and the positions of these in Q.
+
+        ``places`` are the positions of the rows in the left collection. The result is one array of doubles of shape
+        (2, len(P), n_neighbors); of equal divergences the lower positions come first.
+        """
+        with one_blas_thread():
+            if self.screen is None:
+                return self._nearest_by_blocks(P, places, n_neighbors)
+            rows = self.screen.of_rows(P)
+            lists = self._screened(rows, self.screen, places, n_neighbors)
+            found = self._nearest_in_lists(P, rows, self.screen, lists)
+            given_up = np.flatnonzero(lists.lengths < 0)
+            if given_up.size:
+                found[:, given_up] = self._nearest_by_blocks(P[given_up], places[given_up], n_neighbors)
+            return found
+
+    def within(self, P: Distributions, places: Places, radius: float) -> FloatArray:
+        """Return all pairs of a row of P and a row of Q whose divergence is at most ``radius``.
+
+        The result is one array of doubles of shape (3, n_pairs): the rows, the positions in Q, and the divergences, row
+        by row and then in the order of Q.
+        """
+        limits: FloatArray = np.empty(0)
+        with one_blas_thread():
+            if self.screen is not None:
+                rows = self.screen.of_rows(P)
+                limits = self._limits(rows, self.screen, np.full(len(P), radius * self.measure.scale), P.dtype)
+            parts = []
+            for columns in self._tiles():
+                if self.screen is None:
+                    i, j, values = self._all_within(P, places, columns, radius)
+                else:
+                    scores = self._scores(rows, self.screen, places, columns)
+                    i, j = np.nonzero(scores <= limits[:, np.newaxis])
+                    if len(i) * _MANY > scores.size:
+                        i, j, values = self._all_within(P, places, columns, radius)
+                    else:
+                        values = self._values(P, i, columns.start + j)
+                near = values <= radius
+                parts.append(np.stack([i[near], columns.start + j[near], values[near]]))
+        found = np.concatenate(parts, axis=1)
+        return found[:, np.argsort(found[0], kind="stable")]
+
+    # --- What both need ---
+
+    def _tiles(self) -> Iterator[slice]:
+        """Yield slices of the rows of Q."""
+        return (slice(start, min(start + _COLUMNS, len(self.Q))) for start in range(0, len(self.Q), _COLUMNS))
+
+    def _leave_out_itself(self, scores: FloatArray, places: Places, columns: slice) -> None:
+        """Make the scores of rows with themselves infinite."""
+        if self.of_itself:
+            rows = np.flatnonzero((places >= columns.start) & (places < columns.stop))
+            scores[rows, places[rows] - columns.start] = np.inf
+
+    def _scores(self, rows: ScreenedRows, screen: Screen, places: Places, columns: slice) -> FloatArray:
+        """Return the scores of some columns, in memory that is valid until this thread makes the next ones."""
+        scores = _workspace.array((len(places), columns.stop - columns.start), np.float32)
+        np.matmul(rows.factor, screen.right[columns].T, out=scores)
+        scores += screen.right_terms[columns]
+        self._leave_out_itself(scores, places, columns)
+        return scores
+
+    def _limits(self, rows: ScreenedRows, screen: Screen, values: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
+        """Return the largest score that each row can have with a column whose divergence is at most a value in nats."""
+        sums = screen.sums(values) * (1 + screen.distortion) * (1 + _SLACK[dtype])
+        limits: FloatArray = sums + rows.margins - rows.terms
+        return limits + _OF_SINGLE * np.abs(limits)
+
+    def _values(self, P: Distributions, i: Places, j: Places) -> FloatArray:
+        """Return the divergences of the rows P[i[k]] and Q[j[k]], in the units of the measure."""
+        kernel, divergence = load(self.measure.kernel), self.measure.divergence
+        if self.reverse:
+            return self.measure.scaled(of_candidates(divergence, self.Q, P, j, i, kernel))
+        return self.measure.scaled(of_candidates(divergence, P, self.Q, i, j, kernel))
+
+    def _block(self, P: Distributions, columns: slice) -> FloatArray:
+        """Return the divergences of rows from all rows of Q in ``columns``."""
+        Q = self.Q[columns]
+        return self.measure(Q, P).T if self.reverse else self.measure(P, Q)
+
+    # --- The nearest ---
+
+    def _screened(self, rows: ScreenedRows, screen: Screen, places: Places, n_neighbors: int) -> Shortlists:
+        """Return for each row a list of all columns that may be among the nearest.
+
+        A column with score s has a sum from (terms + s − margin) / (1 + distortion) to (terms + s + margin) / (1 −
+        distortion). It can be among the nearest k only if the former is at most the latter for the k-th lowest score.
+        """
+        kernel = load(self.measure.kernel)
+        stretch = (1 + screen.distortion) / (1 - screen.distortion)
+        offsets = stretch * (rows.terms + rows.margins) + rows.margins - rows.terms
+        offsets += _OF_SINGLE * (np.abs(rows.terms) + rows.margins)
+        capacity = max(4 * n_neighbors, _LIST)
+        lists = Shortlists.of(len(places), n_neighbors, capacity, np.dtype(np.float32), stretch, offsets)
+        for columns in self._tiles():
+            kernel.add_to_shortlists(lists, self._scores(rows, screen, places, columns), columns.start)
+        return lists
+
+    def _nearest_in_lists(self, P: Distributions, rows: ScreenedRows, screen: Screen, lists: Shortlists) -> FloatArray:
+        """Return the nearest of each row among the columns in its list; NaN for a list that has been given up.
+
+        The divergences of the k columns with the lowest scores are computed first: those of the nearest k are at most
+        the largest of them, and this leaves few of the other columns.
+        """
+        n, k = lists.lowest.shape
+        i, j, scores = lists.kept()
+        order = np.lexsort((scores, i))
+        i, j, scores = i[order], j[order], scores[order]
+        counts = np.bincount(i, minlength=n)
+        first = np.arange(len(i)) - np.repeat(np.cumsum(counts) - counts, counts) < k
+        values = np.full(len(i), np.inf)
+        values[first] = self._values(P, i[first], j[first])
+        highest = np.zeros(n)
+        np.maximum.at(highest, i[first], values[first])
+        limits = self._limits(rows, screen, highest * self.measure.scale, P.dtype)
+        others = ~first & (scores <= limits[i])
+        values[others] = self._values(P, i[others], j[others])
+        return lowest_of_each(i, j, values, n, k)
+
+    def _nearest_by_blocks(self, P: Distributions, places: Places, n_neighbors: int) -> FloatArray:
+        """Return the nearest of each row, from the divergences of all pairs."""
+        kernel, limits = load(self.measure.kernel), np.finfo(P.dtype)
+        lists = Shortlists.of(len(P), n_neighbors, max(4 * n_neighbors, 64), P.dtype)
+        for columns in self._tiles():
+            values = np.minimum(self._block(P, columns), limits.max, order="C")  # A list takes finite numbers only.
+            self._leave_out_itself(values, places, columns)
+            kernel.add_to_shortlists(lists, values, columns.start)
+        i, j, values = lists.kept()
+        found = lowest_of_each(i, j, values, len(P), n_neighbors)
+        found[0][found[0] == limits.max] = np.inf
+        return found
+
+    # --- All within a radius ---
+
+    def _all_within(
+        self, P: Distributions, places: Places, columns: slice, radius: float
+    ) -> tuple[Places, Places, FloatArray]:
+        """Return rows, columns from the first of ``columns`` on, and divergences of all pairs within the radius."""
+        values = self._block(P, columns)
+        near = values <= radius
+        rows = np.flatnonzero((places >= columns.start) & (places < columns.stop)) if self.of_itself else places[:0]
+        near[rows, places[rows] - columns.start] = False
+        i, j = np.nonzero(near)
+        return i, j, values[i, j]
+
+
+def lowest_of_each(i: Places, j: Places, values: FloatArray, n: int, k: int) -> FloatArray:
+    """Return the k lowest values of each row and their columns; NaN for a row with fewer.
+
+    Of equal values the lower columns come first. The rows ``i`` of the values are in ascending order.
+    """
+    order = np.lexsort((j, values, i))
+    counts = np.bincount(i, minlength=n)
+    rows = np.flatnonzero(counts >= k)
+    places = order[(np.cumsum(counts) - counts)[rows, np.newaxis] + np.arange(k)]
+    found = np.full((2, n, k), np.nan)
+    found[0, rows], found[1, rows] = values[places], j[places]
+    return found
+
+
+# --- Tasks ---
+
+
+def nearest(search: Search, P: Distributions, n_neighbors: int, n_jobs: int | None) -> tuple[FloatArray, Places]:
+    """Return the divergences and the positions of the nearest rows for each row of P, as `Search.nearest` does."""
+    values = np.empty((len(P), n_neighbors), dtype=P.dtype)
+    columns = np.empty((len(P), n_neighbors), dtype=np.intp)
+    if n_neighbors == 0:
+        return values, columns
+    _run(search.nearest, search, P, n_neighbors, _IntoTwo(values, columns), n_jobs)
+    return values, columns
+
+
+def within(search: Search, P: Distributions, radius: float, n_jobs: int | None) -> tuple[Places, Places, FloatArray]:
+    """Return the rows, the columns and the divergences of all pairs within a radius, as `Search.within` does."""
+    parts: dict[int, FloatArray] = {}
+    _run(search.within, search, P, radius, _IntoParts(parts), n_jobs)
+    found = np.concatenate([parts[start] + [[start], [0], [0]] for start in sorted(parts)], axis=1)
+    return found[0].astype(np.intp), found[1].astype(np.intp), found[2].astype(P.dtype)
+
+
+def _run(
+    function: Callable[..., FloatArray],
+    search: Search,
+    P: Distributions,
+    argument: float,
+    store: Store[slice],
+    n_jobs: int | None,
+) -> None:
+    """Call ``function(rows, places, argument)`` for some rows of P at a time, and store what it returns."""
+
+    def calls() -> Iterator[tuple[slice, tuple[Any, ...]]]:
+        """Yield each slice of rows with the arguments."""
+        for start in range(0, len(P), _ROWS):
+            some = slice(start, min(start + _ROWS, len(P)))
+            yield some, (P[some], np.arange(some.start, some.stop), argument)
+
+    work = Work(2**16, lambda: _NANOSECONDS * len(P) * len(search.Q) * P.shape[1], blas_bound=True)
+    run(function, calls(), store, work, n_jobs=n_jobs)
+
+
+@dataclass(frozen=True)
+class _IntoTwo:
+    """A store that puts divergences and positions of the nearest into two arrays, at a slice of rows."""
+
+    values: FloatArray
+    columns: NDArray[np.intp]
+
+    def target(self, rows: slice) -> None:
+        """Return None: a result has two parts."""
+
+    def __call__(self, rows: slice, found: FloatArray) -> None:
+        """Store the result of a task."""
+        self.values[rows], self.columns[rows] = found
+
+
+@dataclass(frozen=True)
+class _IntoParts:
+    """A store that keeps each result, by the first row of its slice."""
+
+    parts: dict[int, FloatArray]
+
+    def target(self, rows: slice) -> None:
+        """Return None: the size of a result is not known."""
+
+    def __call__(self, rows: slice, found: FloatArray) -> None:
+        """Store the result of a task."""
+        self.parts[rows.start] = found

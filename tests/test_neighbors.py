@@ -1,0 +1,328 @@
+"""The nearest rows, and those within a radius: exactly those of the matrix, at less than its cost."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from conftest import RECORDS, planted, random_distributions
+from joblib import parallel_config
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.neighbors import KNeighborsTransformer, RadiusNeighborsTransformer
+
+from skdiv import Divergence, divergences_within, nearest_divergences, pairwise_divergences
+from skdiv._compute import search as search_module
+from skdiv._compute.measure import Measure
+from skdiv._compute.search import Search
+from skdiv._divergences.registry import resolve
+from skdiv._input.distributions import as_distributions
+from skdiv.neighbors import DivergenceNeighborsTransformer
+
+pytestmark = pytest.mark.usefixtures("kernel")
+N = 1100  # more than one task and one tile of columns
+
+
+def near_duplicates(n, n_bins, *, step, seed=0):
+    """Return rows in three groups of near duplicates, and a third of rows that are far from all."""
+    rng = np.random.default_rng(seed)
+    rows = random_distributions(n, n_bins, seed=seed)
+    near = rng.random(n) < 2 / 3
+    rows[near] = rows[rng.integers(0, 3, near.sum())] * (1 + step * rng.standard_normal((near.sum(), n_bins)))
+    return rows
+
+
+COLLECTIONS = {
+    "dense": random_distributions(N, 20),
+    "zeros": random_distributions(N, 20, zeros=0.5),
+    "equal": random_distributions(40, 20)[np.random.default_rng(0).integers(0, 40, N)],
+    "near": near_duplicates(N, 20, step=1e-7),
+    "disjoint": np.eye(20)[np.random.default_rng(0).integers(0, 20, N)],
+    "sparse": sp.csr_array(random_distributions(N, 40, zeros=0.8)),
+}
+
+
+@pytest.fixture(params=COLLECTIONS)
+def rows(request):
+    return COLLECTIONS[request.param]
+
+
+def matrix_of(X, Y=None, *, reverse=False, **kwargs):
+    """Return the matrix with infinite entries for rows with themselves."""
+    if reverse:
+        return pairwise_divergences(X if Y is None else Y, X, **kwargs).T if Y is not None else matrix_of(X, **kwargs).T
+    D = pairwise_divergences(X, Y, **kwargs)
+    if Y is None:
+        np.fill_diagonal(D, np.nan)
+    return D
+
+
+def assert_nearest(found, D, rtol=2e-9, atol=1e-15):
+    """Compare with the sorted rows of a matrix: the values, and that the indices are those of such values."""
+    values, indices = found
+    assert_allclose(values, np.sort(D, axis=1)[:, : values.shape[1]], rtol=rtol, atol=atol)
+    assert_allclose(np.take_along_axis(D, indices, axis=1), values, rtol=rtol, atol=atol)
+    assert all(len(set(row)) == len(row) for row in indices)
+    ties = values[:, 1:] == values[:, :-1]
+    assert (np.diff(indices, axis=1)[ties] > 0).all()
+
+
+# --- The nearest ---
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_nearest_are_the_lowest_of_the_matrix(record, rows, reverse):
+    found = nearest_divergences(rows, n_neighbors=4, metric=record, reverse=reverse)
+    assert_nearest(found, matrix_of(rows, metric=record, reverse=reverse))
+
+
+@pytest.mark.parametrize("metric", ["js_distance", "kl", "hellinger", "total_variation"])
+def test_nearest_of_another_collection(metric, rows):
+    Y = rows[::2]
+    found = nearest_divergences(rows[:300], Y, n_neighbors=3, metric=metric)
+    assert_nearest(found, matrix_of(rows[:300], Y, metric=metric))
+
+
+@pytest.mark.parametrize("metric", ["js_distance", "kl", "chi2"])
+def test_nearest_in_single_precision(metric):
+    rows = COLLECTIONS["dense"].astype(np.float32)
+    values, indices = nearest_divergences(rows, n_neighbors=4, metric=metric)
+    assert values.dtype == np.float32
+    D = matrix_of(rows, metric=metric)
+    assert_allclose(values, np.sort(D, axis=1)[:, :4], rtol=2e-5, atol=3e-6)
+    assert_allclose(np.take_along_axis(D, indices, axis=1), values, rtol=2e-5, atol=3e-6)
+
+
+@pytest.mark.parametrize("symmetrize", ["mean", "min", "max"])
+def test_both_directions_become_one_number(symmetrize):
+    rows = COLLECTIONS["dense"][:200]
+    D = matrix_of(rows, metric="kl")
+    both = {"mean": (D + D.T) / 2, "min": np.minimum(D, D.T), "max": np.maximum(D, D.T)}[symmetrize]
+    assert_nearest(nearest_divergences(rows, n_neighbors=4, metric="kl", symmetrize=symmetrize), both)
+
+
+def test_base_and_pseudocount():
+    counts = planted(30)[0]
+    for container in (np.asarray, sp.csr_array):
+        found = nearest_divergences(container(counts), n_neighbors=4, metric="kl", base=2, pseudocount=0.5)
+        assert_nearest(found, matrix_of(counts, metric="kl", base=2, pseudocount=0.5))
+
+
+def test_of_equal_divergences_the_lower_rows_come_first():
+    rows = np.eye(3)[[0, 1, 1, 2, 0, 1]]
+    values, indices = nearest_divergences(rows, n_neighbors=4, metric="total_variation")
+    assert indices.tolist() == [[4, 1, 2, 3], [2, 5, 0, 3], [1, 5, 0, 3], [0, 1, 2, 4], [0, 1, 2, 3], [1, 2, 0, 3]]
+    assert values.tolist() == [[0, 1, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 1, 1], [0, 1, 1, 1], [0, 0, 1, 1]]
+
+
+def test_infinite_divergences_come_last():
+    rows = [[1, 1, 0], [1, 0, 1], [1, 2, 0], [0, 1, 1]]
+    values, indices = nearest_divergences(rows, n_neighbors=3, metric="kl")
+    assert indices.tolist() == [[2, 1, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]]
+    assert np.isinf(values).tolist() == [[False, True, True], [True] * 3, [False, True, True], [True] * 3]
+
+
+def test_all_rows_may_be_equal():
+    values, indices = nearest_divergences(np.ones((6, 3)), n_neighbors=5)
+    assert not values.any()
+    assert indices.tolist() == [[j for j in range(6) if j != i] for i in range(6)]
+
+
+def test_a_divergence_of_ones_own():
+    squared = Divergence(name="squared", term=lambda p, q: (p - q) ** 2, symmetric=True)
+    rows = COLLECTIONS["dense"][:200]
+    assert_nearest(nearest_divergences(rows, n_neighbors=3, metric=squared), matrix_of(rows, metric=squared))
+
+
+@pytest.mark.parametrize("step", [1e-3, 1e-5, 1e-7])
+def test_near_duplicates_around_one_row_are_told_apart(step):
+    rng = np.random.default_rng(0)
+    rows = random_distributions(1, 30) * (1 + step * rng.standard_normal((600, 30)))
+    assert_nearest(nearest_divergences(rows, n_neighbors=5), matrix_of(rows), rtol=1e-8, atol=1e-12 * step)
+
+
+def test_entries_of_all_sizes():
+    rows = np.random.default_rng(0).dirichlet(np.full(30, 0.02), 500) + 1e-300
+    for metric in ("js_distance", "kl", "jeffreys", "hellinger"):
+        assert_nearest(nearest_divergences(rows, n_neighbors=5, metric=metric), matrix_of(rows, metric=metric))
+
+
+# --- What makes it fast ---
+
+
+@pytest.mark.parametrize("metric", ["js_distance", "js_divergence", "hellinger", "kl", "jeffreys"])
+def test_a_screen_leaves_few_rows_to_be_compared(metric, monkeypatch):
+    compared = []
+    values = search_module.of_candidates
+    monkeypatch.setattr(search_module, "of_candidates", lambda *args: compared.append(len(args[3])) or values(*args))
+    nearest_divergences(COLLECTIONS["dense"], n_neighbors=5, metric=metric)
+    assert 5 * N <= sum(compared) < 40 * N
+
+
+def test_equal_rows_are_compared_once(monkeypatch):
+    compared = []
+    values = search_module.of_candidates
+    monkeypatch.setattr(search_module, "of_candidates", lambda *args: compared.append(len(args[3])) or values(*args))
+    nearest_divergences(COLLECTIONS["equal"], n_neighbors=5)
+    assert sum(compared) <= 40 * 39
+
+
+@pytest.mark.parametrize("metric", ["js_distance", "hellinger", "kl", "jeffreys"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_bounds_of_a_screen_hold(metric, reverse):
+    """The sums in single precision are within their margins and the distortion of the sums in double precision."""
+    rng = np.random.default_rng(0)
+    regimes = [
+        random_distributions(60, 500),
+        np.exp(rng.uniform(-40, 0, (60, 500))),
+        1 + 1e-4 * rng.random((60, 500)),
+        np.where(rng.random((60, 500)) < 0.01, 1.0, 1e-9),
+    ]
+    for rows in regimes:
+        P = as_distributions(rows)
+        search = Search.of(Measure(resolve(metric)), P, P, reverse=reverse)
+        left = search.screen.of_rows(P)
+        scores = search._scores(left, search.screen, np.arange(60), slice(0, 60)).astype(float)
+        D = pairwise_divergences(rows, metric=metric)
+        exact = search.screen.sums(D.T if reverse and not search.measure.symmetric else D)
+        error = np.abs(left.terms[:, np.newaxis] + scores - exact) - search.screen.distortion * exact
+        assert (error <= left.margins[:, np.newaxis]).all()
+
+
+# --- Within a radius ---
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_pairs_within_a_radius_are_those_of_the_matrix(record, rows, reverse):
+    D = matrix_of(rows, metric=record, reverse=reverse)
+    finite = np.append(D[np.isfinite(D)], 1.0)  # Those of sparse rows may all be infinite.
+    radius = float(np.quantile(finite, 0.05)) or 1e-6
+    graph = divergences_within(rows, metric=record, radius=radius, reverse=reverse)
+    assert graph.shape == D.shape
+    assert graph.has_sorted_indices
+    i, j = graph.tocoo().coords
+    assert_allclose(graph.data, D[i, j], rtol=2e-9, atol=1e-15)
+    inside = np.zeros(D.shape, dtype=bool)
+    inside[i, j] = True
+    doubtful, expected = np.abs(D - radius) <= 2e-9 * radius, radius >= D
+    assert_array_equal(inside | doubtful, expected | doubtful)
+
+
+def test_a_radius_is_in_the_units_of_the_base():
+    rows = COLLECTIONS["dense"][:100]
+    graph = divergences_within(rows, rows[:50], metric="js_divergence", base=2, radius=0.1)
+    D = pairwise_divergences(rows, rows[:50], metric="js_divergence", base=2)
+    assert_array_equal(graph.toarray() > 0, (D <= 0.1) & (D > 0))
+    assert graph.nnz == (D <= 0.1).sum()  # those of a row with itself are stored as zeros
+
+
+def test_a_radius_of_zero_finds_equal_rows():
+    rows = COLLECTIONS["equal"][:50]
+    equal = (rows[:, np.newaxis] == rows).all(axis=-1)
+    np.fill_diagonal(equal, False)
+    graph = divergences_within(rows, radius=0)
+    assert_array_equal(np.argwhere(equal), np.transpose(graph.tocoo().coords))
+
+
+# --- The same for all workers ---
+
+
+@pytest.mark.parametrize("metric", ["js_distance", "kl", "total_variation"])
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_bits_do_not_depend_on_workers(metric, backend, monkeypatch):
+    monkeypatch.setattr("skdiv._compute.run._WORTH_WORKERS", 0)
+    rows = COLLECTIONS["zeros" if metric == "js_distance" else "dense"]
+    one = nearest_divergences(rows, n_neighbors=4, metric=metric), divergences_within(rows, metric=metric, radius=0.3)
+    with parallel_config(backend=backend, n_jobs=2):
+        two = (
+            nearest_divergences(rows, n_neighbors=4, metric=metric),
+            divergences_within(rows, metric=metric, radius=0.3),
+        )
+    assert_array_equal(one[0][0], two[0][0])
+    assert_array_equal(one[0][1], two[0][1])
+    assert (one[1] != two[1]).nnz == 0
+
+
+def test_input_is_not_modified():
+    rows = random_distributions(50, 5)
+    rows.flags.writeable = False
+    nearest_divergences(rows)
+    divergences_within(rows, radius=0.2)
+    assert_array_equal(rows, random_distributions(50, 5))
+
+
+# --- Refusals ---
+
+
+def test_more_neighbours_than_rows_are_refused():
+    with pytest.raises(ValueError, match=r"n_neighbors = 3, but X has 2 rows that may be neighbours"):
+        nearest_divergences(np.eye(3), n_neighbors=3)
+    with pytest.raises(ValueError, match=r"n_neighbors = 4, but Y has 3 rows"):
+        nearest_divergences(np.eye(3), np.eye(3), n_neighbors=4)
+    with pytest.raises(ValueError, match="n_neighbors == 0, must be >= 1"):
+        nearest_divergences(np.eye(3), n_neighbors=0)
+
+
+@pytest.mark.parametrize("radius", [-1, np.nan, "1"])
+def test_a_radius_that_is_none_is_refused(radius):
+    with pytest.raises((ValueError, TypeError), match="radius"):
+        divergences_within(np.eye(3), radius=radius)
+
+
+def test_rows_that_are_no_distributions_are_refused():
+    with pytest.raises(ValueError, match=r"X\[1\] sums to 0"):
+        nearest_divergences([[1, 1], [0, 0]], n_neighbors=1)
+    with pytest.raises(ValueError, match=r"Y\[0, 1\] = -1"):
+        divergences_within([[1, 1]], [[1, -1]], radius=1)
+
+
+# --- The transformer ---
+
+COUNTS, LABELS = planted(30)
+
+
+@pytest.mark.parametrize("mode", ["distance", "connectivity"])
+def test_the_graph_is_that_of_scikit_learn(mode):
+    D = pairwise_divergences(COUNTS)
+    ours = DivergenceNeighborsTransformer(mode, n_neighbors=4)
+    theirs = KNeighborsTransformer(mode=mode, n_neighbors=4, metric="precomputed")
+    assert_allclose(ours.fit_transform(COUNTS).toarray(), theirs.fit_transform(D).toarray(), rtol=1e-8, atol=1e-15)
+    new = planted(5, seed=1)[0]
+    graph = theirs.transform(pairwise_divergences(new, COUNTS)).toarray()
+    assert_allclose(ours.transform(new).toarray(), graph, rtol=1e-8)
+
+
+@pytest.mark.parametrize("mode", ["distance", "connectivity"])
+def test_the_graph_of_a_radius_is_that_of_scikit_learn(mode):
+    D = pairwise_divergences(COUNTS)
+    ours = DivergenceNeighborsTransformer(mode, radius=0.15)
+    theirs = RadiusNeighborsTransformer(mode=mode, radius=0.15, metric="precomputed")
+    assert_allclose(ours.fit_transform(COUNTS).toarray(), theirs.fit_transform(D).toarray(), rtol=1e-8, atol=1e-15)
+
+
+def test_a_symmetric_graph_has_the_edges_of_both_ends():
+    graph = DivergenceNeighborsTransformer(n_neighbors=3).fit_transform(COUNTS)
+    both = DivergenceNeighborsTransformer(n_neighbors=3, symmetric=True).fit_transform(COUNTS)
+    assert_array_equal(both.toarray(), np.maximum(graph.toarray(), graph.toarray().T))
+    assert (both != both.T).nnz == 0
+    assert both.nnz == ((graph + graph.T) > 0).sum() + len(COUNTS)  # the zeros of rows with themselves are stored
+
+
+def test_each_row_is_sorted_by_distance():
+    for radius in (None, 0.2):
+        graph = DivergenceNeighborsTransformer(n_neighbors=5, radius=radius).fit_transform(COUNTS)
+        assert all((np.diff(graph.data[a:b]) >= 0).all() for a, b in zip(graph.indptr, graph.indptr[1:], strict=False))
+
+
+def test_a_symmetric_graph_needs_a_symmetric_number():
+    with pytest.raises(ValueError, match=r"symmetric=True needs one number.*'kl'.*symmetrize='mean'"):
+        DivergenceNeighborsTransformer(metric="kl", symmetric=True).fit(COUNTS + 1)
+    graph = DivergenceNeighborsTransformer(metric="kl", symmetric=True, symmetrize="mean").fit_transform(COUNTS + 1)
+    assert (graph != graph.T).nnz == 0
+
+
+def test_too_few_rows_are_refused():
+    with pytest.raises(ValueError, match="n_neighbors = 5, but the fitted X has 2 rows"):
+        DivergenceNeighborsTransformer().fit_transform(COUNTS[:3])
+
+
+def test_records_are_accepted():
+    for record in RECORDS:
+        assert DivergenceNeighborsTransformer(metric=record, pseudocount=1).fit_transform(COUNTS).nnz == 6 * len(COUNTS)
