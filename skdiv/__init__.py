@@ -5,8 +5,9 @@ from skdiv._divergences.registry import divergences, renyi
 from skdiv._show_versions import show_versions
 from skdiv._version import __version__ as __version__
 from skdiv.centroids import barycenter
-from skdiv.cluster import DivergenceClustering
+from skdiv.cluster import DivergenceClustering, MiniBatchDivergenceClustering
 from skdiv.homogeneity import HomogeneityResult, pairwise_homogeneity
+from skdiv.neighbors import divergences_within, nearest_divergences
 from skdiv.pairwise import condensed_divergences, paired_divergences, pairwise_divergences
 from skdiv.significance import Significance
 
@@ -14,10 +15,13 @@ __all__ = [
     "Divergence",
     "DivergenceClustering",
     "HomogeneityResult",
+    "MiniBatchDivergenceClustering",
     "Significance",
     "barycenter",
     "condensed_divergences",
     "divergences",
+    "divergences_within",
+    "nearest_divergences",
     "paired_divergences",
     "pairwise_divergences",
     "pairwise_homogeneity",
@@ -25,5 +29,5 @@ __all__ = [
     "show_versions",
 ]
 
-# Pickles name a class by its module, and of these two that is a private one, which may move.
-Divergence.__module__ = DivergenceClustering.__module__ = __name__
+# Pickles name a class by its module, and of these that is a private one, which may move.
+Divergence.__module__ = DivergenceClustering.__module__ = MiniBatchDivergenceClustering.__module__ = __name__

@@ -385,6 +385,7 @@ CHANGES = [
     ({}, {"n_clusters": Significance()}),
     ({}, {"connectivity": np.eye(40)}),
     ({}, {"memory": "nowhere"}),
+    ({}, {"refine": 3}),
     ({}, {"handle_empty": "label"}),
     ({}, {"n_jobs": 2}),
 ]

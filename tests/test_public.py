@@ -13,10 +13,14 @@ from numpy.testing import assert_equal
 import skdiv
 import skdiv.datasets
 import skdiv.embedding
+import skdiv.neighbors
 
-MODULES = [skdiv, skdiv.datasets, skdiv.embedding]
+MODULES = [skdiv, skdiv.datasets, skdiv.embedding, skdiv.neighbors]
 PUBLIC = [(module, name) for module in MODULES for name in module.__all__]
-METHODS = [skdiv.DivergenceClustering.fit, skdiv.DivergenceClustering.predict, skdiv.DivergenceClustering.transform]
+METHODS = [getattr(skdiv.DivergenceClustering, name) for name in ("fit", "predict", "transform")] + [
+    getattr(skdiv.MiniBatchDivergenceClustering, name)
+    for name in ("fit", "partial_fit", "merge", "predict", "transform")
+]
 WITHOUT_FORMULA = {"Divergence", "divergences", "show_versions"}  # whose docstrings have no source to name
 PACKAGE = Path(skdiv.__file__).parent
 # From the bottom up: no module imports one that comes after it. The package itself, which imports all, is the last.
@@ -26,13 +30,17 @@ LAYERS = [
     "_input", "_input.checks", "_input.distributions", "_input.estimators",
     "_divergences", "_divergences.terms", "_divergences.forms", "_divergences.spectra", "_divergences.record",
     "_divergences.registry",
-    "_compute", "_compute.kernels", "_compute.kernels.numpy", "_compute.kernels.numba_terms", "_compute.kernels.numba",
+    "_compute", "_compute.shortlists", "_compute.kernels", "_compute.kernels.numpy", "_compute.kernels.numba_terms",
+    "_compute.kernels.numba_log", "_compute.kernels.numba_search", "_compute.kernels.numba",
     "_compute.kernels.merging", "_compute.blocks.termwise", "_compute.blocks.centered", "_compute.blocks.pairs",
     "_compute.blocks.products",
     "_compute.blocks.weighted", "_compute.blocks", "_compute.run", "_compute.tiles", "_compute.measure",
+    "_compute.screens", "_compute.search", "_compute.duplicates",
     "_trees", "_trees.linkage", "_trees.cut", "_trees.graph", "_trees.information", "_trees.build",
-    "datasets._languages", "datasets", "pairwise", "centroids", "embedding", "homogeneity", "significance",
-    "cluster._prediction", "cluster._combinations", "cluster._agglomerative", "cluster", "_show_versions", "",
+    "datasets._languages", "datasets", "pairwise", "centroids", "embedding", "neighbors", "homogeneity", "significance",
+    "cluster._prediction", "cluster._combinations", "cluster._collection", "cluster._refinement", "cluster._summaries",
+    "cluster._reduction",
+    "cluster._agglomerative", "cluster._minibatch", "cluster", "_show_versions", "",
 ]  # fmt: skip
 
 

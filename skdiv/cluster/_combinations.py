@@ -1,8 +1,9 @@
-"""Refuse parameters of `DivergenceClustering` that do not fit together."""
+"""Refuse parameters of the estimators that do not fit together."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 from skdiv._divergences.registry import resolve
@@ -21,6 +22,11 @@ def is_precomputed(metric: Any) -> bool:
 def check_combination(parameters: Mapping[str, Any]) -> None:
     """Refuse the parameters of a `DivergenceClustering`, given by name, if they do not fit together."""
     _check_number_of_clusters(parameters)
+    if parameters["refine"] and parameters["linkage"] != "information":
+        raise ValueError(
+            f"refine = {parameters['refine']} lowers the information that clusters lose, which is what "
+            f"linkage='information' is about; with linkage={parameters['linkage']!r} it must be 0."
+        )
     if is_precomputed(parameters["metric"]):
         _check_without_distributions(parameters)
         return
@@ -54,3 +60,18 @@ def _check_without_distributions(parameters: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} = {parameters[name]!r} needs the distributions; metric='precomputed' has none.")
     if parameters["linkage"] == "information":
         raise ValueError("linkage='information' needs the distributions; metric='precomputed' has none.")
+
+
+def check_numbers(n_clusters: Any, n_summaries: int | None) -> None:
+    """Refuse a test of significance of summaries, and fewer summaries than clusters."""
+    if not isinstance(n_clusters, Integral):
+        raise ValueError(
+            f"n_clusters = {n_clusters!r} cannot be had of summaries: its test draws counts of single rows and builds "
+            "their trees anew, but a summary is a mean of many rows, chosen because they are alike. Pass a number, or "
+            "fit DivergenceClustering to a sample of the rows to find one."
+        )
+    if n_summaries is not None and n_summaries < int(n_clusters):
+        raise ValueError(
+            f"n_summaries = {n_summaries} is less than n_clusters = {n_clusters}; ten for each cluster are a good "
+            "number."
+        )

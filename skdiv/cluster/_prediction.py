@@ -19,6 +19,7 @@ from skdiv._compute.kernels import chosen
 from skdiv._compute.measure import Measure
 from skdiv._input.checks import Matrix, Names
 from skdiv._input.distributions import Distributions, normalise
+from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray, Labels
 
 Assign = Literal["member", "centroid"]
@@ -161,6 +162,24 @@ class FromRows:
         if places.size:
             X = _with_mass_at(places, X)
         return normalise(X, pseudocount=self.pseudocount, names=names), empty
+
+
+def predicted(predictor: Predictor, X: Any, names: Names, n_jobs: int | None) -> Labels:
+    """Return the nearest cluster of each row of X."""
+    labels = np.empty(X.shape[0], dtype=np.intp)
+    for batch, distances in predictor.to_clusters(X, names, n_jobs):
+        labels[batch] = predictor.labels(distances, batch.start, names)
+    return labels
+
+
+def transformed(predictor: Predictor, X: Any, n_clusters: int, names: Names, n_jobs: int | None) -> FloatArray:
+    """Return the distance of each row of X to each cluster."""
+    n, what = X.shape[0], f"transform of {X.shape[0]} rows to {n_clusters} clusters"
+    with enough_memory(n * n_clusters * X.dtype.itemsize, what, "Transform fewer rows at a time."):
+        out = np.empty((n, n_clusters), dtype=X.dtype)
+    for batch, distances in predictor.to_clusters(X, names, n_jobs):
+        out[batch] = distances
+    return out
 
 
 def _batches(n_rows: int, n_targets: int) -> Iterator[slice]:

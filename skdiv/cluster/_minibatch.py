@@ -1,0 +1,500 @@
+"""Clustering of as many distributions as can be read, by way of a few weighted summaries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
+
+import numpy as np
+from numpy.random import RandomState
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skdiv._compute.measure import Measure
+from skdiv._divergences.registry import resolve
+from skdiv._input.checks import ColumnLabels, MatrixLike, check_sample_weight, names_of, refuse_other_columns
+from skdiv._input.estimators import learned_input, store_fitted, validated_input
+from skdiv._utils.sklearn import Interval, StrOptions, fit_context
+from skdiv._utils.typing import FloatArray, Labels
+from skdiv.centroids import memory_for_centers
+from skdiv.cluster._collection import Collection
+from skdiv.cluster._combinations import check_numbers
+from skdiv.cluster._prediction import FromRows, HandleEmpty, Predictor, predicted, transformed
+from skdiv.cluster._reduction import Clusters, clusters_of_rows, clusters_of_summaries, total_information
+from skdiv.cluster._summaries import Summaries, summarised
+from skdiv.significance import Significance
+
+_PER_CLUSTER = 10  # the least number of summaries for each cluster
+_LEAST = 100  # the least number of summaries
+_DOUBLINGS = 2  # of the number of summaries in `fit`, at most
+_ROWS_OF_SUMMARY = 8  # `fit` does not double to fewer rows than these for each summary: the tree takes the longest then
+_ENOUGH = 0.001  # a gain in the share of the information at which more summaries are not tried
+
+
+class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, BaseEstimator):
+    """Clustering of a million distributions or more, or of a stream, with an account of what the scale has cost.
+
+    The rows are summarised by a few hundred or thousand weighted mean distributions, in one pass. These are merged by
+    linkage by information, as `DivergenceClustering` does it, and the clusters are improved by a few passes of Bregman
+    k-means over the rows. What each of the three steps loses or regains of the information about the bins is known
+    exactly. Time grows with the number of rows, and memory hardly at all.
+
+    Parameters
+    ----------
+    n_clusters : int, default=2
+        The number of clusters. A `Significance` is refused: its test draws rows anew, and summaries are no sample.
+    n_summaries : int, optional
+        The largest number of summaries, at least ``n_clusters``. By default `fit` takes 10 for each cluster and at
+        least 100, and then twice and four times as many, until that retains less than 0.1 % more of the information, or
+        there would be fewer than 8 rows for each. `partial_fit` takes 20 for each cluster and at least 200.
+    linkage : {"information"}, default="information"
+        How summaries are merged. It is the linkage whose cost is known exactly, also for the rows.
+    refine : int, default=5
+        The largest number of passes of Bregman k-means. They end when no row changes its cluster. After `partial_fit`
+        and `merge` the rows are gone, so the passes are over the summaries.
+    handle_empty : {"error", "label"}, default="error"
+        What `predict` does with a row that belongs to no cluster: one without mass, or one that is infinitely far from
+        every cluster. It raises an error, or with ``"label"`` the row gets the label -1, and in `transform` a row
+        without mass gets NaN. A fit refuses rows without mass in either case.
+    base : float, optional
+        Base of the logarithm, 2 for bits; by default nats.
+    pseudocount : float, default=0.0
+        The number that is added to every entry before the rows are normalised, in the units of X.
+    random_state : int, RandomState instance or None, default=None
+        Determines which rows the summaries start from. Pass an int for the same result each time.
+    n_jobs : int, optional
+        Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,)
+        The cluster of each row of the last fit or batch, numbered from 0 on. Absent after `merge`.
+    n_clusters_ : int
+        The number of clusters.
+    cluster_centers_ : ndarray of shape (n_clusters, n_bins)
+        The weighted mean distribution of each cluster.
+    summaries_ : {ndarray, sparse matrix} of shape (n_summaries, n_bins)
+        The mean distributions that summarise all rows so far, in double precision; in CSR for very sparse rows.
+    summary_weights_ : ndarray of shape (n_summaries,)
+        The weight of each summary: the sum of the weights of its rows.
+    information_ : float
+        The mutual information I between rows and bins: the weighted mean of KL(row ‖ mean of all rows), in nats or by
+        ``base``. Masses of rows are their weights divided by the sum of these.
+    information_lost_compressing_ : float
+        What the summaries have lost of it: the weighted mean of KL(row ‖ its summary).
+    information_lost_merging_ : float
+        What merging the summaries into clusters has lost further.
+    information_regained_ : float
+        What refinement has won back.
+    information_retained_ : float
+        The share of the information that the clusters retain: one minus losses, plus what was regained, over
+        ``information_``.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if X has names that are all strings.
+
+    See Also
+    --------
+    DivergenceClustering : The tree of all rows, for some ten thousand of them.
+    skdiv.embedding.DivergenceEmbedding : Features by which any Euclidean method works on Jensen-Shannon distances.
+    sklearn.cluster.MiniBatchKMeans : The like for Euclidean data.
+
+    Notes
+    -----
+    Of the information I between rows and bins the summaries retain that between summaries and bins, by the chain
+    rule; what is lost is the mean of KL(row ‖ summary). Merges lose what they cost, and passes of k-means lower the sum
+    of all losses or leave it as it is. The loss is computed from terms that are not negative, so it is as accurate for
+    near duplicates as for others.
+
+    A row is summarised with the nearest of the seeds: as many rows as summaries, drawn by weight. The nearest seed s of
+    a row x is that with the lowest KL(x ‖ (s + mean of all)/2), which is finite whatever the zeros, and one product of
+    matrices for all pairs. `partial_fit` summarises a batch in itself, adds its summaries to those that there are, and
+    merges all of them down to ``n_summaries``: a stream that is sorted by clusters does as well as a shuffled one. Each
+    call takes a tree of up to twice as many summaries, so batches of many thousand rows are the fastest.
+
+    Memory is that of X, plus a few numbers for each row, the summaries, and some MiB for each worker.
+
+    References
+    ----------
+    A. Banerjee, S. Merugu, I. S. Dhillon and J. Ghosh, "Clustering with Bregman Divergences", JMLR 6 (2005).
+    I. S. Dhillon, S. Mallela and R. Kumar, "A Divisive Information-Theoretic Feature Clustering Algorithm for Text
+    Classification", JMLR 3 (2003).
+    N. Slonim and N. Tishby, "Agglomerative Information Bottleneck", NIPS 12 (1999).
+    S. Guha et al., "Clustering Data Streams: Theory and Practice", IEEE Transactions on Knowledge and Data Engineering
+    15 (2003), for merging and reducing.
+    P. S. Efraimidis and P. G. Spirakis, "Weighted Random Sampling with a Reservoir", Information Processing Letters 97
+    (2006).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdiv import MiniBatchDivergenceClustering
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.vstack([rng.multinomial(50, p, size=5000) for p in ([0.7, 0.2, 0.1], [0.1, 0.2, 0.7])])
+    >>> clustering = MiniBatchDivergenceClustering(n_clusters=2, random_state=0).fit(X)
+    >>> np.bincount(clustering.labels_)
+    array([5000, 5000])
+    >>> round(clustering.information_retained_, 2)
+    0.92
+    >>> (clustering.predict([[8, 1, 1], [0, 2, 8]]) == clustering.labels_[[0, -1]]).tolist()
+    [True, True]
+    """
+
+    labels_: Labels
+    n_clusters_: int
+    cluster_centers_: FloatArray
+    summaries_: Any
+    summary_weights_: FloatArray
+    information_: float
+    information_lost_compressing_: float
+    information_lost_merging_: float
+    information_regained_: float
+    information_retained_: float
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+    _n_features_out: int
+    _column_labels: ColumnLabels
+    _dtype: np.dtype[Any]
+    _predictor: Predictor
+    _summaries: Summaries
+    _pseudocount: float
+    _random_state: RandomState
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_clusters": [Interval(Integral, 1, None, closed="left"), Significance, StrOptions({"significant"})],
+        "n_summaries": [Interval(Integral, 1, None, closed="left"), None],
+        "linkage": [StrOptions({"information"})],
+        "refine": [Interval(Integral, 0, None, closed="left")],
+        "handle_empty": [StrOptions(set(get_args(HandleEmpty)))],
+        "base": [Interval(Real, 1, None, closed="neither"), None],
+        "pseudocount": [Interval(Real, 0, None, closed="left")],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        n_clusters: int = 2,
+        *,
+        n_summaries: int | None = None,
+        linkage: Literal["information"] = "information",
+        refine: int = 5,
+        handle_empty: HandleEmpty = "error",
+        base: float | None = None,
+        pseudocount: float = 0.0,
+        random_state: int | RandomState | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.n_summaries = n_summaries
+        self.linkage = linkage
+        self.refine = refine
+        self.handle_empty = handle_empty
+        self.base = base
+        self.pseudocount = pseudocount
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    if TYPE_CHECKING:  # They come from scikit-learn's mixins, which have no types.
+
+        def fit_predict(self, X: MatrixLike, y: None = None, *, sample_weight: ArrayLike | None = None) -> Labels:
+            """Return the labels of the rows of X."""
+
+        def fit_transform(self, X: MatrixLike, y: None = None, *, sample_weight: ArrayLike | None = None) -> FloatArray:
+            """Return the divergences of the rows of X from the centers."""
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: MatrixLike, y: None = None, sample_weight: ArrayLike | None = None) -> Self:  # noqa: ARG002
+        """Summarise the rows of X, merge the summaries into clusters, and refine these by passes over the rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_bins)
+            Probabilities or counts.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), optional
+            A mass from 1e-100 to 1e100 for each row, which counts as so many equal rows; ``X.sum(axis=1)`` for counts.
+
+        Returns
+        -------
+        MiniBatchDivergenceClustering
+            The fitted estimator; if the fit fails, it is left as it was.
+
+        Raises
+        ------
+        ValueError
+            If a row is not a distribution, there are fewer rows or summaries than clusters, or ``n_clusters`` is a
+            `Significance`.
+        TypeError
+            If X or ``sample_weight`` is masked or holds text, dates or objects; an array of objects may hold numbers.
+        MemoryError
+            If the summaries or the centers do not fit into the memory that is left.
+        """
+        check_numbers(self.n_clusters, self.n_summaries)
+        validated, learned = learned_input(self, X, min_samples=2)
+        rows = self._collection(X, validated, sample_weight)
+        self._check_enough(len(rows), "rows of X")
+        random_state = RandomState(check_random_state(self.random_state).randint(2**31 - 1))
+        best = self._best_of_sizes(rows, random_state)
+        state = {"_random_state": random_state, "_pseudocount": float(self.pseudocount), "labels_": best.labels}
+        store_fitted(self, _FITTED, learned, self._of_clusters(best, validated.dtype), state)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: MatrixLike, y: None = None, sample_weight: ArrayLike | None = None) -> Self:  # noqa: ARG002
+        """Add the rows of X to the summaries of all rows so far, and cluster these anew.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_bins)
+            Probabilities or counts, of the same columns as before. The first batch has at least ``n_clusters`` rows.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), optional
+            A mass from 1e-100 to 1e100 for each row, in the same units for all batches.
+
+        Returns
+        -------
+        MiniBatchDivergenceClustering
+            The fitted estimator, whose ``labels_`` are those of the rows of X: their nearest centers. If the fit fails,
+            it is left as it was.
+
+        Raises
+        ------
+        ValueError
+            If a row is not a distribution, there are fewer rows or summaries than clusters, ``n_clusters`` is a
+            `Significance`, the columns differ from those of earlier batches, or so does ``pseudocount``.
+        TypeError
+            If X or ``sample_weight`` is masked or holds text, dates or objects; an array of objects may hold numbers.
+        MemoryError
+            If the summaries or the centers do not fit into the memory that is left.
+        """
+        check_numbers(self.n_clusters, self.n_summaries)
+        known, learned = self._known(), dict[str, Any]()
+        if known is None:
+            validated, learned = learned_input(self, X)
+            random_state = RandomState(check_random_state(self.random_state).randint(2**31 - 1))
+        else:
+            validated, random_state = validated_input(self, X, reset=False), deepcopy(self._random_state)
+        rows = self._collection(X, validated, sample_weight)
+        most = self._most_summaries(known)
+        batch, _ = summarised(rows, rows.checked_mean().dense()[0], most, random_state)
+        union = batch if known is None else known.joined(batch)
+        self._check_enough(len(union), "rows so far")
+        result = self._reduced(union, most)
+        labels, _ = rows.nearest(np.zeros(len(rows), dtype=np.intp), result.centers)
+        state = {"_random_state": random_state, "_pseudocount": float(self.pseudocount), "labels_": labels}
+        store_fitted(self, frozenset(), learned, self._of_clusters(result, validated.dtype), state)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def merge(self, other: MiniBatchDivergenceClustering) -> Self:
+        """Add the rows of another fitted estimator, by way of its summaries, and cluster all of them anew.
+
+        So a collection may be fitted in pieces, on several machines.
+
+        Parameters
+        ----------
+        other : MiniBatchDivergenceClustering
+            An estimator that has been fitted to rows of the same columns, with the same ``pseudocount``.
+
+        Returns
+        -------
+        MiniBatchDivergenceClustering
+            This estimator, without ``labels_``: the rows are gone. ``other`` is left as it is.
+
+        Raises
+        ------
+        ValueError
+            If the columns of the two or their pseudocounts differ.
+        TypeError
+            If ``other`` is another kind of estimator.
+        """
+        if not isinstance(other, MiniBatchDivergenceClustering):
+            raise TypeError(f"other must be a MiniBatchDivergenceClustering, but it is {type(other).__name__}.")
+        for estimator in (self, other):
+            check_is_fitted(estimator)
+        check_numbers(self.n_clusters, self.n_summaries)
+        self._check_same(other)
+        most, union = self._most_summaries(self._known()), self._summaries.joined(other._summaries)
+        self._check_enough(len(union), "summaries of both")
+        result = self._reduced(union, max(most, len(other._summaries)) if self.n_summaries is None else most)
+        store_fitted(self, {"labels_"}, self._of_clusters(result, self._dtype))
+        return self
+
+    def predict(self, X: MatrixLike) -> Labels:
+        """Return the cluster of each row of X: that of the nearest center, by the divergence of `transform`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_new, n_bins)
+            Probabilities or counts.
+
+        Returns
+        -------
+        ndarray of shape (n_new,)
+            The labels of the clusters. Fitted rows get ``labels_`` again once the passes of ``refine`` have converged,
+            up to rounding. With ``handle_empty="label"`` a row that belongs to no cluster gets -1.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a row is not a distribution, or is infinitely far from every cluster, unless ``handle_empty="label"``; or
+            if the columns of a frame differ in name or order from those of the fitted one.
+        """
+        check_is_fitted(self)
+        return predicted(self._predictor, validated_input(self, X, reset=False), names_of(X), self.n_jobs)
+
+    def transform(self, X: MatrixLike) -> FloatArray:
+        """Return the Kullback-Leibler divergence KL(row ‖ center) of each row of X from the center of each cluster.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_new, n_bins)
+            Probabilities or counts.
+
+        Returns
+        -------
+        ndarray of shape (n_new, n_clusters)
+            The divergences, in nats unless ``base`` is given; infinite where a row has a bin that no row of a cluster
+            has. With ``handle_empty="label"`` those of a row without mass are NaN.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a row is not a distribution, unless it has no mass and ``handle_empty="label"``; or if the columns of a
+            frame differ in name or order from those of the fitted one.
+        """
+        check_is_fitted(self)
+        validated = validated_input(self, X, reset=False)
+        return transformed(self._predictor, validated, self.n_clusters_, names_of(X), self.n_jobs)
+
+    # --- Parameters and input ---
+
+    def _check_enough(self, n: int, what: str) -> None:
+        """Refuse more clusters than there are things to cluster."""
+        if self.n_clusters > n:
+            raise ValueError(f"n_clusters = {self.n_clusters} is more than the {n} {what}.")
+
+    def _check_same(self, other: MiniBatchDivergenceClustering) -> None:
+        """Refuse to merge estimators that were fitted to other columns, or with another pseudocount."""
+        if self.n_features_in_ != other.n_features_in_:
+            raise ValueError(
+                f"other was fitted to {other.n_features_in_} columns, and this estimator to {self.n_features_in_}; fit "
+                "both to the same."
+            )
+        owners = "the X of other", "that of this estimator"
+        refuse_other_columns(other._column_labels, self._column_labels, owners, "; fit one of them again")
+        if other._pseudocount != self._pseudocount:
+            raise ValueError(
+                f"other was fitted with pseudocount = {other._pseudocount}, and this estimator with "
+                f"{self._pseudocount}; fit both with the same."
+            )
+
+    def _known(self) -> Summaries | None:
+        """Return the summaries of the rows so far, or None before the first; refuse another pseudocount than theirs."""
+        summaries: Summaries | None = vars(self).get("_summaries")
+        if summaries is not None and self._pseudocount != self.pseudocount:
+            raise ValueError(
+                f"pseudocount = {self.pseudocount}, but the rows so far were fitted with {self._pseudocount}. Set it "
+                "back, or call fit to start anew."
+            )
+        return summaries
+
+    def _collection(self, X: MatrixLike, validated: Any, sample_weight: ArrayLike | None) -> Collection:
+        """Return the rows and their masses; their entries are checked when they are normalised."""
+        n, n_bins = validated.shape
+        with memory_for_centers(int(self.n_clusters), n_bins, validated.dtype):
+            pass  # This refuses too many clusters before the rows are read.
+        masses = check_sample_weight(sample_weight, n)
+        masses = np.ones(n) if masses is None else masses
+        return Collection(validated, masses, float(self.pseudocount), names_of(X), self.n_jobs)
+
+    def _most_summaries(self, known: Summaries | None) -> int:
+        """Return how many summaries `partial_fit` may keep."""
+        if self.n_summaries is not None:
+            return int(self.n_summaries)
+        most = 2 * max(_LEAST, _PER_CLUSTER * int(self.n_clusters))
+        return most if known is None else max(most, len(known))
+
+    def _sizes(self, n: int) -> Iterator[int]:
+        """Yield the numbers of summaries that `fit` tries for n rows, as long as more of them are worth while."""
+        if self.n_summaries is not None:
+            yield int(self.n_summaries)
+            return
+        size = max(_LEAST, _PER_CLUSTER * int(self.n_clusters))
+        yield size
+        for _ in range(_DOUBLINGS):
+            size *= 2
+            if size * _ROWS_OF_SUMMARY > n:
+                return
+            yield size
+
+    # --- Fitting ---
+
+    def _best_of_sizes(self, rows: Collection, random_state: RandomState) -> Clusters:
+        """Return the clusters that retain the most information, of growing numbers of summaries."""
+        mean, best = rows.checked_mean(), None
+        total = total_information(rows, mean)
+        for n_summaries in self._sizes(len(rows)):
+            summaries, of_rows = summarised(rows, mean.dense()[0], n_summaries, random_state)
+            found = clusters_of_rows(rows, summaries, of_rows, total, int(self.n_clusters), int(self.refine))
+            gain = np.inf if best is None else found.information.retained - best.information.retained
+            best = found if gain > 0 or best is None else best
+            if gain < _ENOUGH:
+                break
+        assert best is not None
+        return best
+
+    def _reduced(self, union: Summaries, most: int) -> Clusters:
+        """Merge summaries down to so many, and these into clusters, which are refined."""
+        return clusters_of_summaries(union, most, int(self.n_clusters), int(self.refine), self.n_jobs)
+
+    def _of_clusters(self, result: Clusters, dtype: Any) -> dict[str, Any]:
+        """Return the fitted attributes that describe clusters and summaries, by their names."""
+        scale, information = resolve("kl").scale(self.base), result.information
+        centers = result.centers.dense().astype(dtype, copy=False)
+        predictor = FromRows.of(
+            result.centers,
+            result.labels,
+            centers,
+            Measure(resolve("kl"), scale),
+            assign="centroid",
+            pseudocount=float(self.pseudocount),
+            handle_empty=self.handle_empty,
+        )
+        return {
+            "n_clusters_": len(centers),
+            "_n_features_out": len(centers),
+            "cluster_centers_": centers,
+            "summaries_": result.summaries.means.values,
+            "summary_weights_": result.summaries.masses,
+            "information_": information.total / scale,
+            "information_lost_compressing_": information.compressing / scale,
+            "information_lost_merging_": information.merging / scale,
+            "information_regained_": information.regained / scale,
+            "information_retained_": information.retained,
+            "_predictor": predictor,
+            "_summaries": result.summaries,
+        }
+
+    # --- What scikit-learn asks for ---
+
+    def __sklearn_tags__(self) -> Tags:
+        """Return scikit-learn's tags, which say what input the estimator takes."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+_FITTED = frozenset(
+    MiniBatchDivergenceClustering.__annotations__
+)  # the fitted attributes; parameters are not annotated
