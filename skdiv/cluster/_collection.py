@@ -7,7 +7,7 @@ results are the same to the bit for any number of workers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
 
@@ -33,14 +33,18 @@ _NANOSECONDS_OF_TERM = 4.0  # the time for one entry of a row that is normalised
 
 @dataclass(frozen=True)
 class Part:
-    """Some rows of a collection."""
+    """Some rows of a collection, and their sums if they are known; see `Collection`."""
 
     X: Matrix
     pseudocount: float
+    totals: FloatArray | None
 
     def rows(self) -> Distributions:
         """Return the rows, normalised in double precision."""
-        return normalise(self.X.astype(np.float64, copy=False), pseudocount=self.pseudocount)
+        if self.totals is None:
+            return normalise(self.X.astype(np.float64, copy=False), pseudocount=self.pseudocount)
+        weights = np.add(self.X, self.pseudocount, dtype=np.float64) if self.pseudocount else self.X
+        return Distributions(np.divide(weights, self.totals[:, np.newaxis], dtype=np.float64, order="C"))
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Collection:
     """Rows of weights, as a float array or a CSR matrix, and the mass of each row.
 
     The pseudocount is added to every entry of a row before it is divided by its sum. ``names`` are used in messages.
+    ``totals`` are the sums of dense rows that have been checked, with the pseudocounts: to normalise such rows again
+    is then a division. It is None for others.
     """
 
     X: Matrix
@@ -56,6 +62,7 @@ class Collection:
     names: Names = UNNAMED
     n_jobs: int | None = None
     kl: Measure = field(default_factory=lambda: Measure(resolve("kl")))
+    totals: FloatArray | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -79,7 +86,7 @@ class Collection:
 
     def some(self, rows: slice) -> Part:
         """Return a part of the rows."""
-        return Part(self.X[rows], self.pseudocount)
+        return Part(self.X[rows], self.pseudocount, None if self.totals is None else self.totals[rows])
 
     def parts(self, size: int) -> Iterator[slice]:
         """Yield slices of so many rows, and of fewer at the end."""
@@ -129,16 +136,21 @@ class Collection:
         """Return the mass of each cluster."""
         return np.bincount(labels, self.masses, minlength=n_clusters).astype(np.float64)
 
-    def checked_mean(self) -> Distributions:
-        """Return the weighted mean of all rows as the one row of a collection; refuse rows that are no distributions.
+    def checked(self) -> tuple[Collection, Distributions]:
+        """Return the collection with what is faster to know, and the mean of all rows as the row of a collection.
 
-        A message names the row by its place among all.
+        Rows that are no distributions are refused in a message that names the first by its place among all.
         """
         try:
-            return self.means(np.zeros(len(self), dtype=np.intp), 1)
+            mean = self.means(np.zeros(len(self), dtype=np.intp), 1)
         except ValueError:
             normalise(self.X, pseudocount=self.pseudocount, names=self.names)
             raise
+        if sp.issparse(self.X):
+            return self, mean
+        with np.errstate(over="ignore"):
+            totals = self.X.sum(axis=1, dtype=np.float64) + self.pseudocount * self.n_bins
+        return (replace(self, totals=totals) if np.isfinite(totals).all() else self), mean
 
     def lost(self, labels: Labels, centers: Distributions) -> float:
         """Return the sum over the rows of their masses times their divergence in nats from the center of their cluster.

@@ -284,7 +284,8 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
             validated, random_state = validated_input(self, X, reset=False), deepcopy(self._random_state)
         rows = self._collection(X, validated, sample_weight)
         most = self._most_summaries(known)
-        batch, _ = summarised(rows, rows.checked_mean().dense()[0], most, random_state)
+        rows, mean = rows.checked()
+        batch, _ = summarised(rows, mean, total_information(rows, mean), most, random_state)
         union = batch if known is None else known.joined(batch)
         self._check_enough(len(union), "rows so far")
         result = self._reduced(union, most)
@@ -440,10 +441,10 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
 
     def _best_of_sizes(self, rows: Collection, random_state: RandomState) -> Clusters:
         """Return the clusters that retain the most information, of growing numbers of summaries."""
-        mean, best = rows.checked_mean(), None
+        (rows, mean), best = rows.checked(), None
         total = total_information(rows, mean)
         for n_summaries in self._sizes(len(rows)):
-            summaries, of_rows = summarised(rows, mean.dense()[0], n_summaries, random_state)
+            summaries, of_rows = summarised(rows, mean, total, n_summaries, random_state)
             found = clusters_of_rows(rows, summaries, of_rows, total, int(self.n_clusters), int(self.refine))
             gain = np.inf if best is None else found.information.retained - best.information.retained
             best = found if gain > 0 or best is None else best

@@ -56,13 +56,13 @@ class Clusters:
 
 
 def total_information(rows: Collection, mean: Distributions) -> float:
-    """Return the information of rows about the bins in nats, or 0 where equal rows may seem to have as much.
+    """Return the information about the bins, in nats times mass, or 0 where equal rows may seem to have it.
 
     Their mean is rounded at each of n additions, and entries that differ by a relative δ have less than δ² of it.
     """
     n = len(rows)
-    information = rows.lost(np.zeros(n, dtype=np.intp), mean) / float(rows.masses.sum())
-    return information if information > (_EPS * (3 + n / 2)) ** 2 else 0.0
+    information = rows.lost(np.zeros(n, dtype=np.intp), mean)
+    return information if information > (_EPS * (3 + n / 2)) ** 2 * rows.masses.sum() else 0.0
 
 
 def clusters_of_rows(
@@ -70,12 +70,12 @@ def clusters_of_rows(
 ) -> Clusters:
     """Merge summaries into clusters, and refine these by so many passes over the rows.
 
-    ``of_rows`` says which summary each row belongs to, and ``total`` is the information of the rows.
+    ``of_rows`` says which summary each row belongs to, and ``total`` is the information of the rows, times their mass.
     """
     tree = Tree.of(summaries, rows)
     labels = refined(rows, tree.labels(n_clusters)[of_rows], n_clusters, n_passes)
     centers = rows.means(labels, n_clusters)
-    compressing, lost = summaries.lost / summaries.mass, rows.lost(labels, centers) / summaries.mass
+    total, compressing, lost = (part / summaries.mass for part in (total, summaries.lost, rows.lost(labels, centers)))
     return Clusters(summaries, labels, centers, Information(total, compressing, tree.lost(n_clusters), lost))
 
 

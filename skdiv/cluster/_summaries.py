@@ -93,11 +93,14 @@ class Tree:
 
 
 def summarised(
-    collection: Collection, mean: FloatArray, n_summaries: int, random_state: np.random.RandomState
+    collection: Collection, mean: Distributions, total: float, n_summaries: int, random_state: np.random.RandomState
 ) -> tuple[Summaries, Labels]:
     """Return at most so many summaries of the rows, and which of them each row belongs to, in one pass.
 
-    ``mean`` is the mean of all rows. Some rows are drawn as seeds, heavy ones more often. Each row x goes to the seed s
+    ``mean`` is the mean of all rows, and ``total`` their information times their mass. Of it the summaries lose what
+    they do not have themselves, by the chain rule.
+
+    Some rows are drawn as seeds, heavy ones more often. Each row x goes to the seed s
     with the lowest KL(x ‖ (s + mean)/2), which is finite, for no bin that x has is empty in the mean. One row tells
     little of a group; half of the mean was found to be better than any smaller share of it.
     """
@@ -109,11 +112,13 @@ def summarised(
     seeds = np.sort(np.argpartition(draws, n_summaries)[:n_summaries])
     with _enough_memory(n_summaries, collection):
         labels = np.empty(n, dtype=np.intp)
-        factors = _factors(_rows_at(collection, seeds), mean, sparse=collection.is_sparse)
-        collection.of_each(_nearest_seed, mean, factors, width=n_summaries, out=labels, cell=_SCORES)  # type: ignore[arg-type]
+        center = mean.dense()[0]
+        factors = _factors(_rows_at(collection, seeds), center, sparse=collection.is_sparse)
+        collection.of_each(_nearest_seed, center, factors, width=n_summaries, out=labels, cell=_SCORES)  # type: ignore[arg-type]
         labels[seeds] = np.arange(n_summaries)  # No summary is empty, not even if seeds are equal.
         means, masses = collection.means(labels, n_summaries), collection.masses_of(labels, n_summaries)
-    return Summaries(means, masses, collection.lost(labels, means)), labels
+    own = Summaries(means, masses, 0.0).as_collection(collection.n_jobs).lost(np.zeros_like(masses, np.intp), mean)
+    return Summaries(means, masses, max(0.0, total - own)), labels
 
 
 def _enough_memory(n_summaries: int, collection: Collection) -> AbstractContextManager[None]:
@@ -124,7 +129,7 @@ def _enough_memory(n_summaries: int, collection: Collection) -> AbstractContextM
 
 def _rows_at(collection: Collection, places: Labels) -> Distributions:
     """Return some rows, normalised."""
-    return Part(collection.X[places], collection.pseudocount).rows()
+    return Part(collection.X[places], collection.pseudocount, None).rows()
 
 
 def _factors(seeds: Distributions, mean: FloatArray, *, sparse: bool) -> Matrix:
