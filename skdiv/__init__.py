@@ -5,6 +5,7 @@ from skdiv._divergences.registry import divergences, renyi
 from skdiv._show_versions import show_versions
 from skdiv._version import __version__ as __version__
 from skdiv.centroids import barycenter
+from skdiv.chunked import divergences_chunked
 from skdiv.cluster import DivergenceClustering, MiniBatchDivergenceClustering
 from skdiv.homogeneity import HomogeneityResult, pairwise_homogeneity
 from skdiv.neighbors import divergences_within, nearest_divergences
@@ -20,6 +21,7 @@ __all__ = [
     "barycenter",
     "condensed_divergences",
     "divergences",
+    "divergences_chunked",
     "divergences_within",
     "nearest_divergences",
     "paired_divergences",

@@ -42,6 +42,13 @@ def as_pair(X: MatrixLike, Y: MatrixLike, pseudocount: float) -> tuple[Distribut
     return P, Q
 
 
+def as_collections(
+    X: MatrixLike, Y: MatrixLike | None, pseudocount: float
+) -> tuple[Distributions, Distributions | None]:
+    """Check one or two collections of a user, and normalise their rows; without Y there is no second one."""
+    return (as_distributions(X, pseudocount=pseudocount), None) if Y is None else as_pair(X, Y, pseudocount)
+
+
 def pairwise_divergences(
     X: MatrixLike,
     Y: MatrixLike | None = None,
@@ -146,8 +153,7 @@ def pairwise_divergences(
     """
     divergence = resolve(metric)
     measure = Measure(divergence, divergence.scale(base))
-    pseudocount = check_pseudocount(pseudocount)
-    P, Q = (as_distributions(X, pseudocount=pseudocount), None) if Y is None else as_pair(X, Y, pseudocount)
+    P, Q = as_collections(X, Y, check_pseudocount(pseudocount))
     shape = len(P), len(P if Q is None else Q)
     if out is not None:
         _check_out(out, shape, P.dtype)

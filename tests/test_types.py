@@ -46,13 +46,14 @@ def test_every_fitted_attribute_is_annotated():
 
 
 PROGRAM = """
+    from collections.abc import Generator
     from typing import Any, assert_type
 
     import numpy as np
     from numpy.typing import NDArray
     from skdiv import (
         DivergenceClustering, HomogeneityResult, Significance, barycenter, condensed_divergences, divergences,
-        paired_divergences, pairwise_divergences, pairwise_homogeneity, renyi,
+        divergences_chunked, paired_divergences, pairwise_divergences, pairwise_homogeneity, renyi,
     )
 
     Floats = NDArray[np.floating[Any]]
@@ -68,6 +69,9 @@ PROGRAM = """
     condensed_divergences(X, "kl", symmetrize="average")  # wrong
     paired_divergences(X, X, "chi2")
     paired_divergences(X, X, "chi")  # wrong
+    assert_type(divergences_chunked(X), Generator[Floats, None, None])
+    assert_type(divergences_chunked(X, reduce_func=lambda D, start: len(D) + start), Generator[int, None, None])
+    divergences_chunked(X, reduce_func="min")  # wrong
     barycenter(X, "geometric")
     barycenter(X, "js_divergence")
     barycenter(X, "hellinger")  # wrong

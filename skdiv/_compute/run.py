@@ -62,6 +62,12 @@ class Work:
     blas_bound: bool = False
 
 
+def check_n_jobs(n_jobs: int | None) -> None:
+    """Refuse a number of workers that is not an integer."""
+    if n_jobs is not None and not isinstance(n_jobs, Integral):
+        raise TypeError(f"n_jobs = {n_jobs!r} must be an integer or None.")
+
+
 def run(
     function: Callable[..., FloatArray],
     calls: Iterator[Call[Key]],
@@ -75,8 +81,7 @@ def run(
     Where the store has a target for a result, the function gets it as the argument ``out``. Calls are run in batches,
     so that few results wait to be stored at any time. ``n_jobs`` is the number of workers as joblib understands it.
     """
-    if n_jobs is not None and not isinstance(n_jobs, Integral):
-        raise TypeError(f"n_jobs = {n_jobs!r} must be an integer or None.")
+    check_n_jobs(n_jobs)
     size = min(_LARGEST_BATCH, max(1, _IN_FLIGHT // work.result_bytes))
     batch = list(islice(calls, size))
     workers = min(effective_n_jobs(n_jobs), len(batch))

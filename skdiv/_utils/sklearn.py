@@ -12,12 +12,16 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import _fit_context
+from sklearn.utils._chunking import get_chunk_n_rows
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 
 from skdiv._utils.typing import FloatArray, Places
 
-__all__ = ["HasMethods", "Interval", "StrOptions", "check_feature_names_in", "cut_tree", "fit_context", "tree_of_edges"]
+__all__ = [
+    "HasMethods", "Interval", "StrOptions", "check_feature_names_in", "cut_tree", "fit_context", "get_chunk_n_rows",
+    "tree_of_edges",
+]  # fmt: skip
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
