@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdiv._compute.duplicates import nearest_rows
 from skdiv._compute.measure import SYMMETRIZATIONS, Measure, Symmetrize, check_symmetrize
 from skdiv._compute.search import Search, within
+from skdiv._compute.spanning import spanning_tree
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, resolve
 from skdiv._input.checks import ColumnLabels, MatrixLike, check_pseudocount, names_of
@@ -224,6 +225,9 @@ class DivergenceNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, Transforme
     symmetric : bool, default=False
         Whether the graph of the fitted rows is made symmetric: two rows are then connected if one of them is a
         neighbour of the other. Spectral clustering and HDBSCAN ask for it.
+    connected : bool, default=False
+        Whether the edges of a minimum spanning tree of all fitted rows are added to their graph, in both directions, so
+        that it is connected. HDBSCAN and spectral clustering ask for it, and single linkage on the graph is then exact.
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     pseudocount : float, default=0.0
@@ -266,6 +270,7 @@ class DivergenceNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, Transforme
         "metric": [str, Divergence],
         "symmetrize": [StrOptions(set(SYMMETRIZATIONS)), None],
         "symmetric": ["boolean"],
+        "connected": ["boolean"],
         "base": [Interval(Real, 1, None, closed="neither"), None],
         "pseudocount": [Interval(Real, 0, None, closed="left")],
         "n_jobs": [Integral, None],
@@ -289,6 +294,7 @@ class DivergenceNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, Transforme
         metric: MetricName | Divergence = "js_distance",
         symmetrize: Symmetrize | None = None,
         symmetric: bool = False,
+        connected: bool = False,
         base: float | None = None,
         pseudocount: float = 0.0,
         n_jobs: int | None = None,
@@ -299,6 +305,7 @@ class DivergenceNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, Transforme
         self.metric = metric
         self.symmetrize = symmetrize
         self.symmetric = symmetric
+        self.connected = connected
         self.base = base
         self.pseudocount = pseudocount
         self.n_jobs = n_jobs
@@ -325,10 +332,11 @@ class DivergenceNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, Transforme
             If a row is not a distribution, or the parameters do not fit together.
         """
         measure = _measure_of(self.metric, self.symmetrize, self.base)
-        if self.symmetric and not measure.symmetric:
+        if (self.symmetric or self.connected) and not measure.symmetric:
+            asked, name = "symmetric" if self.symmetric else "connected", measure.divergence.name
             raise ValueError(
-                f"symmetric=True needs one number for a pair of rows, and metric {measure.divergence.name!r} is not "
-                "symmetric: pass symmetrize='mean', 'min' or 'max'."
+                f"{asked}=True needs one number for a pair of rows, and metric {name!r} is not symmetric: pass "
+                "symmetrize='mean', 'min' or 'max'."
             )
         validated, learned = learned_input(self, X)
         rows = normalise(validated, pseudocount=self.pseudocount, names=names_of(X))
@@ -362,7 +370,9 @@ class DivergenceNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, Transforme
         of_itself = np.full(n, self.mode == "connectivity", dtype=others.dtype)
         itself = sp.csr_matrix((of_itself, np.arange(n), np.arange(n + 1)), shape=(n, n))
         graph = _joined(itself, others)
-        return _joined(graph, graph.T) if self.symmetric else graph
+        if self.symmetric:
+            graph = _joined(graph, graph.T)
+        return _joined(graph, self._spanning_tree()) if self.connected else graph
 
     def transform(self, X: MatrixLike) -> sp.csr_matrix:
         """Return the graph of new rows and their neighbours among the fitted rows.
@@ -400,6 +410,16 @@ class DivergenceNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, Transforme
         if self.mode == "connectivity":
             values = np.ones_like(values)
         return sp.csr_matrix(_graph(i, j, values, (len(P), n_right)))
+
+    def _spanning_tree(self) -> sp.csr_matrix:
+        """Return a minimum spanning tree of the fitted rows, with each edge in both directions."""
+        i, j, lengths = spanning_tree(self._measure, self._rows, self.n_jobs)
+        if self.mode == "connectivity":
+            lengths = np.ones_like(lengths)
+        n = len(self._rows)
+        rows, columns = np.concatenate([i, j]), np.concatenate([j, i])
+        order = np.argsort(rows, kind="stable")
+        return _graph(rows[order], columns[order], np.concatenate([lengths, lengths])[order], (n, n))
 
     def __sklearn_tags__(self) -> Tags:
         """Return scikit-learn's tags, which say what input the transformer takes."""

@@ -6,9 +6,11 @@ import scipy.sparse as sp
 from conftest import RECORDS, planted, random_distributions
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.cluster import hierarchy
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from sklearn.neighbors import KNeighborsTransformer, RadiusNeighborsTransformer
 
-from skdiv import Divergence, divergences_within, nearest_divergences, pairwise_divergences
+from skdiv import Divergence, condensed_divergences, divergences_within, nearest_divergences, pairwise_divergences
 from skdiv._compute import search as search_module
 from skdiv._compute.measure import Measure
 from skdiv._compute.search import Search
@@ -303,6 +305,22 @@ def test_a_symmetric_graph_has_the_edges_of_both_ends():
     assert_array_equal(both.toarray(), np.maximum(graph.toarray(), graph.toarray().T))
     assert (both != both.T).nnz == 0
     assert both.nnz == ((graph + graph.T) > 0).sum() + len(COUNTS)  # the zeros of rows with themselves are stored
+
+
+@pytest.mark.parametrize("metric", ["js_distance", "hellinger", "total_variation"])
+def test_a_connected_graph_has_the_minimum_spanning_tree(metric):
+    rows = np.vstack([COUNTS, COUNTS[:3]])  # equal rows too
+    graph = DivergenceNeighborsTransformer(n_neighbors=2, metric=metric, connected=True).fit_transform(rows)
+    assert connected_components(graph)[0] == 1
+    assert connected_components(DivergenceNeighborsTransformer(n_neighbors=2).fit_transform(rows))[0] > 1
+    heights = hierarchy.linkage(condensed_divergences(rows, metric), "single")[:, 2]
+    found = minimum_spanning_tree(graph).data
+    assert_allclose(np.sort(found), heights[heights > 0], rtol=1e-8)
+
+
+def test_a_symmetric_graph_stays_so_when_it_is_connected():
+    graph = DivergenceNeighborsTransformer(n_neighbors=2, symmetric=True, connected=True).fit_transform(COUNTS)
+    assert (graph != graph.T).nnz == 0
 
 
 def test_each_row_is_sorted_by_distance():

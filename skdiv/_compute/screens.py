@@ -13,8 +13,8 @@ factors are made small by subtracting a center, and with them the errors.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -29,6 +29,7 @@ from skdiv._input.distributions import Distributions
 from skdiv._utils.typing import FloatArray
 
 _UNIT = float(np.finfo(np.float32).eps) / 2
+_FINER = 5  # the number of features a bin of a finer screen, which leaves one pair in hundreds
 _ROUNDINGS = 8  # of both factors, of the terms that are added, and of the scores; two more than there are
 _OF_DOUBLE = 1e-12  # the error of what is computed in double precision, times a hundred or more
 
@@ -63,8 +64,17 @@ class Screen(Protocol):
     def of_rows(self, P: Distributions) -> ScreenedRows:
         """Return what is needed of some rows of the left collection."""
 
+    def of_part(self, columns: slice) -> Self:
+        """Return the screen for some of the right rows."""
+
+    def finer(self, Q: Distributions) -> Screen:
+        """Return a screen with less distortion for some right rows."""
+
     def sums(self, values: FloatArray) -> FloatArray:
         """Return the sums that give these values of the divergence, which are in nats."""
+
+    def values(self, sums: FloatArray) -> FloatArray:
+        """Return the values of the divergence, in nats, that these sums give."""
 
 
 def screen_of(
@@ -72,22 +82,27 @@ def screen_of(
 ) -> Screen | None:
     """Return a screen for D(P[i] ‖ Q[j]), or with ``reverse`` D(Q[j] ‖ P[i]); None if there is none for such rows."""
     form = divergence.fast
-    if sp.issparse(P.values) or sp.issparse(Q.values) or form is None:
-        return None
-    if divergence.spectra and divergence.rows is None:
-        exact = divergence.spectra[0].distortion == 0
+    if form is not None and has_screen(divergence, Q) and not sp.issparse(P.values):
         # Three features in place of two leave fewer candidates, whose divergences the NumPy kernel computes slowly.
-        n_features = 1 if exact else 2 if kernel == "numba" else 3
-        return SpectralScreen.of(divergence.spectra[n_features - 1], form.power, Q)
+        n_features = min(len(divergence.spectra), 2 if kernel == "numba" else 3)
+        return SpectralScreen.of(divergence.spectra, n_features, form.power, Q)
+    if sp.issparse(P.values) or sp.issparse(Q.values):
+        return None
     if isinstance(form, ProductForm) and form.is_logarithmic and P.values.min() > 0 and Q.values.min() > 0:
         return ProductScreen.of(form, Q, reverse=reverse)
     return None
 
 
+def has_screen(divergence: Divergence, rows: Distributions) -> bool:
+    """Return whether there is a screen for a divergence whatever the entries of the rows."""
+    return bool(divergence.spectra) and divergence.rows is None and not sp.issparse(rows.values)
+
+
 @dataclass(frozen=True)
 class SpectralScreen:
-    """The squared distances between the features that a `Spectrum` gives; the divergence is a power of the sum."""
+    """The squared distances between the features of one of the spectra; the divergence is a power of the sum."""
 
+    spectra: tuple[Spectrum, ...]
     spectrum: Spectrum
     power: float
     center: FloatArray
@@ -95,8 +110,9 @@ class SpectralScreen:
     right_terms: FloatArray
 
     @classmethod
-    def of(cls, spectrum: Spectrum, power: float, Q: Distributions) -> SpectralScreen:
-        """Make a screen for a right collection."""
+    def of(cls, spectra: tuple[Spectrum, ...], n_features: int, power: float, Q: Distributions) -> SpectralScreen:
+        """Make a screen of so many features a bin for a right collection."""
+        spectrum = spectra[n_features - 1]
 
         def features(rows: Distributions) -> FloatArray:
             """Return the features of rows, in double precision."""
@@ -107,7 +123,15 @@ class SpectralScreen:
         for some in few_rows(len(Q), Q.shape[1]):
             from_center = features(Q[some]) - center
             right[some], terms[some] = from_center, np.vecdot(from_center, from_center)
-        return cls(spectrum, power, center, right, terms)
+        return cls(spectra, spectrum, power, center, right, terms)
+
+    def of_part(self, columns: slice) -> SpectralScreen:
+        """Return the screen for some of the right rows."""
+        return replace(self, right=self.right[columns], right_terms=self.right_terms[columns])
+
+    def finer(self, Q: Distributions) -> SpectralScreen:
+        """Return the screen of a finer spectrum for some right rows."""
+        return SpectralScreen.of(self.spectra, min(_FINER, len(self.spectra)), self.power, Q)
 
     @property
     def distortion(self) -> float:
@@ -127,6 +151,10 @@ class SpectralScreen:
         """Return the sums that give these values."""
         return values if self.power == 1 else values ** (1 / self.power)
 
+    def values(self, sums: FloatArray) -> FloatArray:
+        """Return the values that these sums give."""
+        return sums if self.power == 1 else sums**self.power
+
 
 def _features(spectrum: Spectrum, rows: Distributions) -> FloatArray:
     """Return the features of all bins of rows, side by side, in double precision."""
@@ -137,10 +165,13 @@ def _features(spectrum: Spectrum, rows: Distributions) -> FloatArray:
 class ProductScreen:
     """The sum of a divergence in product form whose value is the sum itself, for rows without zeros.
 
-    ``factors`` and ``term`` are those of the left collection, ``right_center`` is the center of the right factor, and
+    The right rows are q in D(p ‖ q), or with ``reverse`` p. ``factors`` and ``term`` are those of the left collection,
+    ``right_center`` is the center of the right factor, and
     ``added`` is what the terms of left rows have to include for all that was subtracted on the right.
     """
 
+    form: ProductForm
+    reverse: bool
     factors: tuple[Elementwise, ...]
     term: Elementwise | None
     unit: float
@@ -153,7 +184,7 @@ class ProductScreen:
 
     @classmethod
     def of(cls, form: ProductForm, Q: Distributions, *, reverse: bool) -> ProductScreen:
-        """Make a screen for a right collection, whose rows are q in D(p ‖ q), or with ``reverse`` p."""
+        """Make a screen for a right collection."""
         ours, theirs = (tuple(pair[side] for pair in form.factors) for side in ((1, 0) if reverse else (0, 1)))
         term, their_term = (form.right_term, form.left_term) if reverse else (form.left_term, form.right_term)
         unit = power_of_two(Q.shape[1])
@@ -173,7 +204,16 @@ class ProductScreen:
             right[some], terms[some] = factor - right_center, factor @ center + _sums(their_term, Q[some], unit)
         middle = float(terms.mean())
         added = middle - float(center @ right_center)
-        return cls(ours, term, unit, center, right_center, added, right, (terms - middle).astype(np.float32))
+        right_terms = (terms - middle).astype(np.float32)
+        return cls(form, reverse, ours, term, unit, center, right_center, added, right, right_terms)
+
+    def of_part(self, columns: slice) -> ProductScreen:
+        """Return the screen for some of the right rows."""
+        return replace(self, right=self.right[columns], right_terms=self.right_terms[columns])
+
+    def finer(self, Q: Distributions) -> ProductScreen:
+        """Return a screen for some right rows, for there is no distortion."""
+        return ProductScreen.of(self.form, Q, reverse=self.reverse)
 
     def of_rows(self, P: Distributions) -> ScreenedRows:
         """Return the left factor of some rows less its center, and the sums of single rows."""
@@ -190,6 +230,10 @@ class ProductScreen:
     def sums(self, values: FloatArray) -> FloatArray:
         """Return the values, which are the sums."""
         return values
+
+    def values(self, sums: FloatArray) -> FloatArray:
+        """Return the sums, which are the values."""
+        return sums
 
 
 def _factor(functions: tuple[Elementwise, ...], rows: Distributions, unit: float) -> FloatArray:

@@ -25,13 +25,14 @@ from skdiv._utils.blas import one_blas_thread
 from skdiv._utils.memory import Workspace
 from skdiv._utils.typing import FloatArray, Places
 
-_ROWS = 512  # the number of left rows of a task
-_COLUMNS = 1024  # the number of right rows at a time, so that their scores stay in the cache
+ROWS = 512  # the number of left rows of a task
+COLUMNS = 1024  # the number of right rows at a time, so that their scores stay in the cache
 _LIST = 1024  # the least capacity of a list of candidates
 _MANY = 8  # if one pair in so many is a candidate, the divergences of all pairs are computed, which is faster then
+_MANY_BETWEEN = 512  # the same where a finer screen can be made, which takes the time of so few pairs
 _SLACK = {np.dtype(np.float64): 1e-8, np.dtype(np.float32): 1e-5}  # above the relative error of a divergence
 _OF_SINGLE = 1e-6  # the relative rounding of a limit to single precision, and more
-_NANOSECONDS = 0.1  # the time for one pair and one bin, roughly
+NANOSECONDS = 0.1  # the time for one pair and one bin, roughly
 _workspace = Workspace()
 
 
@@ -87,7 +88,7 @@ class Search:
                 rows = self.screen.of_rows(P)
                 limits = self._limits(rows, self.screen, np.full(len(P), radius * self.measure.scale), P.dtype)
             parts = []
-            for columns in self._tiles():
+            for columns in self.tiles():
                 if self.screen is None:
                     i, j, values = self._all_within(P, places, columns, radius)
                 else:
@@ -104,9 +105,9 @@ class Search:
 
     # --- What both need ---
 
-    def _tiles(self) -> Iterator[slice]:
+    def tiles(self) -> Iterator[slice]:
         """Yield slices of the rows of Q."""
-        return (slice(start, min(start + _COLUMNS, len(self.Q))) for start in range(0, len(self.Q), _COLUMNS))
+        return (slice(start, min(start + COLUMNS, len(self.Q))) for start in range(0, len(self.Q), COLUMNS))
 
     def _leave_out_itself(self, scores: FloatArray, places: Places, columns: slice) -> None:
         """Make the scores of rows with themselves infinite."""
@@ -116,9 +117,7 @@ class Search:
 
     def _scores(self, rows: ScreenedRows, screen: Screen, places: Places, columns: slice) -> FloatArray:
         """Return the scores of some columns, in memory that is valid until this thread makes the next ones."""
-        scores = _workspace.array((len(places), columns.stop - columns.start), np.float32)
-        np.matmul(rows.factor, screen.right[columns].T, out=scores)
-        scores += screen.right_terms[columns]
+        scores = _product(rows, screen, columns)
         self._leave_out_itself(scores, places, columns)
         return scores
 
@@ -140,6 +139,49 @@ class Search:
         Q = self.Q[columns]
         return self.measure(Q, P).T if self.reverse else self.measure(P, Q)
 
+    # --- Between parts of the collection ---
+
+    def bounds_in_parts(
+        self, P: Distributions, places: Places, columns: slice, cuts: Places
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return bounds of the lowest divergence of each row from the rows of Q in each part of ``columns``.
+
+        ``cuts`` are the first columns of the parts, from the first of ``columns`` on. The bounds are in the units of
+        the measure.
+        """
+        if self.screen is None:
+            lowest = np.minimum.reduceat(self._block(P, columns), cuts, axis=1)
+            return lowest, lowest
+        screen, rows = self.screen, self.screen.of_rows(P)
+        scores = np.minimum.reduceat(self._scores(rows, screen, places, columns), cuts, axis=1)
+        sums, margins = scores + rows.terms[:, np.newaxis], rows.margins[:, np.newaxis]
+        lower, upper = (
+            np.maximum(sums - margins, 0) / (1 + screen.distortion),
+            (sums + margins) / (1 - screen.distortion),
+        )
+        slack = _SLACK[P.dtype]
+        scale = self.measure.scale
+        return screen.values(lower) * (1 - slack) / scale, screen.values(upper) * (1 + slack) / scale
+
+    def lowest_between(self, rows: slice, columns: slice, at_most: float) -> tuple[Places, Places, FloatArray]:
+        """Return rows, columns and divergences of pairs between two parts of Q that have no row in common.
+
+        The lowest is among them if it is ``at_most`` a number. If the screen leaves many pairs, a finer one is made.
+        """
+        P, Q = self.Q[rows], self.Q[columns]
+        for screen in () if self.screen is None else (self.screen.of_part(columns), self.screen.finer(Q)):
+            left = screen.of_rows(P)
+            scores = _product(left, screen, slice(None))
+            i, j = np.unravel_index([(scores + left.terms[:, np.newaxis]).argmin()], scores.shape)
+            at_most = min(at_most, float(self._values(P, i, columns.start + j)[0]))
+            limits = self._limits(left, screen, np.full(len(P), at_most * self.measure.scale), P.dtype)
+            i, j = np.nonzero(scores <= limits[:, np.newaxis])
+            if len(i) * _MANY_BETWEEN <= len(P) * len(Q):
+                return rows.start + i, columns.start + j, self._values(P, i, columns.start + j)
+        values = self._block(P, columns)
+        i, j = np.unravel_index([values.argmin()], values.shape)
+        return rows.start + i, columns.start + j, values[i, j]
+
     # --- The nearest ---
 
     def _screened(self, rows: ScreenedRows, screen: Screen, places: Places, n_neighbors: int) -> Shortlists:
@@ -154,7 +196,7 @@ class Search:
         offsets += _OF_SINGLE * (np.abs(rows.terms) + rows.margins)
         capacity = max(4 * n_neighbors, _LIST)
         lists = Shortlists.of(len(places), n_neighbors, capacity, np.dtype(np.float32), stretch, offsets)
-        for columns in self._tiles():
+        for columns in self.tiles():
             kernel.add_to_shortlists(lists, self._scores(rows, screen, places, columns), columns.start)
         return lists
 
@@ -183,7 +225,7 @@ class Search:
         """Return the nearest of each row, from the divergences of all pairs."""
         kernel, limits = load(self.measure.kernel), np.finfo(P.dtype)
         lists = Shortlists.of(len(P), n_neighbors, max(4 * n_neighbors, 64), P.dtype)
-        for columns in self._tiles():
+        for columns in self.tiles():
             values = np.minimum(self._block(P, columns), limits.max, order="C")  # A list takes finite numbers only.
             self._leave_out_itself(values, places, columns)
             kernel.add_to_shortlists(lists, values, columns.start)
@@ -204,6 +246,15 @@ class Search:
         near[rows, places[rows] - columns.start] = False
         i, j = np.nonzero(near)
         return i, j, values[i, j]
+
+
+def _product(rows: ScreenedRows, screen: Screen, columns: slice) -> FloatArray:
+    """Return the scores of some columns, in memory that is valid until this thread makes the next ones."""
+    right, terms = screen.right[columns], screen.right_terms[columns]
+    scores = _workspace.array((len(rows.factor), len(right)), np.float32)
+    np.matmul(rows.factor, right.T, out=scores)
+    scores += terms
+    return scores
 
 
 def lowest_of_each(i: Places, j: Places, values: FloatArray, n: int, k: int) -> FloatArray:
@@ -253,11 +304,11 @@ def _run(
 
     def calls() -> Iterator[tuple[slice, tuple[Any, ...]]]:
         """Yield each slice of rows with the arguments."""
-        for start in range(0, len(P), _ROWS):
-            some = slice(start, min(start + _ROWS, len(P)))
+        for start in range(0, len(P), ROWS):
+            some = slice(start, min(start + ROWS, len(P)))
             yield some, (P[some], np.arange(some.start, some.stop), argument)
 
-    work = Work(2**16, lambda: _NANOSECONDS * len(P) * len(search.Q) * P.shape[1], blas_bound=True)
+    work = Work(2**16, lambda: NANOSECONDS * len(P) * len(search.Q) * P.shape[1], blas_bound=True)
     run(function, calls(), store, work, n_jobs=n_jobs)
 
 

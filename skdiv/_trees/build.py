@@ -9,18 +9,29 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from skdiv._compute.measure import Measure
+from skdiv._compute.screens import has_screen
+from skdiv._compute.spanning import spanning_tree
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, divergences
 from skdiv._input.checks import UNNAMED, Names
 from skdiv._input.distributions import Distributions
 from skdiv._trees.graph import connected_edges, tree_of_graph
 from skdiv._trees.information import information_tree
-from skdiv._trees.linkage import bytes_of_linkage, check_square, condensed_of, condensed_position, linkage_matrix
+from skdiv._trees.linkage import (
+    bytes_of_linkage,
+    check_square,
+    condensed_of,
+    condensed_position,
+    linkage_matrix,
+    tree_of_merges,
+)
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray
 
 Linkage = Literal["average", "complete", "information", "single", "ward"]
 LINKAGES: tuple[Linkage, ...] = get_args(Linkage)
+_MANY_ROWS = 4096  # from so many rows on, a minimum spanning tree is built faster without the matrix of all divergences
+_REMEDIES = 3  # the largest number that a message names
 _INFORMATIONAL: tuple[MetricName, ...] = ("kl", "js_divergence", "js_distance")
 
 
@@ -82,6 +93,9 @@ def tree_of_rows(
     """
     if linkage == "information":
         return _information_tree(rows, masses, measure, n_jobs)
+    if connectivity is None and linkage == "single" and _is_for_spanning_tree(measure, rows):
+        i, j, lengths = spanning_tree(measure, rows, n_jobs)
+        return tree_of_merges(np.column_stack([i, j]), lengths.astype(np.float64))
     if connectivity is None:
         with _enough_memory_for_tree(len(rows), linkage, masses, informational=_is_informational(measure.divergence)):
             condensed = measure.condensed(rows, n_jobs=n_jobs)
@@ -92,6 +106,12 @@ def tree_of_rows(
     distances = measure.paired(rows, rows, *edges, n_jobs=n_jobs)
     _refuse_infinite(distances, lambda place: (int(edges[0][place]), int(edges[1][place])), measure, names)
     return tree_of_graph(len(rows), edges, distances, linkage)
+
+
+def _is_for_spanning_tree(measure: Measure, rows: Distributions) -> bool:
+    """Return whether a minimum spanning tree of rows is built faster without the matrix of their divergences."""
+    divergence = measure.divergence
+    return len(rows) >= _MANY_ROWS and divergence.symmetric and divergence.metric and has_screen(divergence, rows)
 
 
 def tree_of_distances(D: FloatArray, masses: FloatArray | None, linkage: str, connectivity: Any) -> FloatArray:
@@ -110,18 +130,21 @@ def _enough_memory_for_tree(
     """Return a context manager that raises MemoryError if a tree of n leaves needs more memory than is available.
 
     The check is made on entry, before the distances are computed. It counts the condensed distances and the copies of
-    them that the linkage needs. ``informational`` says whether the message may suggest linkage='information', which
+    them that the linkage needs. ``informational`` says whether the message may suggest what merges by information, which
     holds no distances.
     """
-    alternatives = ["linkage='information', which holds no distances"] if informational else []
+    remedies = ["a sample of the rows, and predict the others"]
     if linkage != "single":
-        alternatives.append("linkage='single', which does without a copy of the distances")
-    passed = f"Pass {', or '.join(alternatives)}; or fit" if alternatives else "Fit"
+        remedies.insert(0, "linkage='single', which needs less")
+    if informational:
+        remedies[:0] = [
+            "MiniBatchDivergenceClustering, which clusters summaries of the rows",
+            "linkage='information', which holds no distances",
+        ]
     return enough_memory(
         bytes_of_linkage(n, linkage, masses),
         f"fit with X of {n} rows and linkage={linkage!r}",
-        f"{passed} a sample of the rows, and predict the others. float32 does not help here, for trees are "
-        "computed in float64.",
+        f"Use {', or '.join(remedies[:_REMEDIES])}.",
     )
 
 
