@@ -15,6 +15,11 @@ from skdiv._input.distributions import Distributions, as_distributions, normalis
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray
 
+_REMEDIES = (  # for too little memory, the best first
+    "Use nearest_divergences or divergences_within, which need no matrix; divergences_chunked, which holds some rows "
+    "at a time; or pairwise_divergences with a numpy.memmap as out, which keeps the matrix on disk."
+)
+
 
 def as_pair(X: MatrixLike, Y: MatrixLike, pseudocount: float) -> tuple[Distributions, Distributions]:
     """Check two collections of a user, and normalise their rows.
@@ -158,8 +163,7 @@ def pairwise_divergences(
     if out is not None:
         _check_out(out, shape, P.dtype)
         return measure.matrix(P, Q, n_jobs=n_jobs, out=out)
-    others = "condensed_divergences, which keeps each pair once" if Q is None else "fewer rows of X at a time"
-    with _memory_for_result(f"The matrix of {shape[0]} × {shape[1]} divergences", shape[0] * shape[1], P.dtype, others):
+    with _memory_for_result(f"The matrix of {shape[0]} × {shape[1]} divergences", shape[0] * shape[1], P.dtype):
         return measure.matrix(P, Q, n_jobs=n_jobs)
 
 
@@ -317,15 +321,12 @@ def paired_divergences(
     return measure.paired(P, Q, n_jobs=n_jobs)
 
 
-def _memory_for_result(what: str, n_entries: int, dtype: np.dtype[Any], *others: str) -> AbstractContextManager[None]:
+def _memory_for_result(what: str, n_entries: int, dtype: np.dtype[Any]) -> AbstractContextManager[None]:
     """Refuse a result of so many entries that does not fit into memory, before it is computed.
 
-    ``what`` names it in the message, and ``others`` are further remedies.
+    ``what`` names it in the message.
     """
-    remedies = ["pairwise_divergences with a numpy.memmap as out, which keeps the matrix on disk", *others]
-    if dtype == np.float64:
-        remedies.append("rows of float32, of which the result takes half as much")
-    return enough_memory(n_entries * dtype.itemsize, what, f"Use {', or '.join(remedies)}.")
+    return enough_memory(n_entries * dtype.itemsize, what, _REMEDIES)
 
 
 def _check_out(out: FloatArray, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:

@@ -31,7 +31,7 @@ from skdiv._utils.typing import FloatArray
 Linkage = Literal["average", "complete", "information", "single", "ward"]
 LINKAGES: tuple[Linkage, ...] = get_args(Linkage)
 _MANY_ROWS = 4096  # from so many rows on, a minimum spanning tree is built faster without the matrix of all divergences
-_REMEDIES = 3  # the largest number that a message names
+_SINGLE_NEEDS_LESS = "linkage='single', which needs less"
 _INFORMATIONAL: tuple[MetricName, ...] = ("kl", "js_divergence", "js_distance")
 
 
@@ -97,7 +97,7 @@ def tree_of_rows(
         i, j, lengths = spanning_tree(measure, rows, n_jobs)
         return tree_of_merges(np.column_stack([i, j]), lengths.astype(np.float64))
     if connectivity is None:
-        with _enough_memory_for_tree(len(rows), linkage, masses, informational=_is_informational(measure.divergence)):
+        with _enough_memory_for_tree(len(rows), linkage, masses, _remedies(measure, rows, linkage)):
             condensed = measure.condensed(rows, n_jobs=n_jobs)
             _refuse_infinite(condensed, lambda place: condensed_position(place, len(rows)), measure, names)
             condensed = condensed.astype(np.float64, copy=False)  # Else SciPy would, and the float32 would stay too.
@@ -118,34 +118,37 @@ def tree_of_distances(D: FloatArray, masses: FloatArray | None, linkage: str, co
     """Return the tree as SciPy's Z from a user's square matrix of distances, with weights of the rows or None."""
     check_square(D)
     if connectivity is None:
-        with _enough_memory_for_tree(len(D), linkage, masses, informational=False):
+        with _enough_memory_for_tree(len(D), linkage, masses, [] if linkage == "single" else [_SINGLE_NEEDS_LESS]):
             return linkage_matrix(condensed_of(D).astype(np.float64, copy=False), linkage, masses)
     edges = connected_edges(connectivity, lambda i, j: D[np.ix_(i, j)])
     return tree_of_graph(len(D), edges, D[edges], linkage)
 
 
 def _enough_memory_for_tree(
-    n: int, linkage: str, masses: FloatArray | None, *, informational: bool
+    n: int, linkage: str, masses: FloatArray | None, remedies: list[str]
 ) -> AbstractContextManager[None]:
     """Return a context manager that raises MemoryError if a tree of n leaves needs more memory than is available.
 
     The check is made on entry, before the distances are computed. It counts the condensed distances and the copies of
-    them that the linkage needs. ``informational`` says whether the message may suggest what merges by information, which
-    holds no distances.
+    them that the linkage needs. The message names the first three of the remedies and of those that always help.
     """
-    remedies = ["a sample of the rows, and predict the others"]
-    if linkage != "single":
-        remedies.insert(0, "linkage='single', which needs less")
-    if informational:
-        remedies[:0] = [
+    remedies = [*remedies, "a sample of the rows, and predict the others"]
+    what = f"fit with X of {n} rows and linkage={linkage!r}"
+    return enough_memory(bytes_of_linkage(n, linkage, masses), what, f"Use {', or '.join(remedies[:3])}.")
+
+
+def _remedies(measure: Measure, rows: Distributions, linkage: str) -> list[str]:
+    """Return what to use instead of a linkage of rows for which there is too little memory, the best first."""
+    remedies = []
+    if _is_informational(measure.divergence):
+        remedies = [
             "MiniBatchDivergenceClustering, which clusters summaries of the rows",
             "linkage='information', which holds no distances",
         ]
-    return enough_memory(
-        bytes_of_linkage(n, linkage, masses),
-        f"fit with X of {n} rows and linkage={linkage!r}",
-        f"Use {', or '.join(remedies[:_REMEDIES])}.",
-    )
+    if linkage != "single":
+        holds_none = _is_for_spanning_tree(measure, rows)
+        remedies.append("linkage='single', which holds no distances" if holds_none else _SINGLE_NEEDS_LESS)
+    return remedies
 
 
 def _information_tree(
