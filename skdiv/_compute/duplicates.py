@@ -61,7 +61,9 @@ class EqualRows:
             before[tie, t] = before[tie, t - 1]
         i, place = np.nonzero(before < k)
         group = groups[i, place]
-        counts = self.sizes[group]
+        counts = np.minimum(
+            self.sizes[group], k + 1
+        )  # The lowest of a group suffice; one of them may be the row itself.
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         j = self.members[np.repeat(self.starts[group], counts) + within]
         i, divergence = np.repeat(i, counts), np.repeat(values[i, place], counts)

@@ -1,20 +1,21 @@
-"""Screens: sums in single precision, with bounds of their errors, by which a search leaves out most pairs of rows.
+"""Screens: sums by a matrix product, with bounds of their errors, by which a search leaves out most pairs of rows.
 
 A screen belongs to a divergence that grows with a sum over the bins, which is written as
 
     terms[i] + (factor[i] · right[j] + right_terms[j]),
 
-where what is in parentheses, a score, is computed in single precision: for all pairs that is one matrix product. The
-error of an inner product of n terms is at most γ |x| |y| with γ = n u / (1 − n u), in whatever order they are added
-(Higham, "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1); u is half the machine epsilon. Both
-factors are made small by subtracting a center, and with them the errors.
+where what is in parentheses, a score, is computed in single precision: for all pairs that is one matrix product. (Where
+near duplicates are too many for single precision, a search falls back to double.) The error of an inner product of n
+terms is at most γ |x| |y| with γ = n u / (1 − n u), in whatever order they are added (Higham, "Accuracy and Stability of
+Numerical Algorithms", 2002, section 3.1); u is half the machine epsilon. Both factors are made small by subtracting a
+center, and with them the errors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -28,16 +29,16 @@ from skdiv._divergences.spectra import Spectrum
 from skdiv._input.distributions import Distributions
 from skdiv._utils.typing import FloatArray
 
-_UNIT = float(np.finfo(np.float32).eps) / 2
 _FINER = 5  # the number of features a bin of a finer screen, which leaves one pair in hundreds
 _ROUNDINGS = 8  # of both factors, of the terms that are added, and of the scores; two more than there are
-_OF_DOUBLE = 1e-12  # the error of what is computed in double precision, times a hundred or more
+_OF_DOUBLE = 1e-14  # the norm of the error of features in double precision, or the error of a sum, times ten or more
+_TINY = 1e-36  # above the error of a sum of products that underflow
 
 
 class ScreenedRows(NamedTuple):
     """What a screen needs of some rows of the left collection.
 
-    ``factor`` has the shape (n, n_features) and is in single precision. ``terms`` and ``margins``, of shape (n,), are
+    ``factor`` has the shape (n, n_features) and the dtype of the screen. ``terms`` and ``margins``, of shape (n,), are
     added to the scores of each row, and bound the errors of the sums.
     """
 
@@ -51,11 +52,11 @@ class Screen(Protocol):
 
     @property
     def right(self) -> FloatArray:
-        """Return the right factor, of shape (m, n_features), in single precision."""
+        """Return the right factor, of shape (m, n_features), in the precision of the screen."""
 
     @property
     def right_terms(self) -> FloatArray:
-        """Return what is added to the scores of each right row, of shape (m,), in single precision."""
+        """Return what is added to the scores of each right row, of shape (m,), in the same precision."""
 
     @property
     def distortion(self) -> float:
@@ -69,6 +70,9 @@ class Screen(Protocol):
 
     def finer(self, Q: Distributions) -> Screen:
         """Return a screen with less distortion for some right rows."""
+
+    def in_double(self, Q: Distributions) -> Screen:
+        """Return the same screen for the same right rows in double precision."""
 
     def sums(self, values: FloatArray) -> FloatArray:
         """Return the sums that give these values of the divergence, which are in nats."""
@@ -84,8 +88,8 @@ def screen_of(
     form = divergence.fast
     if form is not None and has_screen(divergence, Q) and not sp.issparse(P.values):
         # Three features in place of two leave fewer candidates, whose divergences the NumPy kernel computes slowly.
-        n_features = min(len(divergence.spectra), 2 if kernel == "numba" else 3)
-        return SpectralScreen.of(divergence.spectra, n_features, form.power, Q)
+        spectrum = divergence.spectra[: 2 if kernel == "numba" else 3][-1]
+        return SpectralScreen.of(divergence.spectra, spectrum, form.power, Q)
     if sp.issparse(P.values) or sp.issparse(Q.values):
         return None
     if isinstance(form, ProductForm) and form.is_logarithmic and P.values.min() > 0 and Q.values.min() > 0:
@@ -110,16 +114,22 @@ class SpectralScreen:
     right_terms: FloatArray
 
     @classmethod
-    def of(cls, spectra: tuple[Spectrum, ...], n_features: int, power: float, Q: Distributions) -> SpectralScreen:
-        """Make a screen of so many features a bin for a right collection."""
-        spectrum = spectra[n_features - 1]
+    def of(
+        cls,
+        spectra: tuple[Spectrum, ...],
+        spectrum: Spectrum,
+        power: float,
+        Q: Distributions,
+        dtype: type[np.floating[Any]] = np.float32,
+    ) -> SpectralScreen:
+        """Make a screen of one of the spectra for a right collection."""
 
         def features(rows: Distributions) -> FloatArray:
             """Return the features of rows, in double precision."""
             return _features(spectrum, rows)
 
         center = _mean(features, Q)
-        right, terms = np.empty((len(Q), len(center)), dtype=np.float32), np.empty(len(Q), dtype=np.float32)
+        right, terms = np.empty((len(Q), len(center)), dtype=dtype), np.empty(len(Q), dtype=dtype)
         for some in few_rows(len(Q), Q.shape[1]):
             from_center = features(Q[some]) - center
             right[some], terms[some] = from_center, np.vecdot(from_center, from_center)
@@ -131,7 +141,11 @@ class SpectralScreen:
 
     def finer(self, Q: Distributions) -> SpectralScreen:
         """Return the screen of a finer spectrum for some right rows."""
-        return SpectralScreen.of(self.spectra, min(_FINER, len(self.spectra)), self.power, Q)
+        return SpectralScreen.of(self.spectra, self.spectra[:_FINER][-1], self.power, Q)
+
+    def in_double(self, Q: Distributions) -> SpectralScreen:
+        """Return the same screen in double precision."""
+        return SpectralScreen.of(self.spectra, self.spectrum, self.power, Q, np.float64)
 
     @property
     def distortion(self) -> float:
@@ -142,10 +156,10 @@ class SpectralScreen:
         """Return the features of some rows from the center, times −2, and their squared norms."""
         from_center = _features(self.spectrum, P) - self.center
         terms = np.vecdot(from_center, from_center)
-        largest = float(self.right_terms.max()) * (1 + 2 * _UNIT)
-        # Features before the center is subtracted have a norm below 1, so their errors in double precision are small.
-        margins = _product_error(len(self.center)) * (2 * np.sqrt(terms * largest) + terms + largest) + _OF_DOUBLE
-        return ScreenedRows((-2 * from_center).astype(np.float32), terms, margins)
+        largest, dtype = float(self.right_terms.max()) * (1 + 1e-6), self.right.dtype
+        norms = np.sqrt(terms) + np.sqrt(largest)
+        margins = _product_error(len(self.center), dtype) * norms**2 + 2 * _OF_DOUBLE * (norms + _OF_DOUBLE) + _TINY
+        return ScreenedRows((-2 * from_center).astype(dtype), terms, margins)
 
     def sums(self, values: FloatArray) -> FloatArray:
         """Return the sums that give these values."""
@@ -183,7 +197,9 @@ class ProductScreen:
     distortion: float = 0.0
 
     @classmethod
-    def of(cls, form: ProductForm, Q: Distributions, *, reverse: bool) -> ProductScreen:
+    def of(
+        cls, form: ProductForm, Q: Distributions, *, reverse: bool, dtype: type[np.floating[Any]] = np.float32
+    ) -> ProductScreen:
         """Make a screen for a right collection."""
         ours, theirs = (tuple(pair[side] for pair in form.factors) for side in ((1, 0) if reverse else (0, 1)))
         term, their_term = (form.right_term, form.left_term) if reverse else (form.left_term, form.right_term)
@@ -198,13 +214,13 @@ class ProductScreen:
             return _factor(theirs, rows, unit)
 
         center, right_center = _mean(left_of, Q), _mean(right_of, Q)
-        right, terms = np.empty((len(Q), len(center)), dtype=np.float32), np.empty(len(Q))
+        right, terms = np.empty((len(Q), len(center)), dtype=dtype), np.empty(len(Q))
         for some in few_rows(len(Q), Q.shape[1]):
             factor = right_of(Q[some])
             right[some], terms[some] = factor - right_center, factor @ center + _sums(their_term, Q[some], unit)
         middle = float(terms.mean())
         added = middle - float(center @ right_center)
-        right_terms = (terms - middle).astype(np.float32)
+        right_terms = (terms - middle).astype(dtype)
         return cls(form, reverse, ours, term, unit, center, right_center, added, right, right_terms)
 
     def of_part(self, columns: slice) -> ProductScreen:
@@ -215,6 +231,10 @@ class ProductScreen:
         """Return a screen for some right rows, for there is no distortion."""
         return ProductScreen.of(self.form, Q, reverse=self.reverse)
 
+    def in_double(self, Q: Distributions) -> ProductScreen:
+        """Return the same screen in double precision."""
+        return ProductScreen.of(self.form, Q, reverse=self.reverse, dtype=np.float64)
+
     def of_rows(self, P: Distributions) -> ScreenedRows:
         """Return the left factor of some rows less its center, and the sums of single rows."""
         factor = _factor(self.factors, P, self.unit)
@@ -224,8 +244,10 @@ class ProductScreen:
         largest = float(np.sqrt(np.vecdot(self.right, self.right).max())) * (1 + 1e-3)
         of_products = norms * largest
         of_terms = float(np.abs(self.right_terms).max()) + np.abs(terms)
-        margins = _product_error(len(self.center)) * of_products + _ROUNDINGS * _UNIT * (of_products + of_terms)
-        return ScreenedRows(from_center.astype(np.float32), terms, margins + _OF_DOUBLE * (1 + of_terms))
+        dtype = self.right.dtype
+        unit = float(np.finfo(dtype).eps)
+        margins = _product_error(len(self.center), dtype) * of_products + _ROUNDINGS * unit * (of_products + of_terms)
+        return ScreenedRows(from_center.astype(dtype), terms, margins + _OF_DOUBLE * (1 + of_terms) + _TINY)
 
     def sums(self, values: FloatArray) -> FloatArray:
         """Return the values, which are the sums."""
@@ -256,7 +278,7 @@ def _mean(function: Callable[[Distributions], FloatArray], rows: Distributions) 
     return total / len(rows)
 
 
-def _product_error(n_terms: int) -> float:
-    """Return γ for inner products of so many terms in single precision, with the roundings around them."""
-    n = (n_terms + _ROUNDINGS) * _UNIT
+def _product_error(n_terms: int, dtype: np.dtype[Any]) -> float:
+    """Return γ for inner products of so many terms, with the roundings around them."""
+    n = (n_terms + _ROUNDINGS) * float(np.finfo(dtype).eps) / 2
     return n / (1 - n)

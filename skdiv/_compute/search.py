@@ -31,7 +31,7 @@ _LIST = 1024  # the least capacity of a list of candidates
 _MANY = 8  # if one pair in so many is a candidate, the divergences of all pairs are computed, which is faster then
 _MANY_BETWEEN = 512  # the same where a finer screen can be made, which takes the time of so few pairs
 _SLACK = {np.dtype(np.float64): 1e-8, np.dtype(np.float32): 1e-5}  # above the relative error of a divergence
-_OF_SINGLE = 1e-6  # the relative rounding of a limit to single precision, and more
+_ROUNDINGS = 8.0  # the number of roundings of a limit, and more
 NANOSECONDS = 0.1  # the time for one pair and one bin, roughly
 _workspace = Workspace()
 
@@ -66,14 +66,17 @@ class Search:
         (2, len(P), n_neighbors); of equal divergences the lower positions come first.
         """
         with one_blas_thread():
-            if self.screen is None:
-                return self._nearest_by_blocks(P, places, n_neighbors)
-            rows = self.screen.of_rows(P)
-            lists = self._screened(rows, self.screen, places, n_neighbors)
-            found = self._nearest_in_lists(P, rows, self.screen, lists)
-            given_up = np.flatnonzero(lists.lengths < 0)
-            if given_up.size:
-                found[:, given_up] = self._nearest_by_blocks(P[given_up], places[given_up], n_neighbors)
+            found = np.empty((2, len(P), n_neighbors))
+            remaining = np.arange(len(P))
+            for screen in self._screens():
+                left, its_places = P[remaining], places[remaining]
+                rows = screen.of_rows(left)
+                lists = self._screened(rows, screen, its_places, n_neighbors)
+                found[:, remaining] = self._nearest_in_lists(left, rows, screen, lists)
+                remaining = remaining[lists.lengths < 0]  # Too many rows are too near to be told apart.
+                if not remaining.size:
+                    return found
+            found[:, remaining] = self._nearest_by_blocks(P[remaining], places[remaining], n_neighbors)
             return found
 
     def within(self, P: Distributions, places: Places, radius: float) -> FloatArray:
@@ -105,6 +108,12 @@ class Search:
 
     # --- What both need ---
 
+    def _screens(self) -> Iterator[Screen]:
+        """Yield the screen, and then the same in double precision, which is made once for all tasks."""
+        if self.screen is not None:
+            yield self.screen
+            yield self.Q.once(_InDouble(self.screen))
+
     def tiles(self) -> Iterator[slice]:
         """Yield slices of the rows of Q."""
         return (slice(start, min(start + COLUMNS, len(self.Q))) for start in range(0, len(self.Q), COLUMNS))
@@ -125,7 +134,7 @@ class Search:
         """Return the largest score that each row can have with a column whose divergence is at most a value in nats."""
         sums = screen.sums(values) * (1 + screen.distortion) * (1 + _SLACK[dtype])
         limits: FloatArray = sums + rows.margins - rows.terms
-        return limits + _OF_SINGLE * np.abs(limits)
+        return limits + _rounding(screen) * np.abs(limits)
 
     def _values(self, P: Distributions, i: Places, j: Places) -> FloatArray:
         """Return the divergences of the rows P[i[k]] and Q[j[k]], in the units of the measure."""
@@ -193,9 +202,9 @@ class Search:
         kernel = load(self.measure.kernel)
         stretch = (1 + screen.distortion) / (1 - screen.distortion)
         offsets = stretch * (rows.terms + rows.margins) + rows.margins - rows.terms
-        offsets += _OF_SINGLE * (np.abs(rows.terms) + rows.margins)
+        offsets += _rounding(screen) * (np.abs(rows.terms) + rows.margins)
         capacity = max(4 * n_neighbors, _LIST)
-        lists = Shortlists.of(len(places), n_neighbors, capacity, np.dtype(np.float32), stretch, offsets)
+        lists = Shortlists.of(len(places), n_neighbors, capacity, screen.right.dtype, stretch, offsets)
         for columns in self.tiles():
             kernel.add_to_shortlists(lists, self._scores(rows, screen, places, columns), columns.start)
         return lists
@@ -248,10 +257,34 @@ class Search:
         return i, j, values[i, j]
 
 
+@dataclass(frozen=True)
+class _InDouble:
+    """The function from rows to a screen for them in double precision; equal ones are the same key of a cache."""
+
+    screen: Screen
+
+    def __call__(self, values: FloatArray) -> Screen:
+        """Make the screen."""
+        return self.screen.in_double(Distributions(values))
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both make the same screen."""
+        return isinstance(other, _InDouble) and other.screen is self.screen
+
+    def __hash__(self) -> int:
+        """Return the hash of the screen's identity."""
+        return id(self.screen)
+
+
+def _rounding(screen: Screen) -> float:
+    """Return the relative rounding error of a limit in the precision of a screen."""
+    return _ROUNDINGS * float(np.finfo(screen.right.dtype).eps)
+
+
 def _product(rows: ScreenedRows, screen: Screen, columns: slice) -> FloatArray:
     """Return the scores of some columns, in memory that is valid until this thread makes the next ones."""
     right, terms = screen.right[columns], screen.right_terms[columns]
-    scores = _workspace.array((len(rows.factor), len(right)), np.float32)
+    scores = _workspace.array((len(rows.factor), len(right)), right.dtype)
     np.matmul(rows.factor, right.T, out=scores)
     scores += terms
     return scores
