@@ -261,6 +261,70 @@ def test_information_finds_what_is_planted_and_predicts_it():
     )
 
 
+# --- Refinement ---
+
+
+def information_kept(P, masses, labels):
+    """The mutual information between clusters and bins."""
+    sums = np.array([masses[labels == label] @ P[labels == label] for label in np.unique(labels)])
+    return mutual_information(sums / sums.sum(axis=1, keepdims=True), sums.sum(axis=1))
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("pseudocount", [0.0, 0.01])
+def test_each_pass_assigns_to_the_nearest_center_and_takes_the_means(container, pseudocount):
+    X, masses = random_distributions(300, 12, zeros=0.3), np.random.default_rng(0).uniform(0.1, 3, 300)
+    P = (X + pseudocount) / (X + pseudocount).sum(axis=1, keepdims=True)
+    clustering = DivergenceClustering(7, linkage="information", assign="centroid", pseudocount=pseudocount)
+    expected = clustering.fit(container(X), sample_weight=masses).labels_
+    for refine in range(1, 5):
+        centers = [masses[expected == label] @ P[expected == label] for label in range(7)]
+        expected = np.array([rel_entr(p, [c / c.sum() for c in centers]).sum(axis=1).argmin() for p in P])
+        labels = clustering.set_params(refine=refine).fit(container(X), sample_weight=masses).labels_
+        np.testing.assert_array_equal(labels, expected)
+
+
+def test_passes_never_lose_information_and_leave_the_tree():
+    X, masses = random_distributions(800, 10), np.random.default_rng(0).uniform(0.1, 3, 800)
+    clustering = DivergenceClustering(9, linkage="information")
+    cut = clustering.fit(X, sample_weight=masses)
+    tree, retained = cut.linkage_matrix_, cut.information_curve_[1][8]
+    kept = [information_kept(X, masses, cut.labels_)]
+    np.testing.assert_allclose(kept[0] / mutual_information(X, masses), retained, rtol=1e-9)
+    for refine in (1, 2, 3, 4, 5, 100):
+        refined = clustering.set_params(refine=refine).fit(X, sample_weight=masses)
+        np.testing.assert_array_equal(refined.linkage_matrix_, tree)
+        kept.append(information_kept(X, masses, refined.labels_))
+    assert np.diff(kept).min() >= -1e-15
+    assert kept[5] > 1.1 * kept[0]
+
+
+@pytest.mark.parametrize("assign", ["member", "centroid"])
+def test_prediction_knows_the_refined_clusters(assign):
+    X = random_distributions(400, 10)
+    clustering = DivergenceClustering(6, metric="kl", linkage="information", refine=200, assign=assign).fit(X)
+    unrefined = DivergenceClustering(6, metric="kl", linkage="information").fit(X)
+    assert adjusted_rand_score(clustering.labels_, unrefined.labels_) < 0.9
+    np.testing.assert_array_equal(clustering.predict(X), clustering.labels_)
+    means = [X[clustering.labels_ == label].mean(axis=0) for label in range(6)]
+    np.testing.assert_allclose(clustering.cluster_centers_, means, rtol=1e-12)
+
+
+def test_refined_labels_are_the_same_bits_for_any_number_of_workers():
+    X = random_distributions(1500, 30)
+    one, two = (
+        DivergenceClustering(9, linkage="information", refine=3, n_jobs=n_jobs).fit(X).cluster_centers_
+        for n_jobs in (1, 2)
+    )
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("linkage", ["auto", "ward", "average"])
+def test_refinement_is_for_linkage_by_information(linkage):
+    with pytest.raises(ValueError, match="refine = 5 lowers the information .*it must be 0"):
+        DivergenceClustering(linkage=linkage, refine=5).fit(random_distributions(4, 3))
+
+
 @pytest.mark.parametrize("metric", ["hellinger", "jeffreys", "chi2"])
 def test_other_divergences_are_no_information(metric):
     with pytest.raises(ValueError, match=f"linkage='information' .* metric '{metric}'.*Use metric 'kl'"):

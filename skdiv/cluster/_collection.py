@@ -218,9 +218,19 @@ def _sums_of_part(part: Part, labels: Labels, masses: FloatArray, n_clusters: in
 
 
 def _from_own_center(part: Part, labels: Labels, centers: Distributions, kl: Measure) -> FloatArray:
-    """Return the divergence of each row from the center of its cluster, from its terms."""
-    places = np.arange(len(labels))
-    return of_pairs(kl.divergence, part.rows(), centers, places, labels, load(kl.kernel), small=False)
+    """Return the divergence of each row from the center of its cluster.
+
+    A center of sparse rows stores many more bins than each of them. So these are not compared term by term, but in a
+    product, for which the bins of a row are enough.
+    """
+    rows = part.rows()
+    if not (rows.is_sparse and centers.is_sparse):
+        return of_pairs(kl.divergence, rows, centers, np.arange(len(rows)), labels, load(kl.kernel), small=False)
+    out = np.empty(len(rows))
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        out[members] = kl(rows[members], centers[label : label + 1])[:, 0]
+    return out
 
 
 def _nearest_center(part: Part, labels: Labels, centers: Distributions, kl: Measure) -> FloatArray:
