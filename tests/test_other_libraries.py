@@ -1,5 +1,7 @@
 """Methods of scikit-learn and other libraries that work on what skdiv gives them."""
 
+import warnings
+
 import hdbscan
 import hnswlib
 import numpy as np
@@ -7,14 +9,17 @@ import pytest
 import scipy.sparse as sp
 import umap
 from conftest import planted, random_distributions
-from sklearn.cluster import HDBSCAN, Birch, KMeans, MiniBatchKMeans
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.cluster import DBSCAN, HDBSCAN, Birch, KMeans, MiniBatchKMeans, SpectralClustering
 from sklearn.decomposition import TruncatedSVD
+from sklearn.manifold import TSNE
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 
-from skdiv import pairwise_divergences
+from skdiv import nearest_divergences, pairwise_divergences
 from skdiv.embedding import DivergenceEmbedding
+from skdiv.neighbors import DivergenceNeighborsTransformer
 
 # --- Euclidean methods on the embedding ---
 
@@ -70,3 +75,127 @@ def test_indices_of_neighbours_find_those_by_js(index):
         graph.set_ef(200)
         found = graph.knn_query(features, k=11, num_threads=1)[0][:, 1:]
     assert recall(found, exact_neighbours(rows, 10)) >= 0.98
+
+
+# --- The graph of neighbours, where an estimator asks for distances ---
+
+NOISY = np.vstack([planted(50, n_bins=20, n_clusters=5, seed=2)[0], 500 * random_distributions(30, 20, seed=32)])
+MATRIX = pairwise_divergences(NOISY)
+
+
+def graph_of(rows, mode="distance", **settings):
+    return DivergenceNeighborsTransformer(mode, **settings).fit_transform(rows)
+
+
+@pytest.mark.parametrize("metric", ["js_distance", "kl"])
+def test_classification_by_neighbours(metric):
+    train, new, labels = COUNTS[::2] + 1, COUNTS[1::2] + 1, LABELS[::2] % 3
+    classifier = KNeighborsClassifier(7, metric="precomputed", weights="distance")
+    graph = DivergenceNeighborsTransformer(n_neighbors=7, metric=metric)
+    probabilities = make_pipeline(graph, classifier).fit(train, labels).predict_proba(new)
+    dense = KNeighborsClassifier(7, metric="precomputed", weights="distance")
+    dense.fit(pairwise_divergences(train, metric=metric), labels)
+    assert_allclose(probabilities, dense.predict_proba(pairwise_divergences(new, train, metric=metric)), rtol=1e-9)
+
+
+@pytest.mark.parametrize("radius", [0.1, 0.15, 0.2])
+def test_dbscan_on_a_graph_of_a_radius_is_that_on_the_matrix(radius):
+    dbscan = DBSCAN(radius, min_samples=5, metric="precomputed")
+    labels = make_pipeline(DivergenceNeighborsTransformer(radius=radius), dbscan).fit_predict(NOISY)
+    assert_array_equal(labels, dbscan.fit_predict(MATRIX))
+    assert {-1, 0} <= set(labels)
+
+
+def test_spectral_clustering_on_a_graph_is_that_on_the_matrix():
+    rows = random_distributions(150, 8)
+    spectral = SpectralClustering(4, affinity="precomputed_nearest_neighbors", n_neighbors=10, random_state=0)
+    assert_array_equal(
+        spectral.fit_predict(graph_of(rows, n_neighbors=10)), spectral.fit_predict(pairwise_divergences(rows))
+    )
+
+
+def test_spectral_clustering_of_planted_clusters_whose_graph_is_connected():
+    """A disconnected or asymmetric graph is met by a warning, which is an error in these tests."""
+    spectral = SpectralClustering(4, affinity="precomputed", random_state=0)
+    for settings in ({"symmetric": True}, {"connected": True}):
+        with pytest.raises(UserWarning, match=r"not fully connected|not symmetric"):
+            spectral.fit(graph_of(COUNTS, "connectivity", n_neighbors=10, **settings))
+    graph = graph_of(COUNTS, "connectivity", n_neighbors=10, symmetric=True, connected=True)
+    assert adjusted_rand_score(LABELS, spectral.fit_predict(graph)) == 1
+
+
+def test_tsne_on_a_graph_keeps_planted_clusters_together():
+    perplexity = 5
+    tsne = TSNE(metric="precomputed", init="random", perplexity=perplexity, max_iter=300, random_state=0)
+    plane = tsne.fit_transform(graph_of(COUNTS, n_neighbors=3 * perplexity + 1))
+    assert KNeighborsClassifier(1).fit(plane[::2], LABELS[::2]).score(plane[1::2], LABELS[1::2]) == 1
+
+
+def plane_of(distances, **settings):
+    """UMAP's plane, without its warnings that it cannot transform back or transform new rows."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="using precomputed metric; inverse_transform will be unavailable")
+        warnings.filterwarnings("ignore", message=r"precomputed_knn\[2\].* is not an NNDescent object")
+        plane = umap.UMAP(n_neighbors=10, init="random", n_epochs=200, random_state=0, n_jobs=1, **settings)
+        return plane.fit_transform(distances)
+
+
+def clusters_of(plane):
+    return KMeans(6, n_init=5, random_state=0).fit_predict(plane)
+
+
+def test_umap_on_a_graph_is_that_on_the_matrix():
+    of_matrix = clusters_of(plane_of(MATRIX, metric="precomputed"))
+    of_graph = clusters_of(
+        plane_of(graph_of(NOISY, n_neighbors=15, symmetric=True, connected=True), metric="precomputed")
+    )
+    distances, indices = nearest_divergences(NOISY, n_neighbors=9)
+    itself = np.arange(len(NOISY))[:, np.newaxis]
+    nearest = np.hstack([itself, indices]), np.hstack([0.0 * itself, distances])
+    for labels in (of_graph, clusters_of(plane_of(NOISY, precomputed_knn=nearest))):
+        assert adjusted_rand_score(of_matrix, labels) >= 0.999
+
+
+def both_hdbscans(min_samples, *, sparse):
+    """Both count a row as its own neighbour, but the package hdbscan not in a dense matrix."""
+    settings = {"metric": "precomputed", "min_cluster_size": 10}
+    return {
+        "scikit-learn": HDBSCAN(min_samples=min_samples, copy=True, **settings),
+        "hdbscan": hdbscan.HDBSCAN(min_samples=min_samples if sparse else min_samples - 1, **settings),
+    }
+
+
+@pytest.mark.parametrize("package", ["scikit-learn", "hdbscan"])
+@pytest.mark.parametrize("min_samples", [5, 10])
+def test_hdbscan_on_a_graph_is_that_on_the_matrix(package, min_samples):
+    graph = DivergenceNeighborsTransformer(n_neighbors=15, symmetric=True, connected=True)
+    labels = make_pipeline(graph, both_hdbscans(min_samples, sparse=True)[package]).fit_predict(NOISY)
+    expected = both_hdbscans(min_samples, sparse=False)[package].fit_predict(MATRIX)
+    assert {-1, 0, 4} <= set(expected)
+    assert adjusted_rand_score(expected, labels) >= 0.999
+
+
+@pytest.mark.parametrize("package", ["scikit-learn", "hdbscan"])
+@pytest.mark.parametrize("min_samples", [3, 6])
+def test_hdbscan_on_some_neighbours_is_that_on_all(package, min_samples):
+    """To the bit. On a dense matrix both break ties between reachability distances in another way."""
+    rows = np.vstack([planted(50, n_bins=20, n_clusters=5)[0], 500 * random_distributions(30, 20, seed=30)])
+    some, every = (graph_of(rows, n_neighbors=k, symmetric=True, connected=True) for k in (15, len(rows) - 1))
+    method = both_hdbscans(min_samples, sparse=True)[package]
+    assert_array_equal(method.fit_predict(some), method.fit_predict(every))
+
+
+REFUSED = [
+    ("scikit-learn", {"connected": True}, "asymmetric"),
+    ("scikit-learn", {"symmetric": True}, "connected components"),
+    ("hdbscan", {"symmetric": True}, "multiple connected components"),
+    ("umap", {"connected": True}, "symmetrical"),
+]
+
+
+@pytest.mark.parametrize(("package", "settings", "message"), REFUSED)
+def test_a_graph_has_to_be_symmetric_and_connected(package, settings, message):
+    methods = {name: method.fit for name, method in both_hdbscans(5, sparse=True).items()}
+    methods["umap"] = lambda graph: plane_of(graph, metric="precomputed")
+    with pytest.raises(ValueError, match=message):
+        methods[package](graph_of(COUNTS, n_neighbors=10, **settings))
