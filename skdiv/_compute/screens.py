@@ -6,9 +6,9 @@ A screen belongs to a divergence that grows with a sum over the bins, which is w
 
 where what is in parentheses, a score, is computed in single precision: for all pairs that is one matrix product. (Where
 near duplicates are too many for single precision, a search falls back to double.) The error of an inner product of n
-terms is at most γ |x| |y| with γ = n u / (1 − n u), in whatever order they are added (Higham, "Accuracy and Stability of
-Numerical Algorithms", 2002, section 3.1); u is half the machine epsilon. Both factors are made small by subtracting a
-center, and with them the errors.
+terms is at most γ |x| |y| with γ = n u / (1 − n u), in whatever order they are added, where u is half the machine
+epsilon (Higham, "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1). Both factors are made small by
+subtracting a center, and with them the errors.
 """
 
 from __future__ import annotations

@@ -1,0 +1,74 @@
+"""Half a million colour histograms in clusters: which parts of two photographs are alike?
+
+Around each pixel of the two photographs that scikit-learn ships there is a square of 13 × 13 pixels. The histogram of
+its colours, over a palette of 64, says what the place looks like: 521,240 histograms together. No matrix of distances
+would fit into memory, so they are clustered by way of a few hundred weighted means.
+
+    python examples/half_a_million_histograms.py
+
+prints what that kept of the information about the colours, and saves half_a_million_histograms.jpg.
+"""
+
+import time
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.datasets import load_sample_images
+
+from skdiv import MiniBatchDivergenceClustering
+
+N_COLOURS = 64
+WIDTH = 13  # of a square, in pixels
+N_CLUSTERS = 12
+
+
+def colours_of(photographs: list[NDArray[np.uint8]]) -> tuple[list[NDArray[np.intp]], NDArray[np.float64]]:
+    """Return the colour of each pixel, as a number in a common palette, and the palette."""
+    pixels = np.concatenate([photograph.reshape(-1, 3) for photograph in photographs]).astype(float)
+    palette = MiniBatchKMeans(N_COLOURS, random_state=0).fit(pixels[::20])
+    return [palette.predict(each.reshape(-1, 3).astype(float)).reshape(each.shape[:2]) for each in photographs], (
+        palette.cluster_centers_
+    )
+
+
+def histograms_of(colours: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Return the histogram of the colours in each square, of shape (height, width, N_COLOURS)."""
+    height, width = colours.shape
+    counts = np.zeros((height + 1, width + 1, N_COLOURS), dtype=np.float32)  # from the corner on, exact up to 2**24
+    np.cumsum(colours[..., np.newaxis] == np.arange(N_COLOURS), axis=0, out=counts[1:, 1:])
+    np.cumsum(counts[1:, 1:], axis=1, out=counts[1:, 1:])
+    after, before = slice(WIDTH, None), slice(None, -WIDTH)
+    return counts[after, after] - counts[before, after] - counts[after, before] + counts[before, before]
+
+
+def main() -> None:
+    photographs = load_sample_images().images
+    colours, palette = colours_of(photographs)
+    squares = [histograms_of(each) for each in colours]
+    rows = np.concatenate([each.reshape(-1, N_COLOURS) for each in squares])
+    start = time.perf_counter()
+    clustering = MiniBatchDivergenceClustering(N_CLUSTERS, random_state=0).fit(rows)
+    print(f"{len(rows):,} histograms of {N_COLOURS} bins: {time.perf_counter() - start:.0f} s")
+    print(
+        f"Of {clustering.information_:.2f} nats, {N_CLUSTERS} clusters retain {clustering.information_retained_:.0%}."
+    )
+
+    figure = Figure(figsize=(10, 6.9), layout="constrained")
+    labels, seen = clustering.labels_, 0
+    for axes, photograph, square in zip(figure.subplots(2, 2), photographs, squares, strict=True):
+        n = square.shape[0] * square.shape[1]
+        places = labels[seen : seen + n].reshape(square.shape[:2])
+        seen += n
+        mean_colours = clustering.cluster_centers_ @ palette / 255
+        margin = WIDTH // 2
+        axes[0].imshow(photograph[margin:-margin, margin:-margin])
+        axes[1].imshow(mean_colours[places])
+        for each, title in zip(axes, ["photograph", "cluster of each place, in its mean colour"], strict=True):
+            each.set(title=title, xticks=[], yticks=[])
+    figure.savefig("half_a_million_histograms.jpg", dpi=90)
+
+
+if __name__ == "__main__":
+    main()
