@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score
 
 from skdiv import DivergenceClustering, MiniBatchDivergenceClustering, Significance, pairwise_divergences
+from skdiv._input.distributions import Distributions
 from skdiv.cluster import _collection, _minibatch, _refinement, _summaries
 
 COUNTS, LABELS = planted(800)
@@ -171,6 +172,39 @@ def test_a_cluster_that_loses_its_rows_gets_the_row_that_loses_most():
     assert _refinement._without_empty(np.array([0, 0, 0]), np.zeros(3), 3).tolist() == [1, 2, 0]
 
 
+def test_a_row_moves_only_to_a_center_that_is_nearer():
+    equal, labels = _collection.Collection(np.ones((9, 4)), np.ones(9)), np.arange(9) % 3
+    np.testing.assert_array_equal(_refinement.refined(equal, labels, 3, 5), labels)
+
+
+# --- The summaries ---
+
+
+@pytest.mark.parametrize(("sparse", "apart"), [(False, 1e-7), (False, 1e-3), (False, 1), (True, 1e-3), (True, 1)])
+def test_a_row_goes_to_the_seed_of_the_lowest_divergence(sparse, apart):
+    """Also in single precision, and where all rows are near the mean."""
+    rng = np.random.default_rng(0)
+    base = random_distributions(1, 12)[0]
+    P = normalised(base * (1 + apart * rng.uniform(-1, 1, (200, 12))) * (rng.random((200, 12)) > 0.2 * (apart == 1)))
+    seeds, mean = P[:15], P.mean(axis=0)
+    halves = (seeds + mean) / 2
+    if apart == 1:
+        scores = rel_entr(P[:, np.newaxis], halves).sum(axis=-1)
+    else:  # the leading term, which holds its digits
+        scores = ((P[:, np.newaxis] - halves) ** 2 / mean).sum(axis=-1) / 2
+    factors = _summaries._factors(Distributions(sp.csr_array(seeds) if sparse else seeds), mean, sparse=sparse)
+    part = _collection.Part(sp.csr_array(P) if sparse else P, 0.0, None)
+    chosen = scores[np.arange(200), _summaries._nearest_seed(part, mean, factors)]
+    np.testing.assert_allclose(chosen, scores.min(axis=1), rtol=1e-2 if apart < 1 else 1e-5)
+
+
+def test_heavy_rows_are_seeds():
+    X = random_distributions(3000, 8)
+    masses = np.where(np.arange(3000) % 300 == 7, 1e9, 1)
+    clustering = fitted(X, masses, n_clusters=10, n_summaries=10, refine=0)
+    assert sorted(clustering.labels_[masses > 1]) == list(range(10))
+
+
 # --- Quality ---
 
 
@@ -248,6 +282,19 @@ def test_a_stream_is_accounted_for_as_if_its_rows_were_there(container):
     labels = pairwise_divergences(summaries, clustering.cluster_centers_, "kl").argmin(axis=1)
     lost = clustering.information_ * (1 - clustering.information_retained_)
     np.testing.assert_allclose(lost, compressed + loss(summaries, shares, labels), rtol=0.02)
+
+
+def test_what_merging_summaries_of_a_stream_loses():
+    X = random_distributions(900, 15)
+    cut = streamed(np.split(X, 3), 6, n_summaries=50, refine=0)
+    np.testing.assert_allclose(cut.information_regained_, 0, atol=1e-14)
+    refined = streamed(np.split(X, 3), 6, n_summaries=50)
+    assert refined.information_lost_merging_ == cut.information_lost_merging_
+    assert refined.information_regained_ > 0
+    shares = refined.summary_weights_ / 900
+    labels = pairwise_divergences(refined.summaries_, refined.cluster_centers_, "kl").argmin(axis=1)
+    kept = 1 - loss(normalised(refined.summaries_), shares, labels) / refined.information_
+    assert refined.information_retained_ < kept
 
 
 @pytest.mark.parametrize("in_order", [True, False])
@@ -364,6 +411,15 @@ def test_a_failed_fit_leaves_the_estimator_as_it_was(method):
     bad[1777, 3] = np.nan
     with pytest.raises(ValueError, match=r"contains NaN: X\[1777, 3\] = nan"):
         getattr(clustering, method)(bad)
+    assert pickle.dumps(clustering) == before
+
+
+def test_a_batch_that_fails_late_draws_the_same_seeds_again(monkeypatch):
+    clustering, before = streamed([COUNTS[:900]]), pickle.dumps(streamed([COUNTS[:900]]))
+    with monkeypatch.context() as patch:
+        patch.setattr(_minibatch, "clusters_of_summaries", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            clustering.partial_fit(COUNTS[900:])
     assert pickle.dumps(clustering) == before
 
 

@@ -138,8 +138,11 @@ def _factors(seeds: Distributions, mean: FloatArray, *, sparse: bool) -> Matrix:
     The seed s of lowest KL(x ‖ (s + g)/2), where g is the mean, has the highest sum of x ln((s + g)/(2g)).
 
     For dense rows it is computed as (x − g) ln((s + g)/(2g)) plus g ln((s + g)/(2g)), which is added as one more bin
-    in which each row holds one: so single precision is enough, even if all rows are near the mean. For sparse rows ln 2
-    is added in each bin, so that bins which a seed does not have add nothing.
+    in which each row holds one: so single precision is enough, even if all rows are near the mean. With the excess
+    e = (s − g)/(2g) the latter is the sum of g (ln(1 + e) − e), whose terms have one sign, because that of g e is 0.
+
+    For sparse rows ln 2 is added in each bin, so that bins which a seed does not have add nothing. They are multiplied
+    in double precision.
     """
     if sparse:
         values = seeds.values
@@ -147,8 +150,9 @@ def _factors(seeds: Distributions, mean: FloatArray, *, sparse: bool) -> Matrix:
         return sp.csr_array((logs, values.indices, values.indptr), shape=values.shape).T.tocsr()
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         excess = np.where(mean > 0, (seeds.dense() - mean) / (2 * mean), 0)
-    logs = np.log1p(np.minimum(excess, np.finfo(np.float64).max))
-    return np.vstack([logs.T, logs @ mean]).astype(np.float32)
+    excess = np.minimum(excess, np.finfo(np.float64).max)
+    logs = np.log1p(excess)
+    return np.vstack([logs.T, (logs - excess) @ mean]).astype(np.float32)
 
 
 def _nearest_seed(part: Part, mean: FloatArray, factors: Matrix) -> Labels:
