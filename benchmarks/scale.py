@@ -344,14 +344,15 @@ def of_summaries(*, quick: bool) -> str:
 
 # --- Output ---
 
-NEIGHBOURS = f"""The {K} nearest other rows of each row by Jensen-Shannon, in double precision: how long
-`nearest_divergences` takes, and how many divergences a row it computes exactly. Then *how many times as long as skdiv* the others take.
-"Blocks and argpartition" is the matrix of {SQUARE:,} rows by `pairwise_divergences`, and the nearest in it by
-`argpartition`, times the square of the ratio of rows, for a whole matrix would not fit. "The bare product" is that of
-all rows with each other in single precision, {SLICE} at a time, and the number says how many times as long as it skdiv
-takes. The time of an index includes that to build it. Settings were tried one after another until {RECALL:.0%} of the
-neighbours were found, or until one took more than {LONG} times as long as skdiv. √p stands for the distance of
-Hellinger, whose neighbours are not those of Jensen-Shannon: faiss's index is exact, and hnswlib's had to find nearly as many.
+NEIGHBOURS = f"""\
+The {K} nearest other rows of each row by Jensen-Shannon, in double precision: how long `nearest_divergences` takes,
+and how many divergences a row it computes exactly. Then *how many times as long as skdiv* the others take. "Blocks
+and argpartition" is the matrix of {SQUARE:,} rows by `pairwise_divergences`, and the nearest in it by `argpartition`,
+times the square of the ratio of rows, for a whole matrix would not fit. "The bare product" is that of all rows with
+each other in single precision, {SLICE} at a time, and the number says how many times as long as it skdiv takes. The
+time of an index includes that to build it. Settings were tried one after another until {RECALL:.0%} of the neighbours
+were found, or until one took more than {LONG} times as long as skdiv. √p stands for the distance of Hellinger, whose
+neighbours are not those of Jensen-Shannon: faiss's index is exact, and hnswlib's had to find nearly as many.
 """
 
 
