@@ -11,14 +11,16 @@ import pytest
 from numpy.testing import assert_equal
 
 import skdiv
+import skdiv.dask
 import skdiv.datasets
 import skdiv.embedding
 import skdiv.neighbors
 
-MODULES = [skdiv, skdiv.datasets, skdiv.embedding, skdiv.neighbors]
+MODULES = [skdiv, skdiv.dask, skdiv.datasets, skdiv.embedding, skdiv.neighbors]
 PUBLIC = [(module, name) for module in MODULES for name in module.__all__]
 METHODS = [getattr(skdiv.DivergenceClustering, name) for name in ("fit", "predict", "transform")] + [
-    getattr(skdiv.MiniBatchDivergenceClustering, name)
+    getattr(estimator, name)
+    for estimator in (skdiv.MiniBatchDivergenceClustering, skdiv.dask.MiniBatchDivergenceClustering)
     for name in ("fit", "partial_fit", "merge", "predict", "transform")
 ]
 WITHOUT_FORMULA = {"Divergence", "divergences", "show_versions"}  # whose docstrings have no source to name
@@ -35,13 +37,13 @@ LAYERS = [
     "_compute.kernels.merging", "_compute.blocks.termwise", "_compute.blocks.centered", "_compute.blocks.pairs",
     "_compute.blocks.products",
     "_compute.blocks.weighted", "_compute.blocks", "_compute.run", "_compute.tiles", "_compute.measure",
-    "_compute.screens", "_compute.search", "_compute.duplicates",
+    "_compute.screens", "_compute.search", "_compute.duplicates", "_compute.spanning",
     "_trees", "_trees.linkage", "_trees.cut", "_trees.graph", "_trees.information", "_trees.build",
     "datasets._languages", "datasets", "pairwise", "chunked", "centroids", "embedding", "neighbors", "homogeneity",
     "significance",
     "cluster._prediction", "cluster._combinations", "cluster._collection", "cluster._refinement", "cluster._summaries",
-    "cluster._reduction",
-    "cluster._agglomerative", "cluster._minibatch", "cluster", "_show_versions", "",
+    "cluster._reduction", "cluster._blocks",
+    "cluster._agglomerative", "cluster._minibatch", "cluster", "_dask", "dask", "_show_versions", "",
 ]  # fmt: skip
 
 

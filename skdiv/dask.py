@@ -1,0 +1,484 @@
+"""Clustering, prediction and neighbours of rows in Dask collections, which may be larger than memory.
+
+The rows are those of a `dask.array` in blocks of rows, dense or sparse, or of a `dask.dataframe`. Each block is handled
+by a task of its own, on the worker that has it, and what is passed between workers is small. All tasks are given to
+Dask as one graph, so they run wherever its scheduler puts them: in threads, or on a cluster of `distributed`. Install
+Dask by ``pip install 'skdiv[dask]'``.
+"""
+
+from __future__ import annotations
+
+import os
+from operator import itemgetter
+from typing import Any, Self
+from uuid import uuid4
+
+import numpy as np
+from numpy.random import RandomState
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skdiv import cluster, neighbors
+from skdiv._compute.measure import Symmetrize
+from skdiv._dask import Blocks, Graph, MappedFile, da, delayed, is_dask_collection, precision_of
+from skdiv._divergences.record import Divergence
+from skdiv._divergences.registry import MetricName
+from skdiv._input.estimators import store_fitted
+from skdiv._utils.sklearn import fit_context
+from skdiv.cluster._blocks import (
+    State,
+    clustered,
+    labels_of,
+    naming_block,
+)
+from skdiv.cluster._combinations import check_numbers
+
+__all__ = ["MiniBatchDivergenceClustering", "from_npy", "nearest_divergences", "predict", "transform"]
+
+
+class MiniBatchDivergenceClustering(cluster.MiniBatchDivergenceClustering):
+    """Clustering of the rows of a Dask collection, by way of weighted summaries.
+
+    It is `skdiv.MiniBatchDivergenceClustering`, whose methods take Dask collections as well. `fit` summarises each
+    block in a task of its own, merges the summaries in a tree, and improves the clusters by passes over the blocks, of
+    which only sums for each cluster are passed on. All of it is one graph, which is computed once.
+
+    Parameters
+    ----------
+    n_clusters : int, default=2
+        The number of clusters.
+    n_summaries : int, optional
+        The largest number of summaries of a block, and of all blocks. By default 20 for each cluster, and at least 200.
+    linkage : {"information"}, default="information"
+        How summaries are merged.
+    refine : int, default=5
+        The largest number of passes of Bregman k-means over the blocks. Passes after which nothing changes are skipped.
+    handle_empty, base, pseudocount, random_state, n_jobs : optional
+        As in `skdiv.MiniBatchDivergenceClustering`. ``n_jobs`` is the number of joblib workers within each task.
+
+    Attributes
+    ----------
+    labels_ : dask.array.Array of shape (n_samples,)
+        The cluster of each row, in the blocks of X. It is lazy: computing it opens the blocks once more.
+    n_clusters_, cluster_centers_, summaries_, summary_weights_ : int and arrays in memory
+        As in `skdiv.MiniBatchDivergenceClustering`, and so are all other attributes.
+
+    See Also
+    --------
+    skdiv.MiniBatchDivergenceClustering : The same for rows in memory, or for batches one after another.
+    predict : The clusters of new rows by any fitted estimator.
+
+    Notes
+    -----
+    The result depends on the blocks, but not on who computes them: it is the same to the bit on a cluster, in threads,
+    and in a plain loop. Blocks of some ten thousand rows or more are best, because each costs the tree of up to twice
+    as many summaries. A row is assigned to the nearest center, and to the first of several that are equally near.
+
+    With ``refine=0`` the centers are those of the summaries, and ``labels_`` the nearest of them.
+
+    References
+    ----------
+    A. Banerjee, S. Merugu, I. S. Dhillon and J. Ghosh, "Clustering with Bregman Divergences", JMLR 6 (2005).
+    M. Rocklin, "Dask: Parallel Computation with Blocked Algorithms and Task Scheduling", SciPy (2015).
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from skdiv.dask import MiniBatchDivergenceClustering
+    >>> X = da.from_array([[8, 1, 1], [1, 1, 8], [7, 2, 1], [1, 2, 7]], chunks=(2, 3))
+    >>> clustering = MiniBatchDivergenceClustering(n_clusters=2, random_state=0).fit(X)
+    >>> clustering.labels_
+    dask.array<concatenate, shape=(4,), dtype=int64, chunksize=(2,), chunktype=numpy.ndarray>
+    >>> clustering.labels_.compute()
+    array([1, 0, 1, 0])
+    """
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: None = None, sample_weight: Any = None) -> Self:
+        """Cluster the rows of X.
+
+        Parameters
+        ----------
+        X : dask.array.Array or dask.dataframe.DataFrame of shape (n_samples, n_bins)
+            Probabilities or counts, in blocks of rows; a block may be a sparse matrix of SciPy. What is in memory is
+            fitted as by `skdiv.MiniBatchDivergenceClustering`.
+        y : None
+            Ignored.
+        sample_weight : dask.array.Array, dask.dataframe.Series or array-like of shape (n_samples,), optional
+            A mass for each row, in the blocks of X.
+
+        Returns
+        -------
+        MiniBatchDivergenceClustering
+            The fitted estimator; if the fit fails, it is left as it was.
+
+        Raises
+        ------
+        ValueError
+            If a row is not a distribution, which is named by its block and its number in the block; if X has blocks of
+            columns; or as by `skdiv.MiniBatchDivergenceClustering.fit`.
+        TypeError
+            If X is another kind of collection, or its blocks do not hold real numbers.
+        """
+        if not is_dask_collection(X):
+            return super().fit(X, y, sample_weight)
+        check_numbers(self.n_clusters, self.n_summaries)
+        blocks, most, blank = Blocks.of(X), self._most_summaries(None), clone(self)
+        random_state = RandomState(check_random_state(self.random_state).randint(2**31 - 1))
+        graph = Graph()
+        result = clustered(
+            graph,
+            blocks.opened(graph, blank, sample_weight),
+            most,
+            int(self.n_clusters),
+            int(self.refine),
+            [int(seed) for seed in random_state.randint(2**31 - 1, size=len(blocks.parts))],
+            self.n_jobs,
+        )
+        learned, clusters, state = graph.compute(result)
+        more = {"_random_state": random_state, "_pseudocount": float(self.pseudocount)}
+        labels = _labels(blocks, blank, state)
+        fitted = self._of_clusters(clusters, blocks.expected.dtype)
+        store_fitted(self, _FITTED, learned, fitted, more, {"labels_": labels})
+        return self
+
+    def partial_fit(self, X: Any, y: None = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Add rows in memory to the summaries of all rows so far, and cluster these anew.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_bins)
+            Probabilities or counts.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), optional
+            A mass for each row.
+
+        Returns
+        -------
+        MiniBatchDivergenceClustering
+            The fitted estimator, whose ``labels_`` are an array in memory.
+
+        Raises
+        ------
+        ValueError
+            As by `skdiv.MiniBatchDivergenceClustering.partial_fit`.
+        TypeError
+            If X is a Dask collection.
+        """
+        if is_dask_collection(X):
+            raise TypeError(
+                "partial_fit takes rows in memory, but X is a Dask collection. Fit another estimator to it, and add "
+                "its rows by merge."
+            )
+        return super().partial_fit(X, y, sample_weight)
+
+    def predict(self, X: Any) -> Any:
+        """Return the cluster of each row of X: that of the nearest center.
+
+        Parameters
+        ----------
+        X : dask.array.Array or dask.dataframe.DataFrame of shape (n_new, n_bins)
+            Probabilities or counts, in blocks of rows, or rows in memory.
+
+        Returns
+        -------
+        dask.array.Array of shape (n_new,)
+            The labels, in the blocks of X; an array in memory if X is.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As by `predict` of this module.
+        """
+        return predict(self, X) if is_dask_collection(X) else super().predict(X)
+
+    def transform(self, X: Any) -> Any:
+        """Return the divergence KL(row ‖ center) of each row of X from the center of each cluster.
+
+        Parameters
+        ----------
+        X : dask.array.Array or dask.dataframe.DataFrame of shape (n_new, n_bins)
+            Probabilities or counts, in blocks of rows, or rows in memory.
+
+        Returns
+        -------
+        dask.array.Array of shape (n_new, n_clusters)
+            The divergences, in the blocks of X; an array in memory if X is.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As by `transform` of this module.
+        """
+        return transform(self, X) if is_dask_collection(X) else super().transform(X)
+
+
+_FITTED = frozenset(cluster.MiniBatchDivergenceClustering.__annotations__)
+
+
+def _labels(blocks: Blocks, estimator: Any, state: State) -> da.Array:
+    """Return the clusters of the rows after the last pass, as a lazy array."""
+    constants = [delayed(constant, traverse=False, pure=False) for constant in (estimator, blocks.expected, state)]
+    of_block, kind = delayed(labels_of, pure=False), np.dtype(np.intp)
+    return blocks.joined([of_block(*constants, number, part) for number, part in enumerate(blocks.parts)], (), kind)
+
+
+# --- What is asked of each row by itself -----------------------------------------------------------------------------
+
+
+def predict(estimator: Any, X: Any) -> da.Array:
+    """Return the cluster of each row of a Dask collection, by an estimator that has been fitted in memory or by Dask.
+
+    Parameters
+    ----------
+    estimator : DivergenceClustering or MiniBatchDivergenceClustering
+        The fitted estimator. It becomes one node of the graph, so each worker gets it once.
+    X : dask.array.Array or dask.dataframe.DataFrame of shape (n_new, n_bins)
+        Probabilities or counts, in blocks of rows.
+
+    Returns
+    -------
+    dask.array.Array of shape (n_new,)
+        The labels, as ``estimator.predict`` gives them for each block. The array is lazy; its chunks are the blocks of
+        X, and of unknown size where those are, as in a frame.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If X has blocks of columns, or is another kind of collection; and when the result is computed, as by
+        ``estimator.predict``, with the number of the block.
+
+    See Also
+    --------
+    transform : The divergences from the clusters.
+
+    References
+    ----------
+    The formulas of the divergences and their sources are those of `skdiv.divergences`.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from skdiv import DivergenceClustering
+    >>> from skdiv.dask import predict
+    >>> clustering = DivergenceClustering(2).fit([[8, 1, 1], [7, 2, 1], [1, 2, 7], [1, 1, 8]])
+    >>> predict(clustering, da.from_array([[9, 2, 1], [0, 1, 3]], chunks=(1, 3))).compute()
+    array([1, 0])
+    """
+    check_is_fitted(estimator)
+    return _by_blocks(estimator, "predict", X, (), np.dtype(np.intp))
+
+
+def transform(estimator: Any, X: Any) -> da.Array:
+    """Return what a fitted transformer makes of each row of a Dask collection, such as its distances from clusters.
+
+    Parameters
+    ----------
+    estimator : DivergenceClustering, MiniBatchDivergenceClustering or DivergenceEmbedding
+        The fitted estimator. It becomes one node of the graph, so each worker gets it once.
+    X : dask.array.Array or dask.dataframe.DataFrame of shape (n_new, n_bins)
+        Probabilities or counts, in blocks of rows.
+
+    Returns
+    -------
+    dask.array.Array of shape (n_new, n_features_out)
+        What ``estimator.transform`` gives for each block. The array is lazy; its chunks are the blocks of X, and of
+        unknown size where those are, as in a frame.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If X has blocks of columns, or is another kind of collection; and when the result is computed, as by
+        ``estimator.transform``, with the number of the block.
+
+    See Also
+    --------
+    predict : The nearest cluster of each row.
+
+    References
+    ----------
+    The formulas of the divergences and their sources are those of `skdiv.divergences`.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from skdiv import DivergenceClustering
+    >>> from skdiv.dask import transform
+    >>> clustering = DivergenceClustering(2).fit([[8, 1, 1], [7, 2, 1], [1, 2, 7], [1, 1, 8]])
+    >>> transform(clustering, da.from_array([[8, 1, 1], [1, 1, 8]], chunks=(1, 3))).compute().round(2)
+    array([[0.54, 0.  ],
+           [0.  , 0.54]])
+    """
+    check_is_fitted(estimator)
+    return _by_blocks(estimator, "transform", X, (len(estimator.get_feature_names_out()),), estimator._dtype)
+
+
+def _by_blocks(estimator: Any, method: str, X: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> da.Array:
+    """Return what a method of an estimator makes of each block, an array of this shape for each row."""
+    blocks, model = Blocks.of(X), delayed(estimator, traverse=False, pure=False)
+    of_block = delayed(_by_method, pure=False)
+    parts = [of_block(model, method, number, part, shape, dtype) for number, part in enumerate(blocks.parts)]
+    return blocks.joined(parts, shape, dtype)
+
+
+def nearest_divergences(
+    X: Any,
+    Y: Any,
+    n_neighbors: int = 5,
+    metric: MetricName | Divergence = "js_distance",
+    *,
+    reverse: bool = False,
+    symmetrize: Symmetrize | None = None,
+    base: float | None = None,
+    pseudocount: float = 0.0,
+    n_jobs: int | None = None,
+) -> tuple[da.Array, da.Array]:
+    """Find the nearest rows of Y for each row of a Dask collection, as `skdiv.nearest_divergences` does it in memory.
+
+    Parameters
+    ----------
+    X : dask.array.Array or dask.dataframe.DataFrame of shape (n_X, n_bins)
+        Probabilities or counts, in blocks of rows.
+    Y : {array-like, sparse matrix, frame} of shape (n_Y, n_bins), or a future or delayed object of one
+        The collection in which the neighbours are looked for. It becomes one node of the graph, so each worker gets it
+        once. From some 10 MB on, ``client.scatter(Y, broadcast=True)`` is better.
+    n_neighbors : int, default=5
+        The number of neighbours of each row.
+    metric : str or Divergence, default="js_distance"
+        A name from `skdiv.divergences` or a record.
+    reverse : bool, default=False
+        The nearest are those with the lowest D(X[i] ‖ Y[j]), or with ``reverse`` D(Y[j] ‖ X[i]).
+    symmetrize : {"mean", "min", "max"}, optional
+        How both directions of an asymmetric divergence become one number; by default they do not.
+    base : float, optional
+        Base of the logarithm, 2 for bits; by default nats.
+    pseudocount : float, default=0.0
+        The number that is added to every entry before the rows are normalised.
+    n_jobs : int, optional
+        Number of joblib workers within each task.
+
+    Returns
+    -------
+    divergences : dask.array.Array of shape (n_X, n_neighbors)
+        The divergences of the neighbours in ascending order, in nats unless ``base`` is given.
+    indices : dask.array.Array of shape (n_X, n_neighbors)
+        Their rows in Y. Both arrays are lazy, and come of the same tasks: compute them together, as
+        ``dask.compute(divergences, indices)``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If X has blocks of columns, or is another kind of collection, or if there is no Y; and when the result is
+        computed, as by `skdiv.nearest_divergences`, with the number of the block.
+
+    See Also
+    --------
+    skdiv.nearest_divergences : The same for rows in memory, or for the rows of X among each other.
+
+    References
+    ----------
+    The formulas of the divergences and their sources are those of `skdiv.divergences`.
+
+    Examples
+    --------
+    >>> import dask
+    >>> import dask.array as da
+    >>> from skdiv.dask import nearest_divergences
+    >>> X = da.from_array([[8, 1, 1], [7, 2, 1], [1, 2, 7], [1, 1, 8]], chunks=(2, 3))
+    >>> divergences, indices = dask.compute(*nearest_divergences(X, [[9, 1, 0], [0, 1, 9]], n_neighbors=1))
+    >>> indices[:, 0].tolist()
+    [0, 0, 1, 1]
+    """
+    if Y is None:
+        raise ValueError(
+            "Y = None, but rows of a Dask collection are compared with others: pass these as Y, in memory."
+        )
+    blocks = Blocks.of(X)
+    options = {
+        "metric": metric,
+        "reverse": reverse,
+        "symmetrize": symmetrize,
+        "base": base,
+        "pseudocount": pseudocount,
+        "n_jobs": n_jobs,
+    }
+    dtype = np.result_type(blocks.expected.dtype, precision_of(Y, blocks.expected.dtype))
+    others = delayed(Y, traverse=False, pure=False)
+    of_block = delayed(_nearest_in_block, pure=False)
+    pairs = [of_block(number, part, others, n_neighbors, dtype, options) for number, part in enumerate(blocks.parts)]
+    divergences, indices = (
+        blocks.joined([delayed(itemgetter(k), pure=False)(pair) for pair in pairs], (int(n_neighbors),), kind)
+        for k, kind in enumerate((dtype, np.dtype(np.intp)))
+    )
+    return divergences, indices
+
+
+def from_npy(path: str | os.PathLike[str], chunks: int | str = "auto") -> da.Array:
+    """Return a Dask array of the rows in a ``.npy`` file, each block of which is read by the task that needs it.
+
+    ``dask.array.from_array(numpy.load(path, mmap_mode="r"))`` would send the rows themselves to the workers, by way of
+    the scheduler. For Parquet and Zarr, Dask has ``dask.dataframe.read_parquet`` and ``dask.array.from_zarr``, which
+    read in the tasks too.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file, at a place where all workers find it.
+    chunks : int or str, default="auto"
+        The number of rows of a block, or how Dask is to choose it, as in ``dask.array.from_array``.
+
+    Returns
+    -------
+    dask.array.Array
+        The array, in blocks of rows. A block is a view of the file mapped into memory, so that pages are read as they
+        are used, and may be dropped again.
+
+    Raises
+    ------
+    ValueError
+        If the file holds Python objects, or an array without rows.
+
+    References
+    ----------
+    M. Rocklin, "Dask: Parallel Computation with Blocked Algorithms and Task Scheduling", SciPy (2015).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from skdiv.dask import from_npy
+    >>> path = Path(tempfile.mkdtemp()) / "counts.npy"
+    >>> np.save(path, np.ones((10, 3)))
+    >>> from_npy(path, chunks=5)
+    dask.array<from-npy, shape=(10, 3), dtype=float64, chunksize=(5, 3), chunktype=numpy.ndarray>
+    """
+    mapped = MappedFile.of(path)
+    if not mapped.shape:
+        raise ValueError(f"{path} holds a single number, but rows are needed.")
+    return da.from_array(mapped, chunks=(chunks, *mapped.shape[1:]), name=f"from-npy-{uuid4().hex}", meta=np.ndarray)
+
+
+# --- Tasks -----------------------------------------------------------------------------------------------------------
+
+
+def _by_method(estimator: Any, method: str, number: int, X: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    """Return what a method of an estimator makes of a block, which may have no rows."""
+    if not X.shape[0]:
+        return np.empty((0, *shape), dtype)
+    with naming_block(number):
+        return getattr(estimator, method)(X)
+
+
+def _nearest_in_block(
+    number: int, X: Any, Y: Any, n_neighbors: int, dtype: np.dtype[Any], options: dict[str, Any]
+) -> tuple[Any, Any]:
+    """Return the divergences and the rows of Y of the nearest neighbours of the rows of a block."""
+    if not X.shape[0]:
+        return np.empty((0, n_neighbors), dtype), np.empty((0, n_neighbors), np.intp)
+    with naming_block(number):
+        values, indices = neighbors.nearest_divergences(X, Y, n_neighbors, **options)
+        return values.astype(dtype, copy=False), indices
