@@ -20,12 +20,12 @@ from skdiv._compute.spanning import spanning_tree
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, resolve
 from skdiv._input.checks import ColumnLabels, MatrixLike, check_pseudocount, names_of
-from skdiv._input.distributions import Distributions, as_distributions, normalise
+from skdiv._input.distributions import Distributions, normalise
 from skdiv._input.estimators import learned_input, store_fitted, validated_input
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.sklearn import Interval, StrOptions, fit_context
 from skdiv._utils.typing import FloatArray, Places
-from skdiv.pairwise import as_pair
+from skdiv.pairwise import as_collections
 
 __all__ = ["DivergenceNeighborsTransformer", "divergences_within", "nearest_divergences"]
 
@@ -117,7 +117,7 @@ def nearest_divergences(
     [[0.2899, 0.5697]]
     """
     measure = _measure_of(metric, symmetrize, base)
-    P, Q = _collections(X, Y, pseudocount)
+    P, Q = as_collections(X, Y, check_pseudocount(pseudocount))
     check_scalar(n_neighbors, "n_neighbors", Integral, min_val=1)
     n_neighbors = _checked_n_neighbors(n_neighbors, len(P) - 1 if Q is None else len(Q), "X" if Q is None else "Y")
     with _memory_for_neighbours(len(P), n_neighbors):
@@ -197,7 +197,7 @@ def divergences_within(
     radius = float(check_scalar(radius, "radius", Real, min_val=0))
     if np.isnan(radius):
         raise ValueError("radius = nan must be a number that is not negative.")
-    P, Q = _collections(X, Y, pseudocount)
+    P, Q = as_collections(X, Y, check_pseudocount(pseudocount))
     i, j, values = within(Search.of(measure, P, Q, reverse=reverse), P, radius, n_jobs)
     return _graph(i, j, values, (len(P), len(P if Q is None else Q)))
 
@@ -438,12 +438,6 @@ def _measure_of(metric: str | Divergence, symmetrize: str | None, base: float | 
     divergence = resolve(metric)
     symmetrization = None if symmetrize is None else check_symmetrize(divergence, symmetrize)
     return Measure(divergence, divergence.scale(base), symmetrization)
-
-
-def _collections(X: MatrixLike, Y: MatrixLike | None, pseudocount: float) -> tuple[Distributions, Distributions | None]:
-    """Return the rows of X and of Y, if there is one, as distributions."""
-    pseudocount = check_pseudocount(pseudocount)
-    return (as_distributions(X, pseudocount=pseudocount), None) if Y is None else as_pair(X, Y, pseudocount)
 
 
 def _checked_n_neighbors(n_neighbors: int, n: int, name: str) -> int:

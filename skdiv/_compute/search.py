@@ -30,6 +30,8 @@ COLUMNS = 1024  # the number of right rows at a time, so that their scores stay 
 _LIST = 1024  # the least capacity of a list of candidates
 _MANY = 8  # if one pair in so many is a candidate, the divergences of all pairs are computed, which is faster then
 _MANY_BETWEEN = 512  # the same where a finer screen can be made, which takes the time of so few pairs
+_FEW_BETWEEN = 2**13  # so few pairs are compared in less time than a finer screen takes
+_MANY_PAIRS = 2**20  # for so many pairs between two parts a finer screen is made at once
 _SLACK = {np.dtype(np.float64): 1e-8, np.dtype(np.float32): 1e-5}  # above the relative error of a divergence
 _ROUNDINGS = 8.0  # the number of roundings of a limit, and more
 NANOSECONDS = 0.1  # the time for one pair and one bin, roughly
@@ -172,24 +174,47 @@ class Search:
         scale = self.measure.scale
         return screen.values(lower) * (1 - slack) / scale, screen.values(upper) * (1 + slack) / scale
 
-    def lowest_between(self, rows: slice, columns: slice, at_most: float) -> tuple[Places, Places, FloatArray]:
-        """Return rows, columns and divergences of pairs between two parts of Q that have no row in common.
+    def lowest_between(self, rows: slice, columns: slice, at_most: float) -> FloatArray:
+        """Return the lowest divergence between two parts of Q that have no row in common, and its row and column.
 
-        The lowest is among them if it is ``at_most`` a number. If the screen leaves many pairs, a finer one is made.
+        If it is not ``at_most`` a number, an infinite one may be returned. If a screen leaves many pairs, a finer one
+        is made for these rows.
         """
-        P, Q = self.Q[rows], self.Q[columns]
-        for screen in () if self.screen is None else (self.screen.of_part(columns), self.screen.finer(Q)):
+        P = self.Q[rows]
+        i, j, values = self._few_between(P, columns, at_most) or self._all_between(P, columns)
+        if not len(values):
+            return np.array([np.inf, -1, -1])
+        k = int(np.lexsort((j, i, values))[0])
+        return np.array([float(values[k]), rows.start + i[k], columns.start + j[k]])
+
+    def _all_between(self, P: Distributions, columns: slice) -> tuple[Places, Places, FloatArray]:
+        """Return all pairs of rows of P and Q with the lowest divergence, and that divergence for each."""
+        values = self._block(P, columns)
+        i, j = np.nonzero(values == values.min())
+        return i, j, values[i, j]
+
+    def _few_between(
+        self, P: Distributions, columns: slice, at_most: float
+    ) -> tuple[Places, Places, FloatArray] | None:
+        """Return a few pairs of rows of P and Q, with the lowest if it is ``at_most`` a number; None if many remain."""
+        n_pairs = len(P) * (columns.stop - columns.start)
+        for screen in self._screens_between(columns, n_pairs):
             left = screen.of_rows(P)
             scores = _product(left, screen, slice(None))
             i, j = np.unravel_index([(scores + left.terms[:, np.newaxis]).argmin()], scores.shape)
             at_most = min(at_most, float(self._values(P, i, columns.start + j)[0]))
             limits = self._limits(left, screen, np.full(len(P), at_most * self.measure.scale), P.dtype)
             i, j = np.nonzero(scores <= limits[:, np.newaxis])
-            if len(i) * _MANY_BETWEEN <= len(P) * len(Q):
-                return rows.start + i, columns.start + j, self._values(P, i, columns.start + j)
-        values = self._block(P, columns)
-        i, j = np.unravel_index([values.argmin()], values.shape)
-        return rows.start + i, columns.start + j, values[i, j]
+            if len(i) <= max(_FEW_BETWEEN, n_pairs // _MANY_BETWEEN):
+                return i, j, self._values(P, i, columns.start + j)
+        return None
+
+    def _screens_between(self, columns: slice, n_pairs: int) -> Iterator[Screen]:
+        """Yield screens for some rows of Q: the screen of the search, unless there are many pairs, and a finer one."""
+        if self.screen is not None:
+            if n_pairs < _MANY_PAIRS:
+                yield self.screen.of_part(columns)
+            yield self.screen.finer(self.Q[columns])
 
     # --- The nearest ---
 

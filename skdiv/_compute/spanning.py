@@ -16,7 +16,6 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils import gen_batches
 
 from skdiv._compute.duplicates import EqualRows
 from skdiv._compute.measure import Measure
@@ -165,7 +164,7 @@ def _join_components(forest: _Forest, measure: Measure, rows: Distributions, n_j
         if _root(parent, one) == _root(parent, other):
             continue
         if edge is None:
-            i, j, length = parts.shortest_edge(one, other, float(upper[one, other]))
+            length, i, j = parts.shortest_edge(one, other, float(upper[one, other]), n_jobs)
             heappush(heap, (length, one, other, (i, j)))
             continue
         parent[_root(parent, one)] = _root(parent, other)
@@ -223,25 +222,39 @@ class _Parts:
         minima: FloatArray = np.minimum.reduceat(table, self._cuts(rows), axis=1)
         return minima
 
-    def shortest_edge(self, one: int, other: int, at_most: float) -> tuple[int, int, float]:
-        """Return the rows and the length of the shortest edge between two components, known to be ``at_most``."""
-        best = (np.inf, -1, -1)
-        for rows in gen_batches(int(self.starts[one + 1] - self.starts[one]), _PART):
-            for columns in gen_batches(int(self.starts[other + 1] - self.starts[other]), _PART):
-                with one_blas_thread():
-                    i, j, lengths = self.search.lowest_between(
-                        _shifted(rows, self.starts[one]), _shifted(columns, self.starts[other]), at_most
-                    )
-                if len(lengths):
-                    k = int(np.lexsort((j, i, lengths))[0])
-                    best = min(best, (float(lengths[k]), int(i[k]), int(j[k])))
-                    at_most = min(at_most, best[0])
-        return best[1], best[2], best[0]
+    def shortest_edge(self, one: int, other: int, at_most: float, n_jobs: int | None) -> tuple[float, int, int]:
+        """Return the length and the rows of the shortest edge between two components, known to be ``at_most``."""
+        left, right = (self._slices(part) for part in (one, other))
+        n_pairs = (left[-1].stop - left[0].start) * (right[-1].stop - right[0].start)
+        calls = ((None, (rows, columns, at_most)) for rows in left for columns in right)
+        found: list[tuple[float, int, int]] = []
+        work = Work(2**16, lambda: NANOSECONDS * n_pairs * self.search.Q.shape[1], blas_bound=True)
+        run(self.lowest_between, calls, _IntoList(found), work, n_jobs=n_jobs)
+        return min(found)
+
+    def lowest_between(self, rows: slice, columns: slice, at_most: float) -> FloatArray:
+        """Return the lowest divergence between some rows and others, and its row and column: a task."""
+        with one_blas_thread():
+            return self.search.lowest_between(rows, columns, at_most)
+
+    def _slices(self, part: int) -> list[slice]:
+        """Return the rows of a component as slices of at most `_PART` rows."""
+        start, stop = int(self.starts[part]), int(self.starts[part + 1])
+        return [slice(some, min(some + _PART, stop)) for some in range(start, stop, _PART)]
 
 
-def _shifted(rows: slice, by: int) -> slice:
-    """Return a slice that begins and ends so many rows later."""
-    return slice(int(rows.start + by), int(rows.stop + by))
+@dataclass(frozen=True)
+class _IntoList:
+    """A store that appends the length and the rows of an edge to a list."""
+
+    found: list[tuple[float, int, int]]
+
+    def target(self, _: None) -> None:
+        """Return None: the edges of all tasks are compared when they are there."""
+
+    def __call__(self, _: None, edge: FloatArray) -> None:
+        """Append the edge."""
+        self.found.append((float(edge[0]), int(edge[1]), int(edge[2])))
 
 
 @dataclass(frozen=True)

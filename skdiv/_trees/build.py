@@ -30,7 +30,7 @@ from skdiv._utils.typing import FloatArray
 
 Linkage = Literal["average", "complete", "information", "single", "ward"]
 LINKAGES: tuple[Linkage, ...] = get_args(Linkage)
-_MANY_ROWS = 4096  # from so many rows on, a minimum spanning tree is built faster without the matrix of all divergences
+_MANY_ROWS = 8192  # from so many rows on, a minimum spanning tree is built faster without the matrix of all divergences
 _SINGLE_NEEDS_LESS = "linkage='single', which needs less"
 _INFORMATIONAL: tuple[MetricName, ...] = ("kl", "js_divergence", "js_distance")
 

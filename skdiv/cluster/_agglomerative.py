@@ -184,7 +184,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
 
     Otherwise `fit` needs twice the memory of the n (n - 1) / 2 distances, as float64, for SciPy copies them: 16 GiB for
     46,000 rows. It is once for single linkage, and with weights for average or ward linkage three times. Single linkage
-    of 4,096 dense rows or more by ``"js_distance"`` or ``"hellinger"`` holds no distances but those of the minimum
+    of 8,192 dense rows or more by ``"js_distance"`` or ``"hellinger"`` holds no distances but those of the minimum
     spanning tree; where distances are equal it may merge in another order than SciPy. A fit that fails, for want of
     memory or whatever, leaves the estimator as it was. `transform` names its columns ``divergenceclustering0`` and so
     on. For a grid search pass a scorer that compares labels, such as

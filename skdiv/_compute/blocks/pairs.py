@@ -73,17 +73,26 @@ def mixture_values(
     divergence: Divergence, form: PairForm, P: Distributions, Q: Distributions, i: Places, j: Places, kernel: PairKernel
 ) -> FloatArray:
     """Return D(P[i[k]] ‖ Q[j[k]]) in nats for each k, for dense rows, by one logarithm a bin where that is accurate."""
-    nothing = Distributions(np.zeros((1, P.shape[1]), dtype=P.dtype))
-    of_left, of_right = (
-        kernel.mixture_sums(rows.values, nothing.values, np.arange(len(rows)), np.zeros(len(rows), dtype=np.intp))
-        for rows in (P, Q)
-    )
+    of_left, of_right = (rows.once(_SumsOfRows(kernel)) for rows in (P, Q))
     overlaps = (kernel.mixture_sums(P.values, Q.values, i, j) - of_left[i] - of_right[j]) / 2
     values = divergence.capped(form.finish(form.top - overlaps))
     small = values < digits_lost_below(form.conditioning * _error(P, Q), P.dtype, form.power)
     if small.any():
         values[small] = of_pairs(divergence, P, Q, i[small], j[small], kernel, small=True)
     return values.astype(P.dtype, copy=False)
+
+
+@dataclass(frozen=True)
+class _SumsOfRows:
+    """The function from rows to the sums that `PairKernel.mixture_sums` gives for each row and an empty one."""
+
+    kernel: PairKernel
+
+    def __call__(self, values: FloatArray) -> FloatArray:
+        """Return the sums."""
+        nothing = np.zeros((1, values.shape[1]), dtype=values.dtype)
+        places = np.arange(len(values))
+        return self.kernel.mixture_sums(values, nothing, places, np.zeros_like(places))
 
 
 def _is_for_terms(P: Distributions, Q: Distributions) -> bool:
