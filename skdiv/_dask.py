@@ -18,7 +18,8 @@ try:
     from dask.delayed import Delayed, delayed
     from dask.highlevelgraph import HighLevelGraph
 except ImportError as error:  # pragma: no cover
-    raise ImportError("skdiv.dask needs Dask, which is not installed: pip install 'skdiv[dask]'.") from error
+    remedy = "pip install 'dask[array,dataframe]' distributed"
+    raise ImportError(f"skdiv.dask needs Dask, which is not installed: {remedy}.") from error
 
 __all__ = ["Blocks", "Graph", "MappedFile", "da", "delayed", "is_dask_collection", "precision_of"]
 _REMEDY = "Pass a dask.array in blocks of rows, or a dask.dataframe; what is in memory belongs in skdiv itself."

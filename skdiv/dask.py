@@ -3,7 +3,7 @@
 The rows are those of a `dask.array` in blocks of rows, dense or sparse, or of a `dask.dataframe`. Each block is handled
 by a task of its own, on the worker that has it, and what is passed between workers is small. All tasks are given to
 Dask as one graph, so they run wherever its scheduler puts them: in threads, or on a cluster of `distributed`. Install
-Dask by ``pip install 'skdiv[dask]'``.
+Dask by ``pip install 'dask[array,dataframe]' distributed``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class MiniBatchDivergenceClustering(cluster.MiniBatchDivergenceClustering):
     n_clusters : int, default=2
         The number of clusters.
     n_summaries : int, optional
-        The largest number of summaries of a block, and of all blocks. By default 20 for each cluster, and at least 200.
+        The largest number of summaries of a block, and of all blocks. By default 10 for each cluster, and at least 100.
     linkage : {"information"}, default="information"
         How summaries are merged.
     refine : int, default=5
@@ -125,7 +125,7 @@ class MiniBatchDivergenceClustering(cluster.MiniBatchDivergenceClustering):
         if not is_dask_collection(X):
             return super().fit(X, y, sample_weight)
         check_numbers(self.n_clusters, self.n_summaries)
-        blocks, most, blank = Blocks.of(X), self._most_summaries(None), clone(self)
+        blocks, most, blank = Blocks.of(X), next(self._sizes(0)), clone(self)
         random_state = RandomState(check_random_state(self.random_state).randint(2**31 - 1))
         graph = Graph()
         result = clustered(

@@ -105,18 +105,26 @@ def piece_of(block: Block | None, n_summaries: int, seed: int) -> Piece | None:
     return Piece(summaries, block.learned)
 
 
-def merged(n_summaries: int, n_jobs: int | None, *pieces: Piece | None) -> Piece | None:
-    """Join the summaries of some pieces, and merge them down to so many."""
+def joined(*pieces: Piece | None) -> Piece | None:
+    """Return the summaries of some pieces as one."""
     found = [piece for piece in pieces if piece is not None]
     if not found:
         return None
     union = found[0].summaries
     for piece in found[1:]:
         union = union.joined(piece.summaries)
-    if len(union) > n_summaries:
-        tree = Tree.of(union, union.as_collection(n_jobs))
-        union = union.merged(tree.labels(n_summaries), n_summaries, union.mass * tree.lost(n_summaries))
     return Piece(union, found[0].learned)
+
+
+def merged(n_summaries: int, n_jobs: int | None, *pieces: Piece | None) -> Piece | None:
+    """Join the summaries of some pieces, and merge them down to so many."""
+    piece = joined(*pieces)
+    if piece is None or len(piece.summaries) <= n_summaries:
+        return piece
+    union = piece.summaries
+    tree = Tree.of(union, union.as_collection(n_jobs))
+    lost = union.mass * tree.lost(n_summaries)
+    return replace(piece, summaries=union.merged(tree.labels(n_summaries), n_summaries, lost))
 
 
 # --- Passes ----------------------------------------------------------------------------------------------------------
@@ -280,8 +288,11 @@ def _same(one: Matrix, other: Matrix) -> bool:
 # --- All of it -------------------------------------------------------------------------------------------------------
 
 
-def cut(piece: Piece | None, n_summaries: int, n_clusters: int, n_jobs: int | None) -> tuple[Clusters, State]:
-    """Merge the summaries of all blocks into clusters."""
+def cut(
+    n_summaries: int, n_clusters: int, n_jobs: int | None, *pieces: Piece | None
+) -> tuple[dict[str, Any], Clusters, State]:
+    """Merge the summaries of all blocks into clusters; return what was learned of the blocks as well."""
+    piece = joined(*pieces)
     if piece is None:
         raise ValueError("X has no rows: all its blocks are empty.")
     summaries = piece.summaries
@@ -289,19 +300,19 @@ def cut(piece: Piece | None, n_summaries: int, n_clusters: int, n_jobs: int | No
         raise ValueError(f"n_clusters = {n_clusters} is more than the {len(summaries)} rows of X.")
     clusters = clusters_of_summaries(summaries, n_summaries, n_clusters, 0, n_jobs)
     lost = clusters.information.lost * summaries.mass
-    return clusters, State(clusters.centers, clusters.centers, (), lost)
+    return piece.learned, clusters, State(clusters.centers, clusters.centers, (), lost)
 
 
-def state_of(found: tuple[Clusters, State]) -> State:
+def state_of(found: tuple[dict[str, Any], Clusters, State]) -> State:
     """Return the clusters before the first pass."""
-    return found[1]
+    return found[-1]
 
 
-def outcome(piece: Piece, found: tuple[Clusters, State], state: State) -> tuple[dict[str, Any], Clusters, State]:
+def outcome(found: tuple[dict[str, Any], Clusters, State], state: State) -> tuple[dict[str, Any], Clusters, State]:
     """Return the attributes that were learned of the blocks, and the clusters after all passes, in two forms."""
-    clusters = found[0]
+    learned, clusters, _ = found
     information = replace(clusters.information, lost=state.lost / clusters.summaries.mass)
-    return piece.learned, replace(clusters, centers=state.centers, information=information), state
+    return learned, replace(clusters, centers=state.centers, information=information), state
 
 
 def opened_blocks(
@@ -312,34 +323,39 @@ def opened_blocks(
     return [call(opened, estimator, expected, number, X, weights) for number, (X, weights) in pairs]
 
 
-def summaries_of(call: Call, blocks: Sequence[Any], n_summaries: int, seeds: Sequence[int], n_jobs: int | None) -> Any:
-    """Summarise each of the opened blocks, and merge the summaries in pairs."""
-    pieces = [call(piece_of, block, n_summaries, seed) for block, seed in zip(blocks, seeds, strict=True)]
-    while len(pieces) > 1:
-        pieces = [_of_several(call, pieces[i : i + 2], merged, n_summaries, n_jobs) for i in range(0, len(pieces), 2)]
-    return pieces[0]
-
-
 def clustered(
-    call: Call, blocks: Sequence[Any], n_summaries: int, n_clusters: int, n_passes: int, seeds: Sequence[int],
+    call: Call,
+    blocks: Sequence[Any],
+    n_summaries: int,
+    n_clusters: int,
+    n_passes: int,
+    seeds: Sequence[int],
     n_jobs: int | None,
-) -> Any:  # fmt: skip
-    """Cluster the rows of opened blocks: summaries, clusters of these, and so many passes over the rows."""
-    piece = summaries_of(call, blocks, n_summaries, seeds, n_jobs)
-    found = call(cut, piece, n_summaries, n_clusters, n_jobs)
+) -> Any:
+    """Cluster the rows of opened blocks: summaries, clusters of these, and so many passes over the rows.
+
+    Return what `outcome` does.
+    """
+    pieces = [call(piece_of, block, n_summaries, seed) for block, seed in zip(blocks, seeds, strict=True)]
+    pieces = _in_a_tree(call, pieces, 2, 2, merged, n_summaries, n_jobs)
+    found = call(cut, n_summaries, n_clusters, n_jobs, *pieces)
     state = call(state_of, found)
     for _ in range(n_passes):
         parts = [call(sums_of, block, state, number) for number, block in enumerate(blocks)]
-        while len(parts) > 1:
-            some = range(0, len(parts), _SUMS_AT_A_TIME)
-            parts = [_of_several(call, parts[i : i + _SUMS_AT_A_TIME], added) for i in some]
-        state = call(after_pass, state, parts[0], n_jobs)
-    return call(outcome, piece, found, state)
+        (sums,) = _in_a_tree(call, parts, 1, _SUMS_AT_A_TIME, added)
+        state = call(after_pass, state, sums, n_jobs)
+    return call(outcome, found, state)
 
 
-def _of_several(call: Call, results: Sequence[Any], function: Callable[..., Any], *constants: Any) -> Any:
-    """Call a function with constants and several results; a single result is passed on as it is."""
-    return call(function, *constants, *results) if len(results) > 1 else results[0]
+def _in_a_tree(
+    call: Call, results: Sequence[Any], n_left: int, width: int, function: Callable[..., Any], *constants: Any
+) -> list[Any]:
+    """Call a function with constants and up to ``width`` results at a time, until only ``n_left`` are left."""
+    left = list(results)
+    while len(left) > n_left:
+        groups = [left[i : i + width] for i in range(0, len(left), width)]
+        left = [call(function, *constants, *some) if len(some) > 1 else some[0] for some in groups]
+    return left
 
 
 def labels_of(estimator: Any, expected: Expected, state: State, number: int, X: Any) -> Labels:
