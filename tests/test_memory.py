@@ -136,6 +136,9 @@ def test_fit_needs_its_distances_and_the_copy_of_scipy(metric, dtype, linkage, t
         os.environ["SKDIV_KERNEL"] = "numpy"
         import numpy as np
         from skdiv import DivergenceClustering
+        from skdiv._trees import build
+
+        build._MANY_ROWS = 5000
 
         def peak():
             return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
@@ -217,6 +220,7 @@ REFUSED = {
 def test_too_little_memory_is_known_before_the_first_tile(case, monkeypatch):
     function, message = REFUSED[case]
     monkeypatch.setattr("skdiv._utils.memory.available_memory", lambda: 64 * MIB)
+    monkeypatch.setattr("skdiv._trees.build._MANY_ROWS", 4000)
     monkeypatch.setattr(Measure, "_run", None)
     with pytest.raises(MemoryError, match=message):
         function()
@@ -241,6 +245,7 @@ def test_what_is_just_enough_is_not_refused(monkeypatch):
 
 def test_what_needs_no_memory_is_not_refused(monkeypatch, tmp_path):
     monkeypatch.setattr("skdiv._utils.memory.available_memory", lambda: 0)
+    monkeypatch.setattr("skdiv._trees.build._MANY_ROWS", 4000)
     small = pairwise_divergences(LARGE[:1000])
     out = np.memmap(tmp_path / "out", dtype=np.float64, mode="w+", shape=(4500, 4500))
     assert pairwise_divergences(LARGE, out=out) is out
