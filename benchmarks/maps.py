@@ -7,8 +7,8 @@ prints a table. The maps, with the same number of features for each bin:
 - skdiv: frequencies and weights with the least largest relative error (`tools/js_frequencies.py`);
 - Vedaldi and Zisserman (2012): frequencies at equal steps, with weights that are their spectral density, as
   `sklearn.kernel_approximation.AdditiveChi2Sampler` has them for chi2; the step is the one that is best here;
-- Sutherland, Oliva, Póczos and Schneider (2015): frequencies drawn at random from the spectral density; the median of 101
-  draws. The frequency 0 has probability 0, so each frequency takes two features.
+- Sutherland, Oliva, Póczos and Schneider (2015): frequencies drawn at random from the spectral density; the median of
+  101 draws. The frequency 0 has probability 0, so each frequency takes two features.
 """
 
 import math
@@ -43,7 +43,8 @@ def at_equal_steps(n_features):
         weights = step * density(step * multiples) * np.where(multiples == 0, 1, 2)
         return largest_error(step * multiples, weights)
 
-    return min(minimize_scalar(error, bounds=(low, low + 0.3), method="bounded").fun for low in np.arange(0.05, 1.5, 0.1))
+    starts = np.arange(0.05, 1.5, 0.1)
+    return min(minimize_scalar(error, bounds=(low, low + 0.3), method="bounded").fun for low in starts)
 
 
 def at_random(n_features):
