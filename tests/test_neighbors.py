@@ -146,6 +146,17 @@ def test_entries_of_all_sizes():
         assert_nearest(nearest_divergences(rows, n_neighbors=5, metric=metric), matrix_of(rows, metric=metric))
 
 
+@pytest.mark.parametrize("step", [1e-2, 1e-4])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("metric", ["kl", "jeffreys"])
+def test_near_rows_in_single_precision_whose_sums_are_not_quite_one(metric, reverse, step):
+    rng = np.random.default_rng(0)
+    rows = (rng.dirichlet(np.ones(30)) * (1 + step * rng.standard_normal((600, 30)))).astype(np.float32)
+    values, _ = nearest_divergences(rows, n_neighbors=1, metric=metric, reverse=reverse)
+    lowest = np.nanmin(matrix_of(rows, metric=metric, reverse=reverse), axis=1)
+    assert_allclose(values[:, 0], lowest, rtol=1e-2)
+
+
 # --- What makes it fast ---
 
 
@@ -176,16 +187,18 @@ def test_bounds_of_a_screen_hold(metric, reverse):
         np.exp(rng.uniform(-40, 0, (60, 500))),
         1 + 1e-4 * rng.random((60, 500)),
         np.where(rng.random((60, 500)) < 0.01, 1.0, 1e-9),
+        np.geomspace(1, 1e-300, 500) * (1 + 1e-7 * rng.random((60, 500))),
     ]
     for rows in regimes:
         P = as_distributions(rows)
         search = Search.of(Measure(resolve(metric)), P, P, reverse=reverse)
-        left = search.screen.of_rows(P)
-        scores = search._scores(left, search.screen, np.arange(60), slice(0, 60)).astype(float)
         D = pairwise_divergences(rows, metric=metric)
-        exact = search.screen.sums(D.T if reverse and not search.measure.symmetric else D)
-        error = np.abs(left.terms[:, np.newaxis] + scores - exact) - search.screen.distortion * exact
-        assert (error <= left.margins[:, np.newaxis]).all()
+        for screen in (search.screen, search.screen.in_double(P)):
+            left = screen.of_rows(P)
+            scores = search._scores(left, screen, np.arange(60), slice(0, 60)).astype(float)
+            exact = screen.sums(D.T if reverse and not search.measure.symmetric else D)
+            error = np.abs(left.terms[:, np.newaxis] + scores - exact) - screen.distortion * exact
+            assert (error <= left.margins[:, np.newaxis] + 1e-9 * exact).all()
 
 
 # --- Within a radius ---

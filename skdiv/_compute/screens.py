@@ -180,8 +180,8 @@ class ProductScreen:
     """The sum of a divergence in product form whose value is the sum itself, for rows without zeros.
 
     The right rows are q in D(p ‖ q), or with ``reverse`` p. ``factors`` and ``term`` are those of the left collection,
-    ``right_center`` is the center of the right factor, and
-    ``added`` is what the terms of left rows have to include for all that was subtracted on the right.
+    ``right_center`` is the center of the right factor, and ``added`` is what the terms of left rows have to include for
+    all that was subtracted on the right. ``right_size`` bounds the sums of absolute values that cancel on the right.
     """
 
     form: ProductForm
@@ -192,6 +192,7 @@ class ProductScreen:
     center: FloatArray
     right_center: FloatArray
     added: float
+    right_size: float
     right: FloatArray
     right_terms: FloatArray
     distortion: float = 0.0
@@ -215,13 +216,16 @@ class ProductScreen:
 
         center, right_center = _mean(left_of, Q), _mean(right_of, Q)
         right, terms = np.empty((len(Q), len(center)), dtype=dtype), np.empty(len(Q))
+        size = 0.0
         for some in few_rows(len(Q), Q.shape[1]):
-            factor = right_of(Q[some])
-            right[some], terms[some] = factor - right_center, factor @ center + _sums(their_term, Q[some], unit)
+            factor, of_term = right_of(Q[some]), _values(their_term, Q[some], unit)
+            right[some], terms[some] = factor - right_center, factor @ center + of_term.sum(axis=1)
+            size = max(size, float((np.abs(factor) @ np.abs(center) + np.abs(of_term).sum(axis=1)).max()))
         middle = float(terms.mean())
         added = middle - float(center @ right_center)
         right_terms = (terms - middle).astype(dtype)
-        return cls(form, reverse, ours, term, unit, center, right_center, added, right, right_terms)
+        size += float(np.abs(center) @ np.abs(right_center))
+        return cls(form, reverse, ours, term, unit, center, right_center, added, size, right, right_terms)
 
     def of_part(self, columns: slice) -> ProductScreen:
         """Return the screen for some of the right rows."""
@@ -238,7 +242,9 @@ class ProductScreen:
     def of_rows(self, P: Distributions) -> ScreenedRows:
         """Return the left factor of some rows less its center, and the sums of single rows."""
         factor = _factor(self.factors, P, self.unit)
-        terms = factor @ self.right_center + _sums(self.term, P, self.unit) + self.added
+        of_term = _values(self.term, P, self.unit)
+        terms = factor @ self.right_center + of_term.sum(axis=1) + self.added
+        sizes = np.abs(factor) @ np.abs(self.right_center) + np.abs(of_term).sum(axis=1) + self.right_size
         from_center = factor - self.center
         norms = np.sqrt(np.vecdot(from_center, from_center))
         largest = float(np.sqrt(np.vecdot(self.right, self.right).max())) * (1 + 1e-3)
@@ -247,7 +253,7 @@ class ProductScreen:
         dtype = self.right.dtype
         unit = float(np.finfo(dtype).eps)
         margins = _product_error(len(self.center), dtype) * of_products + _ROUNDINGS * unit * (of_products + of_terms)
-        return ScreenedRows(from_center.astype(dtype), terms, margins + _OF_DOUBLE * (1 + of_terms) + _TINY)
+        return ScreenedRows(from_center.astype(dtype), terms, margins + _OF_DOUBLE * (1 + sizes) + _TINY)
 
     def sums(self, values: FloatArray) -> FloatArray:
         """Return the values, which are the sums."""
@@ -260,16 +266,19 @@ class ProductScreen:
 
 def _factor(functions: tuple[Elementwise, ...], rows: Distributions, unit: float) -> FloatArray:
     """Return the functions of all bins of rows, side by side, in double precision."""
-    values = rows.dense().astype(np.float64, copy=False)
+    values = _in_double(rows)
     return np.concatenate([function(values, unit) for function in functions], axis=1)
 
 
-def _sums(term: Elementwise | None, rows: Distributions, unit: float) -> FloatArray:
-    """Return the sums of a term over the bins of each row; 0 for no term."""
-    if term is None:
-        return np.zeros(len(rows))
-    sums: FloatArray = term(rows.dense().astype(np.float64, copy=False), unit).sum(axis=1)
-    return sums
+def _values(term: Elementwise | None, rows: Distributions, unit: float) -> FloatArray:
+    """Return a term of all bins of each row, in double precision; 0 for no term."""
+    return np.zeros((len(rows), 1)) if term is None else term(_in_double(rows), unit)
+
+
+def _in_double(rows: Distributions) -> FloatArray:
+    """Return rows in double precision; those in single precision, whose sums are not quite 1, are divided by them."""
+    values = rows.dense().astype(np.float64, copy=False)
+    return values if rows.dtype == np.float64 else values / values.sum(axis=1, keepdims=True)
 
 
 def _mean(function: Callable[[Distributions], FloatArray], rows: Distributions) -> FloatArray:
