@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from skdiv._divergences.record import Divergence
+from skdiv._divergences.record import Divergence, is_power_of_sum
 from skdiv._divergences.registry import MetricName, divergences, resolve
 from skdiv._divergences.spectra import Spectrum
 from skdiv._input.checks import ColumnLabels, Matrix, MatrixLike, check_pseudocount, names_of
@@ -249,7 +249,7 @@ _FITTED = frozenset(DivergenceEmbedding.__annotations__)  # the fitted attribute
 
 def _spectrum_of(divergence: Divergence, n_features: int) -> Spectrum:
     """Return the spectrum of a divergence with so many features a bin, or the exact one if it has one."""
-    if not (divergence.spectra and divergence.hilbertian):
+    if not (divergence.spectra and divergence.hilbertian and is_power_of_sum(divergence)):
         names = [name for name, record in divergences().items() if record.spectra and record.hilbertian]
         raise ValueError(
             f"metric = {divergence.name!r} is not a Euclidean distance between known features. Choose one of {names}."

@@ -371,7 +371,7 @@ class DivergenceNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, Transforme
         itself = sp.csr_matrix((of_itself, np.arange(n), np.arange(n + 1)), shape=(n, n))
         graph = _joined(itself, others)
         if self.symmetric:
-            graph = _joined(graph, graph.T)
+            graph = _mirrored(graph)
         return _joined(graph, self._spanning_tree()) if self.connected else graph
 
     def transform(self, X: MatrixLike) -> sp.csr_matrix:
@@ -460,6 +460,18 @@ def _graph(i: Places, j: Places, values: FloatArray, shape: tuple[int, int]) -> 
     """Return values in CSR, at rows ``i`` in ascending order and columns ``j`` as they come; zeros are stored too."""
     starts = np.concatenate([[0], np.cumsum(np.bincount(i, minlength=shape[0]))])
     return sp.csr_array((values, j, starts), shape=shape)
+
+
+def _mirrored(graph: sp.csr_matrix) -> sp.csr_matrix:
+    """Return a graph with each edge in both directions; of two lengths, which differ by rounding, that of i < j."""
+    edges = graph.tocoo()
+    upper, lower = edges.row <= edges.col, edges.row > edges.col
+    above, below = (
+        sp.coo_matrix((edges.data[some], (edges.row[some], edges.col[some])), shape=graph.shape)
+        for some in (upper, lower)
+    )
+    once = _joined(above, below.T)
+    return _joined(once, once.T)
 
 
 def _joined(one: sp.csr_matrix, other: sp.spmatrix) -> sp.csr_matrix:

@@ -1,5 +1,7 @@
 """Distributions as points whose Euclidean distances are divergences."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import cdist
 from sklearn.exceptions import NotFittedError
 
-from skdiv import pairwise_divergences
+from skdiv import divergences, pairwise_divergences
 from skdiv.embedding import DivergenceEmbedding
 
 X = np.vstack([
@@ -119,6 +121,12 @@ def test_input_is_not_modified():
 def test_a_divergence_that_is_no_euclidean_distance_is_refused(metric):
     with pytest.raises(ValueError, match=f"metric = '{metric}' .*js_distance.*hellinger"):
         DivergenceEmbedding(metric).fit(X)
+
+
+def test_a_record_whose_value_is_not_the_distance_is_refused():
+    js = divergences()["js_distance"]
+    with pytest.raises(ValueError, match="metric = 'half' is not a Euclidean distance"):
+        DivergenceEmbedding(replace(js, name="half", finish=lambda total: np.sqrt(total) / 2)).fit(X)
 
 
 def test_more_features_than_there_are_are_refused():

@@ -1,5 +1,7 @@
 """The nearest rows, and those within a radius: exactly those of the matrix, at less than its cost."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -10,7 +12,14 @@ from scipy.cluster import hierarchy
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from sklearn.neighbors import KNeighborsTransformer, RadiusNeighborsTransformer
 
-from skdiv import Divergence, condensed_divergences, divergences_within, nearest_divergences, pairwise_divergences
+from skdiv import (
+    Divergence,
+    condensed_divergences,
+    divergences,
+    divergences_within,
+    nearest_divergences,
+    pairwise_divergences,
+)
 from skdiv._compute import search as search_module
 from skdiv._compute.measure import Measure
 from skdiv._compute.search import Search
@@ -112,6 +121,31 @@ def test_of_equal_divergences_the_lower_rows_come_first():
     values, indices = nearest_divergences(rows, n_neighbors=4, metric="total_variation")
     assert indices.tolist() == [[4, 1, 2, 3], [2, 5, 0, 3], [1, 5, 0, 3], [0, 1, 2, 4], [0, 1, 2, 3], [1, 2, 0, 3]]
     assert values.tolist() == [[0, 1, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 1, 1], [0, 1, 1, 1], [0, 0, 1, 1]]
+
+
+@pytest.mark.parametrize("name", ["js_divergence", "jeffreys"])
+def test_a_record_with_another_finish_is_not_screened_by_the_old_one(name):
+    js = divergences()[name]
+    record = replace(js, name="tenth", finish=tenth, bound=np.inf, fast=replace(js.fast, finish=tenth))
+    rows, D = COLLECTIONS["dense"], matrix_of(COLLECTIONS["dense"], metric=record)
+    assert_nearest(nearest_divergences(rows, n_neighbors=4, metric=record), D)
+    radius = float(np.nanquantile(D, 0.01))
+    assert divergences_within(rows, metric=record, radius=radius).nnz == (radius >= D).sum()
+
+
+def tenth(total):
+    return total / 10
+
+
+def test_transforming_again_and_again_keeps_no_more():
+    base = random_distributions(1, 30)
+    rows = base * (1 + 1e-9 * np.random.default_rng(0).standard_normal((1200, 30)))
+    transformer = DivergenceNeighborsTransformer(n_neighbors=3).fit(rows)
+    kept = []
+    for _ in range(3):
+        transformer.transform(rows[:5])
+        kept.append(len(transformer._rows._kept))
+    assert kept[0] == kept[-1]
 
 
 def test_infinite_divergences_come_last():
@@ -345,6 +379,9 @@ def test_each_row_is_sorted_by_distance():
 def test_a_symmetric_graph_needs_a_symmetric_number():
     with pytest.raises(ValueError, match=r"symmetric=True needs one number.*'kl'.*symmetrize='mean'"):
         DivergenceNeighborsTransformer(metric="kl", symmetric=True).fit(COUNTS + 1)
+    for metric in ("hellinger", "jeffreys", "bhattacharyya"):
+        graph = DivergenceNeighborsTransformer(metric=metric, symmetric=True).fit_transform(COUNTS + 1)
+        assert (graph != graph.T).nnz == 0
     graph = DivergenceNeighborsTransformer(metric="kl", symmetric=True, symmetrize="mean").fit_transform(COUNTS + 1)
     assert (graph != graph.T).nnz == 0
 

@@ -23,8 +23,8 @@ import scipy.sparse as sp
 from skdiv._compute.blocks.pairs import power_of_two
 from skdiv._compute.blocks.termwise import few_rows
 from skdiv._compute.kernels import KernelName
-from skdiv._divergences.forms import Elementwise, ProductForm
-from skdiv._divergences.record import Divergence
+from skdiv._divergences.forms import Elementwise, ProductForm, identity
+from skdiv._divergences.record import Divergence, is_power_of_sum
 from skdiv._divergences.spectra import Spectrum
 from skdiv._input.distributions import Distributions
 from skdiv._utils.typing import FloatArray
@@ -92,6 +92,8 @@ def screen_of(
         return SpectralScreen.of(divergence.spectra, spectrum, form.power, Q)
     if sp.issparse(P.values) or sp.issparse(Q.values):
         return None
+    if form is None or divergence.rows is not None or divergence.finish is not identity or form.finish is not identity:
+        return None
     if isinstance(form, ProductForm) and form.is_logarithmic and P.values.min() > 0 and Q.values.min() > 0:
         return ProductScreen.of(form, Q, reverse=reverse)
     return None
@@ -99,7 +101,7 @@ def screen_of(
 
 def has_screen(divergence: Divergence, rows: Distributions) -> bool:
     """Return whether there is a screen for a divergence whatever the entries of the rows."""
-    return bool(divergence.spectra) and divergence.rows is None and not sp.issparse(rows.values)
+    return bool(divergence.spectra) and is_power_of_sum(divergence) and not sp.issparse(rows.values)
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,8 @@ class SpectralScreen:
 
     def sums(self, values: FloatArray) -> FloatArray:
         """Return the sums that give these values."""
-        return values if self.power == 1 else values ** (1 / self.power)
+        with np.errstate(over="ignore"):  # of a radius that is larger than all divergences
+            return values if self.power == 1 else values ** (1 / self.power)
 
     def values(self, sums: FloatArray) -> FloatArray:
         """Return the values that these sums give."""

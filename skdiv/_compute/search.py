@@ -8,7 +8,7 @@ else the divergences of all pairs are computed block by block, and the lowest ar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,11 @@ class Search:
     screen: Screen | None
     of_itself: bool
     reverse: bool
+    _kept: dict[str, Screen] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for pickling, without the screen in double precision."""
+        return {**vars(self), "_kept": {}}
 
     @classmethod
     def of(cls, measure: Measure, P: Distributions, Q: Distributions | None, *, reverse: bool) -> Search:
@@ -114,7 +119,9 @@ class Search:
         """Yield the screen, and then the same in double precision, which is made once for all tasks."""
         if self.screen is not None:
             yield self.screen
-            yield self.Q.once(_InDouble(self.screen))
+            if "in double" not in self._kept:
+                self._kept["in double"] = self.screen.in_double(self.Q)
+            yield self._kept["in double"]
 
     def tiles(self) -> Iterator[slice]:
         """Yield slices of the rows of Q."""
@@ -280,25 +287,6 @@ class Search:
         near[rows, places[rows] - columns.start] = False
         i, j = np.nonzero(near)
         return i, j, values[i, j]
-
-
-@dataclass(frozen=True)
-class _InDouble:
-    """The function from rows to a screen for them in double precision; equal ones are the same key of a cache."""
-
-    screen: Screen
-
-    def __call__(self, values: FloatArray) -> Screen:
-        """Make the screen."""
-        return self.screen.in_double(Distributions(values))
-
-    def __eq__(self, other: object) -> bool:
-        """Return whether both make the same screen."""
-        return isinstance(other, _InDouble) and other.screen is self.screen
-
-    def __hash__(self) -> int:
-        """Return the hash of the screen's identity."""
-        return id(self.screen)
 
 
 def _rounding(screen: Screen) -> float:

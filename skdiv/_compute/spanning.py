@@ -56,7 +56,8 @@ def spanning_tree(measure: Measure, rows: Distributions, n_jobs: int | None) -> 
             np.concatenate([np.zeros(len(others), dtype=lengths.dtype), lengths]),
         )
     order = np.argsort(edges.lengths, kind="stable")
-    return _picked(edges, order)
+    ordered = _picked(edges, order)
+    return ordered._replace(lengths=ordered.lengths.astype(rows.dtype, copy=False))
 
 
 def _picked(edges: Edges, places: Any) -> Edges:
@@ -230,7 +231,12 @@ class _Parts:
         found: list[tuple[float, int, int]] = []
         work = Work(2**16, lambda: NANOSECONDS * n_pairs * self.search.Q.shape[1], blas_bound=True)
         run(self.lowest_between, calls, _IntoList(found), work, n_jobs=n_jobs)
-        return min(found)
+        edges = [edge for edge in found if edge[1] >= 0]
+        if not edges:
+            raise RuntimeError(
+                f"No edge of at most {at_most} was found between two components, though one was expected."
+            )
+        return min(edges)
 
     def lowest_between(self, rows: slice, columns: slice, at_most: float) -> FloatArray:
         """Return the lowest divergence between some rows and others, and its row and column: a task."""

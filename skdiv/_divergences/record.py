@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skdiv._divergences.forms import PairForm, ProductForm, identity
+from skdiv._divergences.forms import PairForm, ProductForm, identity, root
 from skdiv._divergences.spectra import Spectrum
 from skdiv._divergences.terms import Term
 from skdiv._input.distributions import as_distribution
@@ -200,3 +200,13 @@ class Divergence:
         if isinstance(base, bool) or not isinstance(base, (int, float, np.number)) or not 1 < base < math.inf:
             raise ValueError(f"base = {base!r} must be a finite number above 1 (2 for bits), or None for nats.")
         return float(math.log(base) ** self.base_exponent)
+
+
+def is_power_of_sum(divergence: Divergence) -> bool:
+    """Return whether a divergence is the sum of its terms, or its root, as its fast form says by its power.
+
+    A record of a user may have another ``finish`` than the one that it was made from.
+    """
+    if divergence.rows is not None or divergence.fast is None:
+        return False
+    return (divergence.finish, divergence.fast.power) in [(identity, 1.0), (root, 0.5)]
