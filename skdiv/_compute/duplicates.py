@@ -93,7 +93,7 @@ def nearest_rows(
         of_group = np.hstack([zeros, values]), np.hstack([itself, columns])
         found = of_group[0][groups.of_row], of_group[1][groups.of_row]
     values, positions = np.empty((len(P), k), dtype=P.dtype), np.empty((len(P), k), dtype=np.intp)
-    step = max(1, _CELL // (k + int(groups.sizes.max())))
+    step = max(1, _CELL // ((k + 1) * (min(k, int(groups.sizes.max())) + 1)))
     for start in range(0, len(P), step):
         some = slice(start, min(start + step, len(P)))
         rows = np.arange(some.start, some.stop) if Q is None else None

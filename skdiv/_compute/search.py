@@ -20,6 +20,7 @@ from skdiv._compute.measure import Measure
 from skdiv._compute.run import Store, Work, run
 from skdiv._compute.screens import Screen, ScreenedRows, screen_of
 from skdiv._compute.shortlists import Shortlists
+from skdiv._divergences.forms import ProductForm
 from skdiv._input.distributions import Distributions
 from skdiv._utils.blas import one_blas_thread
 from skdiv._utils.memory import Workspace
@@ -29,6 +30,7 @@ ROWS = 512  # the number of left rows of a task
 COLUMNS = 1024  # the number of right rows at a time, so that their scores stay in the cache
 _LIST = 1024  # the least capacity of a list of candidates
 _MANY = 8  # if one pair in so many is a candidate, the divergences of all pairs are computed, which is faster then
+_MANY_OF_PRODUCT = 200  # the same where the divergences of all pairs are one matrix product
 _MANY_BETWEEN = 512  # the same where a finer screen can be made, which takes the time of so few pairs
 _FEW_BETWEEN = 2**13  # so few pairs are compared in less time than a finer screen takes
 _MANY_PAIRS = 2**20  # for so many pairs between two parts a finer screen is made at once
@@ -75,7 +77,8 @@ class Search:
         with one_blas_thread():
             found = np.empty((2, len(P), n_neighbors))
             remaining = np.arange(len(P))
-            for screen in self._screens():
+            worth = n_neighbors * self._many < len(self.Q)
+            for screen in self._screens() if worth else ():
                 left, its_places = P[remaining], places[remaining]
                 rows = screen.of_rows(left)
                 lists = self._screened(rows, screen, its_places, n_neighbors)
@@ -104,7 +107,7 @@ class Search:
                 else:
                     scores = self._scores(rows, self.screen, places, columns)
                     i, j = np.nonzero(scores <= limits[:, np.newaxis])
-                    if len(i) * _MANY > scores.size:
+                    if len(i) * self._many > scores.size:
                         i, j, values = self._all_within(P, places, columns, radius)
                     else:
                         values = self._values(P, i, columns.start + j)
@@ -114,6 +117,11 @@ class Search:
         return found[:, np.argsort(found[0], kind="stable")]
 
     # --- What both need ---
+
+    @property
+    def _many(self) -> int:
+        """Return of how many pairs one has to be a candidate for it to be faster to compute all of them."""
+        return _MANY_OF_PRODUCT if isinstance(self.measure.divergence.fast, ProductForm) else _MANY
 
     def _screens(self) -> Iterator[Screen]:
         """Yield the screen, and then the same in double precision, which is made once for all tasks."""
