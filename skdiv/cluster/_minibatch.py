@@ -441,17 +441,15 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
 
     def _best_of_sizes(self, rows: Collection, random_state: RandomState) -> Clusters:
         """Return the clusters that retain the most information, of growing numbers of summaries."""
-        (rows, mean), best = rows.checked(), None
+        (rows, mean), found = rows.checked(), list[Clusters]()
         total = total_information(rows, mean)
         for n_summaries in self._sizes(len(rows)):
             summaries, of_rows = summarised(rows, mean, total, n_summaries, random_state)
-            found = clusters_of_rows(rows, summaries, of_rows, total, int(self.n_clusters), int(self.refine))
-            gain = np.inf if best is None else found.information.retained - best.information.retained
-            best = found if gain > 0 or best is None else best
-            if gain < _ENOUGH:
+            found.append(clusters_of_rows(rows, summaries, of_rows, total, int(self.n_clusters), int(self.refine)))
+            retained = [clusters.information.retained for clusters in found]
+            if len(found) > 1 and retained[-1] - max(retained[:-1]) < _ENOUGH:
                 break
-        assert best is not None
-        return best
+        return found[int(np.argmax(retained))]
 
     def _reduced(self, union: Summaries, most: int) -> Clusters:
         """Merge summaries down to so many, and these into clusters, which are refined."""
