@@ -60,7 +60,7 @@ class Measure:
         values = self._one_way(P, Q, diagonal, out)
         if self.symmetrize is not None and not self.divergence.symmetric:
             back = values if diagonal == 0 else self._one_way(Q, P, None, None)
-            values = _combined(values, back.T, self.symmetrize)
+            values = combined(values, back.T, self.symmetrize)
         return self.scaled(values)
 
     def _one_way(self, P: Distributions, Q: Distributions, diagonal: int | None, out: FloatArray | None) -> FloatArray:
@@ -80,7 +80,7 @@ class Measure:
         values = of_pairs(self.divergence, P, Q, places, places, kernel, small=False)
         if self.symmetrize is not None and not self.divergence.symmetric:
             back = of_pairs(self.divergence, Q, P, places, places, kernel, small=False)
-            values = _combined(values, back, self.symmetrize)
+            values = combined(values, back, self.symmetrize)
         return self.scaled(values)
 
     def scaled(self, values: FloatArray) -> FloatArray:
@@ -171,7 +171,7 @@ def _in_used_bins(P: Distributions, Q: Distributions) -> tuple[Distributions, Di
     return used, used if P is Q else Distributions(of_q)
 
 
-def _combined(forth: FloatArray, back: FloatArray, symmetrize: Symmetrize) -> FloatArray:
+def combined(forth: FloatArray, back: FloatArray, symmetrize: Symmetrize) -> FloatArray:
     """Return the mean, the minimum or the maximum of the divergences in both directions."""
     if symmetrize == "mean":
         return forth / 2 + back / 2
