@@ -21,22 +21,25 @@ _REMEDIES = (  # for too little memory, the best first
 )
 
 
-def as_pair(X: MatrixLike, Y: MatrixLike, pseudocount: float) -> tuple[Distributions, Distributions]:
-    """Check two collections of a user, and normalise their rows.
+def as_pair(
+    X: MatrixLike, Y: MatrixLike, pseudocount: float, arguments: tuple[str, str] = ("X", "Y")
+) -> tuple[Distributions, Distributions]:
+    """Check two collections of a user, which messages call by the names of the ``arguments``, and normalise their rows.
 
     Both are converted to a common dtype before that, so that equal weights give equal rows. Collections over different
     bins, and frames with different columns, are refused.
     """
+    x, y = arguments
     if isinstance(Y, str):
         raise TypeError(
-            f"Y = {Y!r} is not a collection of distributions; pass the name of a divergence as metric={Y!r}."
+            f"{y} = {Y!r} is not a collection of distributions; pass the name of a divergence as metric={Y!r}."
         )
-    names = names_of(X, "X"), names_of(Y, "Y")
-    refuse_other_columns(names[0].labels, names[1].labels, ("X", "Y"), ", for instance Y[X.columns]")
+    names = names_of(X, x), names_of(Y, y)
+    refuse_other_columns(names[0].labels, names[1].labels, arguments, f", for instance {y}[{x}.columns]")
     weights = as_weights(X, names[0]), as_weights(Y, names[1])
     if weights[0].shape[1] != weights[1].shape[1]:
         raise ValueError(
-            f"X has {weights[0].shape[1]} bins (columns) and Y has {weights[1].shape[1]}, "
+            f"{x} has {weights[0].shape[1]} bins (columns) and {y} has {weights[1].shape[1]}, "
             "but their rows must be over the same bins."
         )
     dtype = np.result_type(weights[0].dtype, weights[1].dtype)

@@ -14,9 +14,10 @@ import skdiv
 import skdiv.dask
 import skdiv.datasets
 import skdiv.embedding
+import skdiv.explanations
 import skdiv.neighbors
 
-MODULES = [skdiv, skdiv.dask, skdiv.datasets, skdiv.embedding, skdiv.neighbors]
+MODULES = [skdiv, skdiv.dask, skdiv.datasets, skdiv.embedding, skdiv.explanations, skdiv.neighbors]
 PUBLIC = [(module, name) for module in MODULES for name in module.__all__]
 METHODS = [getattr(skdiv.DivergenceClustering, name) for name in ("fit", "predict", "transform")] + [
     getattr(estimator, name)
@@ -39,7 +40,7 @@ LAYERS = [
     "_compute.blocks.weighted", "_compute.blocks", "_compute.run", "_compute.tiles", "_compute.measure",
     "_compute.screens", "_compute.search", "_compute.duplicates", "_compute.spanning",
     "_trees", "_trees.linkage", "_trees.cut", "_trees.graph", "_trees.information", "_trees.build",
-    "datasets._languages", "datasets", "pairwise", "chunked", "centroids", "embedding", "neighbors", "homogeneity",
+    "datasets._languages", "datasets", "pairwise", "chunked", "centroids", "explanations", "embedding", "neighbors", "homogeneity",
     "significance",
     "cluster._prediction", "cluster._combinations", "cluster._collection", "cluster._refinement", "cluster._summaries",
     "cluster._reduction", "cluster._blocks",
