@@ -6,11 +6,11 @@ from functools import partial
 import mpmath
 import numpy as np
 import pytest
-from mpmath import mp, mpf
+from mpmath import mp
+from oracle import DIGITS, relative_error
 from scipy.integrate import quad
 from scipy.special import rel_entr
 
-from oracle import DIGITS, relative_error
 from skdiv.models import _gaussians, gaussian_divergences
 
 METRICS = ["kl", "jeffreys", "hellinger", "bhattacharyya"]

@@ -14,6 +14,7 @@ import skdiv
 import skdiv.dask
 import skdiv.datasets
 import skdiv.embedding
+import skdiv.models
 import skdiv.explanations
 import skdiv.neighbors
 
@@ -42,6 +43,7 @@ LAYERS = [
     "_trees", "_trees.linkage", "_trees.cut", "_trees.graph", "_trees.information", "_trees.build",
     "datasets._languages", "datasets", "pairwise", "chunked", "centroids", "explanations", "embedding", "neighbors", "homogeneity",
     "significance",
+    "models._matrix", "models._gaussians", "models",
     "cluster._prediction", "cluster._combinations", "cluster._collection", "cluster._refinement", "cluster._summaries",
     "cluster._reduction", "cluster._blocks",
     "cluster._agglomerative", "cluster._minibatch", "cluster", "_dask", "dask", "_show_versions", "",
