@@ -10,6 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from skdiv import DivergenceClustering, condensed_divergences, pairwise_divergences
 from skdiv._compute import spanning
 from skdiv._compute.measure import Measure
+from skdiv._compute.search import Search
 from skdiv._compute.spanning import spanning_tree
 from skdiv._divergences.registry import divergences
 from skdiv._input.distributions import as_distributions
@@ -21,6 +22,15 @@ def near_groups(n, n_bins, n_groups=3):
     rng = np.random.default_rng(0)
     rows = random_distributions(n_groups, n_bins)[np.arange(n) % n_groups]
     return rows * (1 + 1e-6 * rng.standard_normal(rows.shape))
+
+
+def disjoint_clusters(n_clusters, size, n_bins=3):
+    """Return distinct rows, of which those of different clusters share no bin, in random order."""
+    rng = np.random.default_rng(0)
+    rows = np.zeros((n_clusters, size, n_clusters, n_bins))
+    places = np.arange(n_clusters)
+    rows[places, :, places] = rng.multinomial(64, np.full(n_bins, 1 / n_bins), (n_clusters, size))
+    return np.unique(rng.permutation(rows.reshape(n_clusters * size, -1)), axis=0)
 
 
 COLLECTIONS = {
@@ -60,10 +70,52 @@ def test_longer_lists_are_asked_for_if_many_components_remain(monkeypatch):
     assert_allclose(lengths, heights, rtol=2e-9, atol=1e-12)
 
 
+@pytest.fixture
+def one_by_one(monkeypatch):
+    """The calls of the search for the shortest edge between two components."""
+    asked = []
+    lowest = Search.lowest_between
+    monkeypatch.setattr(Search, "lowest_between", lambda *args: asked.append(args[1:]) or lowest(*args))
+    return asked
+
+
+@pytest.mark.parametrize("metric", ["js_distance", "hellinger", "total_variation"])
+def test_edges_between_equidistant_components_are_found_together(metric, one_by_one):
+    rows = disjoint_clusters(24, 6)
+    _, _, lengths = spanning_tree(Measure(divergences()[metric]), as_distributions(rows), None)
+    assert not one_by_one
+    heights = hierarchy.linkage(condensed_divergences(rows, metric), "single")[:, 2]
+    assert_allclose(lengths, heights, rtol=2e-9)
+
+
+def test_a_few_edges_between_components_are_looked_for_one_by_one(one_by_one):
+    rows = planted(300, n_bins=40, n_clusters=3)[0]
+    spanning_tree(Measure(divergences()["js_distance"]), as_distributions(rows), None)
+    assert 2 <= len(one_by_one) <= 3
+
+
+@pytest.mark.parametrize(
+    ("metric", "rows"),
+    [("js_distance", planted(10, n_bins=30, n_clusters=40)[0]), ("total_variation", disjoint_clusters(16, 8))],
+)
+def test_edges_found_together_are_those_found_one_by_one(metric, rows, monkeypatch):
+    """Between disjoint clusters the total variation is the same for all pairs, to the bit."""
+    trees = []
+    for pairs in (0, np.inf):
+        monkeypatch.setattr(spanning, "_PAIRS_OF_CALL", pairs)
+        trees.append(spanning_tree(Measure(divergences()[metric]), as_distributions(rows), None))
+    together, one_by_one = trees
+    assert_array_equal(together.i, one_by_one.i)
+    assert_array_equal(together.j, one_by_one.j)
+    assert_allclose(together.lengths, one_by_one.lengths, rtol=2e-9)
+
+
 @pytest.mark.parametrize("n_jobs", [2, -1])
-def test_bits_do_not_depend_on_workers(n_jobs, monkeypatch):
+@pytest.mark.parametrize("pairs_of_call", [0, np.inf])
+def test_bits_do_not_depend_on_workers(n_jobs, pairs_of_call, monkeypatch):
     monkeypatch.setattr("skdiv._compute.run._WORTH_WORKERS", 0)
-    rows = as_distributions(COLLECTIONS["many clusters"])
+    monkeypatch.setattr(spanning, "_PAIRS_OF_CALL", pairs_of_call)
+    rows = as_distributions(COLLECTIONS["many clusters"][:600])
     one, more = (spanning_tree(Measure(divergences()["js_distance"]), rows, workers) for workers in (1, n_jobs))
     for ours, theirs in zip(one, more, strict=True):
         assert_array_equal(ours, theirs)

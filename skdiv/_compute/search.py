@@ -160,7 +160,7 @@ class Search:
             return self.measure.scaled(of_candidates(divergence, self.Q, P, j, i, kernel))
         return self.measure.scaled(of_candidates(divergence, P, self.Q, i, j, kernel))
 
-    def _block(self, P: Distributions, columns: slice) -> FloatArray:
+    def block(self, P: Distributions, columns: slice) -> FloatArray:
         """Return the divergences of rows from all rows of Q in ``columns``."""
         Q = self.Q[columns]
         return self.measure(Q, P).T if self.reverse else self.measure(P, Q)
@@ -176,7 +176,7 @@ class Search:
         the measure.
         """
         if self.screen is None:
-            lowest = np.minimum.reduceat(self._block(P, columns), cuts, axis=1)
+            lowest = np.minimum.reduceat(self.block(P, columns), cuts, axis=1)
             return lowest, lowest
         screen, rows = self.screen, self.screen.of_rows(P)
         scores = np.minimum.reduceat(self._scores(rows, screen, places, columns), cuts, axis=1)
@@ -204,7 +204,7 @@ class Search:
 
     def _all_between(self, P: Distributions, columns: slice) -> tuple[Places, Places, FloatArray]:
         """Return all pairs of rows of P and Q with the lowest divergence, and that divergence for each."""
-        values = self._block(P, columns)
+        values = self.block(P, columns)
         i, j = np.nonzero(values == values.min())
         return i, j, values[i, j]
 
@@ -275,7 +275,7 @@ class Search:
         kernel, limits = load(self.measure.kernel), np.finfo(P.dtype)
         lists = Shortlists.of(len(P), n_neighbors, max(4 * n_neighbors, 64), P.dtype)
         for columns in self.tiles():
-            values = np.minimum(self._block(P, columns), limits.max, order="C")  # A list takes finite numbers only.
+            values = np.minimum(self.block(P, columns), limits.max, order="C")  # A list takes finite numbers only.
             self._leave_out_itself(values, places, columns)
             kernel.add_to_shortlists(lists, values, columns.start)
         i, j, values = lists.kept()
@@ -289,7 +289,7 @@ class Search:
         self, P: Distributions, places: Places, columns: slice, radius: float
     ) -> tuple[Places, Places, FloatArray]:
         """Return rows, columns from the first of ``columns`` on, and divergences of all pairs within the radius."""
-        values = self._block(P, columns)
+        values = self.block(P, columns)
         near = values <= radius
         rows = np.flatnonzero((places >= columns.start) & (places < columns.stop)) if self.of_itself else places[:0]
         near[rows, places[rows] - columns.start] = False

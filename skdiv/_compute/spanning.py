@@ -4,7 +4,8 @@ Most of its edges lead to near neighbours. Borůvka's algorithm (1926) joins eac
 edge that leaves it. A row whose list of neighbours reaches outside its component knows the shortest edge from itself; a
 row whose list does not knows that this edge is no shorter than the last in the list. So components are joined as long
 as an edge is certain. What remains are components that lie apart: one more pass over all pairs bounds the shortest edge
-between each two of them, and Kruskal's algorithm (1956) asks for those edges alone that it needs.
+between each two of them, and Kruskal's algorithm (1956) asks for those edges alone that it needs. Where these are too
+many, as for components that are equally far from each other, a pass over the divergences of all pairs finds all edges.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster import hierarchy
 
 from skdiv._compute.duplicates import EqualRows
 from skdiv._compute.measure import Measure
@@ -28,6 +31,8 @@ from skdiv._utils.typing import FloatArray, Places
 _NEIGHBOURS = 10  # in the first lists
 _MORE = 4  # the factor of the length of the lists if too many components remain
 _PART = 2048  # the largest number of rows of a component that are compared with such a number of another at a time
+_NANOSECONDS_OF_TERM = 1.0  # the time for one pair and one bin where no pair is left out, roughly
+_PAIRS_OF_CALL = 2**13  # to look for one shortest edge takes as long as the divergences of so many pairs, at the least
 
 
 class Edges(NamedTuple):
@@ -145,16 +150,37 @@ def _root(parent: list[int], place: int) -> int:
 
 
 def _join_components(forest: _Forest, measure: Measure, rows: Distributions, n_jobs: int | None) -> None:
-    """Join all components of a forest by the shortest edges between them.
-
-    A heap holds for each two components a lower bound of the shortest edge between them. Kruskal's algorithm takes the
-    lowest; if that is a bound, the edge is computed and put back with its length.
-    """
+    """Join all components of a forest by the shortest edges between them."""
     order = np.argsort(forest.labels, kind="stable")
     starts = np.searchsorted(forest.labels[order], np.arange(forest.n_components + 1))
     search = Search.of(measure, rows[order], None, reverse=False)
     parts = _Parts(search, starts)
     lower, upper = parts.bounds(n_jobs)
+    if np.count_nonzero(_may_be_needed(lower, upper)) * _PAIRS_OF_CALL > len(rows) ** 2 / 2:
+        edges = parts.shortest_edges(n_jobs)
+    else:
+        edges = _asked_one_by_one(parts, lower, upper, n_jobs)
+    forest.add(Edges(order[edges.i], order[edges.j], edges.lengths.astype(rows.dtype)))
+
+
+def _may_be_needed(lower: FloatArray, upper: FloatArray) -> NDArray[np.bool_]:
+    """Return for each two components whether Kruskal's algorithm may ask for their shortest edge.
+
+    It does not if the two are connected by edges which are all shorter than the lower bound. The longest edge on the
+    best of these paths is, by upper bounds, the height at which single linkage joins the components.
+    """
+    pairs = np.triu_indices(len(lower), 1)
+    tree = hierarchy.linkage(np.minimum(upper[pairs], np.finfo(upper.dtype).max), "single")
+    needed: NDArray[np.bool_] = lower[pairs] <= hierarchy.cophenet(tree)
+    return needed
+
+
+def _asked_one_by_one(parts: _Parts, lower: FloatArray, upper: FloatArray, n_jobs: int | None) -> Edges:
+    """Return the edges of a minimum spanning tree of components, whose shortest edges are asked for one by one.
+
+    A heap holds for each two components a lower bound of the shortest edge between them. Kruskal's algorithm takes the
+    lowest; if that is a bound, the edge is computed and put back with its length.
+    """
     a, b = np.triu_indices(len(lower), 1)
     heap: list[tuple[float, int, int, tuple[int, int] | None]]
     heap = list(zip(lower[a, b].tolist(), a.tolist(), b.tolist(), [None] * len(a), strict=True))
@@ -170,8 +196,7 @@ def _join_components(forest: _Forest, measure: Measure, rows: Distributions, n_j
             continue
         parent[_root(parent, one)] = _root(parent, other)
         found.append((*edge, length))
-    left, right, lengths = (np.array(column) for column in zip(*found, strict=True))
-    forest.add(Edges(order[left], order[right], lengths.astype(rows.dtype)))
+    return Edges(*(np.array(column) for column in zip(*found, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -186,18 +211,36 @@ class _Parts:
 
         The result has the shape (2, n_components, n_components), lower bounds first.
         """
+        n_parts = len(self.starts) - 1
+        table = np.full((2, n_parts, n_parts), np.inf)
+        work = Work(2**16, lambda: NANOSECONDS * self._work, blas_bound=True)
+        run(self.bounds_of, self._calls(), _IntoMinima(table), work, n_jobs=n_jobs)
+        return table
+
+    def shortest_edges(self, n_jobs: int | None) -> Edges:
+        """Return the shortest edge between each component and each later one, from the divergences of all pairs.
+
+        Of edges of equal length it is the one that comes first in the order of the rows.
+        """
         n, n_parts = int(self.starts[-1]), len(self.starts) - 1
         table = np.full((2, n_parts, n_parts), np.inf)
+        work = Work(2**16, lambda: _NANOSECONDS_OF_TERM * self._work)
+        run(self.edges_of, self._calls(), _IntoShortest(table), work, n_jobs=n_jobs)
+        lengths, places = table[:, *np.triu_indices(n_parts, 1)]
+        return Edges(*np.divmod(places.astype(np.intp), n), lengths)
 
-        def calls() -> Iterator[tuple[slice, tuple[Any, ...]]]:
-            """Yield some rows at a time."""
-            for start in range(0, n, ROWS):
-                some = slice(start, min(start + ROWS, n))
-                yield self._parts_of(some), (self.search.Q[some], some)
+    @property
+    def _work(self) -> float:
+        """Return the number of pairs of rows times the number of bins."""
+        n, n_bins = self.search.Q.shape
+        return n * n / 2 * n_bins
 
-        work = Work(2**16, lambda: NANOSECONDS * n * n / 2 * self.search.Q.shape[1], blas_bound=True)
-        run(self.bounds_of, calls(), _IntoMinima(table), work, n_jobs=n_jobs)
-        return table
+    def _calls(self) -> Iterator[tuple[slice, tuple[Any, ...]]]:
+        """Yield some rows at a time, and as the key which components they meet."""
+        n = int(self.starts[-1])
+        for start in range(0, n, ROWS):
+            some = slice(start, min(start + ROWS, n))
+            yield self._parts_of(some), (self.search.Q[some], some)
 
     def _parts_of(self, rows: slice) -> slice:
         """Return which components some rows meet."""
@@ -223,6 +266,22 @@ class _Parts:
         minima: FloatArray = np.minimum.reduceat(table, self._cuts(rows), axis=1)
         return minima
 
+    def edges_of(self, P: Distributions, rows: slice) -> FloatArray:
+        """Return lengths and places of the shortest edges for the components that some rows meet: a task.
+
+        The place of the edge between the rows i and j of n is i · n + j.
+        """
+        parts, n = self._parts_of(rows), int(self.starts[-1])
+        table = np.full((2, parts.stop - parts.start, len(self.starts) - 1), np.inf)
+        with one_blas_thread():
+            for columns in self.search.tiles():
+                if columns.stop > self.starts[parts.start]:
+                    values = self.search.block(P, columns)
+                    lengths, i, j = _first_minima(values, self._cuts(rows), self._cuts(columns))
+                    places = (rows.start + i) * n + columns.start + j
+                    _keep_shorter(table[:, :, self._parts_of(columns)], lengths, places)
+        return table
+
     def shortest_edge(self, one: int, other: int, at_most: float, n_jobs: int | None) -> tuple[float, int, int]:
         """Return the length and the rows of the shortest edge between two components, known to be ``at_most``."""
         left, right = (self._slices(part) for part in (one, other))
@@ -247,6 +306,44 @@ class _Parts:
         """Return the rows of a component as slices of at most `_PART` rows."""
         start, stop = int(self.starts[part]), int(self.starts[part + 1])
         return [slice(some, min(some + _PART, stop)) for some in range(start, stop, _PART)]
+
+
+def _first_minima(values: FloatArray, row_cuts: Places, column_cuts: Places) -> tuple[FloatArray, Places, Places]:
+    """Return the least value of each part of a matrix, and the first row and column where it is.
+
+    The parts begin at these rows and columns; the results have the shape (n_row_parts, n_column_parts).
+    """
+    minima = np.minimum.reduceat(np.minimum.reduceat(values, column_cuts, axis=1), row_cuts, axis=0)
+    row_part, column_part = (
+        np.repeat(np.arange(len(cuts)), np.diff(cuts, append=size))
+        for cuts, size in zip((row_cuts, column_cuts), values.shape, strict=True)
+    )
+    i, j = np.nonzero(values == minima[row_part[:, np.newaxis], column_part])
+    first = np.empty((2, *minima.shape), dtype=np.intp)
+    first[:, row_part[i[::-1]], column_part[j[::-1]]] = i[::-1], j[::-1]  # What is assigned last remains.
+    return minima, first[0], first[1]
+
+
+def _keep_shorter(table: FloatArray, lengths: FloatArray, places: Any) -> None:
+    """Replace the lengths and the places in a table by others that are shorter, or as short and come before."""
+    shorter = (lengths < table[0]) | ((lengths == table[0]) & (places < table[1]))
+    table[0][shorter], table[1][shorter] = lengths[shorter], places[shorter]
+
+
+@dataclass(frozen=True)
+class _IntoShortest:
+    """A store that keeps the shortest edges of results, at slices of the second axis of a table."""
+
+    table: FloatArray
+    _lock: Any = field(default_factory=Lock, init=False)  # since two tasks may share a component
+
+    def target(self, some: slice) -> None:
+        """Return None: a result is combined with those of other tasks."""
+
+    def __call__(self, some: slice, edges: FloatArray) -> None:
+        """Combine a result with the table."""
+        with self._lock:
+            _keep_shorter(self.table[:, some], *edges)
 
 
 @dataclass(frozen=True)
