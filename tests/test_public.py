@@ -14,11 +14,11 @@ import skdiv
 import skdiv.dask
 import skdiv.datasets
 import skdiv.embedding
-import skdiv.models
 import skdiv.explanations
+import skdiv.models
 import skdiv.neighbors
 
-MODULES = [skdiv, skdiv.dask, skdiv.datasets, skdiv.embedding, skdiv.explanations, skdiv.neighbors]
+MODULES = [skdiv, skdiv.dask, skdiv.datasets, skdiv.embedding, skdiv.explanations, skdiv.models, skdiv.neighbors]
 PUBLIC = [(module, name) for module in MODULES for name in module.__all__]
 METHODS = [getattr(skdiv.DivergenceClustering, name) for name in ("fit", "predict", "transform")] + [
     getattr(estimator, name)
@@ -41,7 +41,8 @@ LAYERS = [
     "_compute.blocks.weighted", "_compute.blocks", "_compute.run", "_compute.tiles", "_compute.measure",
     "_compute.screens", "_compute.search", "_compute.duplicates", "_compute.spanning",
     "_trees", "_trees.linkage", "_trees.cut", "_trees.graph", "_trees.information", "_trees.build",
-    "datasets._languages", "datasets", "pairwise", "chunked", "centroids", "explanations", "embedding", "neighbors", "homogeneity",
+    "datasets._languages", "datasets", "pairwise", "chunked", "centroids", "explanations", "embedding", "neighbors",
+    "homogeneity",
     "significance",
     "models._matrix", "models._gaussians", "models",
     "cluster._prediction", "cluster._combinations", "cluster._collection", "cluster._refinement", "cluster._summaries",
