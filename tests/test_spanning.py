@@ -81,7 +81,7 @@ def one_by_one(monkeypatch):
 
 @pytest.mark.parametrize("metric", ["js_distance", "hellinger", "total_variation"])
 def test_edges_between_equidistant_components_are_found_together(metric, one_by_one):
-    rows = disjoint_clusters(24, 6)
+    rows = disjoint_clusters(24, 13)
     _, _, lengths = spanning_tree(Measure(divergences()[metric]), as_distributions(rows), None)
     assert not one_by_one
     heights = hierarchy.linkage(condensed_divergences(rows, metric), "single")[:, 2]
@@ -96,7 +96,7 @@ def test_a_few_edges_between_components_are_looked_for_one_by_one(one_by_one):
 
 @pytest.mark.parametrize(
     ("metric", "rows"),
-    [("js_distance", planted(10, n_bins=30, n_clusters=40)[0]), ("total_variation", disjoint_clusters(16, 8))],
+    [("js_distance", planted(10, n_bins=30, n_clusters=40)[0]), ("total_variation", disjoint_clusters(12, 13))],
 )
 def test_edges_found_together_are_those_found_one_by_one(metric, rows, monkeypatch):
     """Between disjoint clusters the total variation is the same for all pairs, to the bit."""
