@@ -1,5 +1,6 @@
 """Divergences between models and between samples, as matrices for ``DivergenceClustering(metric="precomputed")``."""
 
 from skdiv.models._gaussians import gaussian_divergences
+from skdiv.models._markov import markov_divergences, transition_counts, transition_matrices
 
-__all__ = ["gaussian_divergences"]
+__all__ = ["gaussian_divergences", "markov_divergences", "transition_counts", "transition_matrices"]
