@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -22,6 +23,7 @@ from skdiv._input.checks import Names, as_counts
 from skdiv._input.distributions import normalise
 from skdiv._trees.build import tree_of_rows
 from skdiv._trees.cut import Cut
+from skdiv._utils.progress import Advance, stage, verbosity
 from skdiv._utils.typing import FloatArray
 from skdiv._version import __version__
 
@@ -63,8 +65,8 @@ class Significance(BaseEstimator):
     rows take 6 seconds and 8 take 23. ``n_jobs`` spreads the tables of a node over workers. A lower ``n_resamples``
     spares tables of large nodes alone, for a small node gets at least as many as its level needs.
 
-    To see that the test goes on, fit within ``joblib.parallel_config(verbose=10)``: joblib then prints a line for the
-    tables that it draws. How many nodes are left to test is not known before the end.
+    To see how far the test is, fit within ``joblib.parallel_config(verbose=10)``: a line is then printed for each
+    hundredth of the merges that are settled, because they have been tested, or lie within a cluster that is not split.
 
     References
     ----------
@@ -174,7 +176,7 @@ class SignificanceTest:
         seed = int(check_random_state(self.rule.random_state).randint(np.iinfo(np.int32).max))
         labels, pvalues = np.empty(n, dtype=np.intp), np.full(n - 1, np.nan)
         nodes = [(2 * n - 2, hierarchy.leaves_list(tree))]
-        with Parallel(n_jobs=effective_n_jobs(self.n_jobs)) as parallel:
+        with stage("significance", n - 1) as advance, self._workers(advance) as parallel:
             while nodes:
                 node, members = nodes.pop()
                 labels[members] = members.min()  # provisional: the children overwrite it if the node is split
@@ -182,21 +184,28 @@ class SignificanceTest:
                     continue
                 # With these levels the probability of any false split is at most alpha (Kimes et al. 2017).
                 level = self.rule.alpha * (len(members) - 1) / (n - 1)
-                pvalues[node - n], significant = self._test(np.sort(members), level, (seed, node), parallel)
+                pvalues[node - n], significant = self._test(np.sort(members), level, (seed, node), parallel, advance)
                 if significant:
                     # The members are in the order of the leaves, in which those of the left child come first.
                     left, right = (int(child) for child in tree[node - n, :2])
                     n_left = 1 if left < n else int(tree[left - n, 3])
                     nodes += [(left, members[:n_left]), (right, members[n_left:])]
+                else:
+                    advance(len(members) - 2)  # The merges below the node will not be tested.
         return Cut(np.unique(labels, return_inverse=True)[1], pvalues)
 
+    def _workers(self, advance: Advance) -> Parallel:
+        """Return joblib's workers, which print nothing if somebody follows the progress."""
+        return Parallel(n_jobs=effective_n_jobs(self.n_jobs), **verbosity(advance))
+
     def _test(
-        self, members: NDArray[np.intp], level: float, seed: tuple[int, int], parallel: Parallel
+        self, members: NDArray[np.intp], level: float, seed: tuple[int, int], parallel: Parallel, advance: Advance
     ) -> tuple[float, bool]:
         """Return the p-value of a node with these members, and whether it is at or below its level."""
         null, height = self._null(members)
         n_resamples = max(self.rule.n_resamples, math.ceil(1 / level) - 1)
-        return _test(height, _heights(null, n_resamples, seed, parallel), n_resamples, level)
+        with closing(_reported(_heights(null, n_resamples, seed, parallel), n_resamples, advance)) as heights:
+            return _test(height, heights, n_resamples, level)
 
     def _null(self, members: NDArray[np.intp]) -> tuple[Null, float]:
         """Return the null hypothesis for some rows, and the height of the tree that these rows really have."""
@@ -228,6 +237,18 @@ def _heights(null: Null, n: int, seed: tuple[int, int], parallel: Parallel) -> I
         some = range(start, min(start + step, n_chunks))
         for heights in parallel(delayed(null.heights)(*chunk(k)) for k in some):
             yield from heights
+
+
+def _reported(heights: Iterator[float], n: int, advance: Advance) -> Generator[float]:
+    """Yield heights, and report each as the n-th part of one merge; in the end, the rest of the merge is reported."""
+    drawn = 0
+    try:
+        for height in heights:
+            drawn += 1
+            advance(1 / n)
+            yield height
+    finally:
+        advance(1 - drawn / n)
 
 
 def _test(height: float, heights: Iterator[float], n: int, level: float) -> tuple[float, bool]:

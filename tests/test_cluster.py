@@ -349,7 +349,7 @@ def test_memory_caches_the_tree(tmp_path):
 
 def test_a_tree_of_another_version_is_not_taken_from_the_cache(tmp_path, monkeypatch):
     DivergenceClustering(3, memory=str(tmp_path)).fit(X)
-    monkeypatch.setattr("skdiv.cluster._agglomerative.__version__", "another")
+    monkeypatch.setattr("skdiv.cluster._fitting.__version__", "another")
     monkeypatch.setattr("skdiv._compute.measure.Measure.condensed", None)
     with pytest.raises(TypeError, match="'NoneType' object is not callable"):
         DivergenceClustering(3, memory=str(tmp_path)).fit(X)
@@ -453,7 +453,7 @@ def test_an_interrupted_refit_leaves_the_estimator_as_it_was(monkeypatch):
     for step in ("normalise", "tree_of_rows", "IntoClusters", "centers_of"):
         with monkeypatch.context() as patch:
             patch.setattr(
-                f"skdiv.cluster._agglomerative.{step}", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+                f"skdiv.cluster._fitting.{step}", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
             )
             with pytest.raises(KeyboardInterrupt):
                 clustering.fit(X)

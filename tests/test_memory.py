@@ -15,6 +15,7 @@ from skdiv import (
     DivergenceClustering,
     barycenter,
     condensed_divergences,
+    divergences_within,
     pairwise_divergences,
     pairwise_homogeneity,
 )
@@ -94,7 +95,7 @@ def test_a_pseudocount_makes_no_cluster_dense(centroid):
 def test_centers_that_do_not_fit_are_refused_before_the_tree(monkeypatch):
     X = sp.csr_array((np.ones(200), (np.arange(200), 1000 * np.arange(200))), shape=(200, 10**6))
     monkeypatch.setattr("skdiv._utils.memory.available_memory", lambda: GIB)
-    monkeypatch.setattr("skdiv.cluster._agglomerative.tree_of_rows", None)
+    monkeypatch.setattr("skdiv.cluster._fitting.tree_of_rows", None)
     message = r"cluster_centers_ of 150 clusters in 1000000 bins needs 1\.12 GiB .* available\. Ask for fewer"
     with pytest.raises(MemoryError, match=message):
         DivergenceClustering(150).fit(X)
@@ -175,6 +176,14 @@ def test_distances_that_keep_to_a_graph_are_not_copied():
     assert peak(lambda: clustering.fit(D)) < 0.5 * D.nbytes
 
 
+def test_pairs_within_a_radius_take_little_more_than_twice_their_memory():
+    X = random_distributions(2500, 8)
+    graph = divergences_within(X, radius=1)
+    assert graph.nnz == 2500 * 2499
+    result = graph.data.nbytes + graph.indices.nbytes
+    assert peak(lambda: divergences_within(X, radius=1)) < 2.6 * result + 16 * MIB
+
+
 # --- Where memory is too little ---
 
 LARGE = random_distributions(4500, 4)  # 4500 × 4500 divergences take 0.15 GiB, and those of pairs half of it
@@ -233,6 +242,21 @@ def test_too_little_memory_for_a_tree_of_distances(monkeypatch):
         MemoryError, match=r"X of 3000 rows and linkage='average' needs 0\.07 GiB .*Use linkage='single"
     ):
         DivergenceClustering(metric="precomputed").fit(D)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_pairs_within_a_radius_are_refused_before_memory_is_exceeded(n_jobs, monkeypatch):
+    X = random_distributions(1600, 8)
+    monkeypatch.setattr("skdiv._utils.memory._NEGLIGIBLE", 0)
+    monkeypatch.setattr("skdiv._utils.memory.available_memory", lambda: 8 * MIB)
+    monkeypatch.setattr("skdiv._compute.run._WORTH_WORKERS", 0)
+    message = (
+        r"^The result with \d+ pairs within radius = 1\.0 for (512|1024) of 1600 rows needs 0\.0\d GiB of memory, "
+        r"and 0\.01 GiB are available\. Use a smaller radius, or nearest_divergences, .*, or pass some rows of X at a "
+    )
+    with pytest.raises(MemoryError, match=message):
+        divergences_within(X, radius=1, n_jobs=n_jobs)
+    assert divergences_within(X, radius=0.2).nnz
 
 
 def test_what_is_just_enough_is_not_refused(monkeypatch):

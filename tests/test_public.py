@@ -30,7 +30,7 @@ PACKAGE = Path(skdiv.__file__).parent
 # From the bottom up: no module imports one that comes after it. The package itself, which imports all, is the last.
 LAYERS = [
     "_version",
-    "_utils", "_utils.typing", "_utils.warnings", "_utils.sklearn", "_utils.blas", "_utils.memory",
+    "_utils", "_utils.typing", "_utils.warnings", "_utils.progress", "_utils.sklearn", "_utils.blas", "_utils.memory",
     "_input", "_input.checks", "_input.distributions", "_input.estimators",
     "_divergences", "_divergences.terms", "_divergences.forms", "_divergences.spectra", "_divergences.record",
     "_divergences.registry",
@@ -46,7 +46,7 @@ LAYERS = [
     "significance",
     "models._matrix", "models._gaussians", "models",
     "cluster._prediction", "cluster._combinations", "cluster._collection", "cluster._refinement", "cluster._summaries",
-    "cluster._reduction", "cluster._blocks",
+    "cluster._reduction", "cluster._blocks", "cluster._fitting",
     "cluster._agglomerative", "cluster._minibatch", "cluster", "_dask", "dask", "_show_versions", "",
 ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from skdiv._compute.blocks import Blocks, blocks_of
 from skdiv._compute.blocks.termwise import of_pairs
 from skdiv._compute.kernels import KernelName, chosen, load
 from skdiv._compute.run import IntoPlaces, Store, Work, run
-from skdiv._compute.tiles import IntoCondensed, IntoMatrix, Tile, run_tiles, tiles_of
+from skdiv._compute.tiles import IntoCondensed, IntoMatrix, Tile, number_of_tiles, run_tiles, tiles_of
 from skdiv._divergences.record import Divergence
 from skdiv._input.distributions import Distributions, in_used_bins
 from skdiv._utils.typing import FloatArray, Places
@@ -136,7 +136,7 @@ class Measure:
         slices = (slice(start, min(start + size, n)) for start in range(0, n, size))
         calls = ((some, (P[some if i is None else i[some]], Q[some if j is None else j[some]])) for some in slices)
         out = np.empty(n, dtype=P.dtype)
-        work = Work(size * P.dtype.itemsize, lambda: _NANOSECONDS_OF_TERM * n * of_pair)
+        work = Work(size * P.dtype.itemsize, lambda: _NANOSECONDS_OF_TERM * n * of_pair, n_calls=-(-n // size))
         run(self._paired, calls, IntoPlaces(out), work, n_jobs=n_jobs)
         return out
 
@@ -156,7 +156,8 @@ class Measure:
             """Return roughly how long the tiles take."""
             return self._blocks.nanoseconds(P, Q) / (2 if of_half else 1)
 
-        work = Work(size[0] * size[1] * P.dtype.itemsize, nanoseconds, self._blocks.blas_bound)
+        n_tiles = number_of_tiles((len(P), len(Q)), size, upper=of_half)
+        work = Work(size[0] * size[1] * P.dtype.itemsize, nanoseconds, self._blocks.blas_bound, n_tiles)
         run_tiles(self, P, Q, tiles, store, work, n_jobs=n_jobs)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from numbers import Integral
@@ -18,6 +18,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from joblib import Parallel, delayed, effective_n_jobs
 
 from skdiv._utils.blas import blas_threads, one_blas_thread
+from skdiv._utils.progress import Advance, silent, stage, verbosity
 from skdiv._utils.typing import FloatArray
 
 Key = TypeVar("Key")
@@ -55,11 +56,14 @@ class Work:
     blas_bound : bool
         Whether the calls are mainly matrix products. BLAS would use its own threads for them, if it were not limited to
         one; without workers, the calls are therefore run on as many threads as BLAS would use.
+    n_calls : int, optional
+        The number of calls; where it is known, they are a stage of work whose progress is reported.
     """
 
     result_bytes: int
     nanoseconds: Callable[[], float]
     blas_bound: bool = False
+    n_calls: int | None = None
 
 
 def check_n_jobs(n_jobs: int | None) -> None:
@@ -82,6 +86,20 @@ def run(
     so that few results wait to be stored at any time. ``n_jobs`` is the number of workers as joblib understands it.
     """
     check_n_jobs(n_jobs)
+    with stage("distances", work.n_calls) if work.n_calls else nullcontext(silent) as advance:
+        counted = store if advance is silent else _Counted(store, advance)
+        _run(function, calls, counted, work, n_jobs, **verbosity(advance))
+
+
+def _run(
+    function: Callable[..., FloatArray],
+    calls: Iterator[Call[Key]],
+    store: Store[Key],
+    work: Work,
+    n_jobs: int | None,
+    **of_joblib: Any,
+) -> None:
+    """Compute all calls, and store the results; ``of_joblib`` is passed to `joblib.Parallel`."""
     size = min(_LARGEST_BATCH, max(1, _IN_FLIGHT // work.result_bytes))
     batch = list(islice(calls, size))
     workers = min(effective_n_jobs(n_jobs), len(batch))
@@ -90,7 +108,7 @@ def run(
         workers = 1
     with one_blas_thread(), ExitStack() as stack:
         if workers > 1:
-            parallel = stack.enter_context(Parallel(n_jobs=workers, prefer="threads"))
+            parallel = stack.enter_context(Parallel(n_jobs=workers, prefer="threads", **of_joblib))
         elif threads > 1:
             pool = stack.enter_context(ThreadPoolExecutor(threads))
         while batch:
@@ -106,6 +124,23 @@ def run(
                 for call in batch:
                     _compute(function, call, store)
             batch = list(islice(calls, size))
+
+
+@dataclass(frozen=True)
+class _Counted(Generic[Key]):
+    """A store that reports each result when it has been stored, from whatever thread that was."""
+
+    store: Store[Key]
+    advance: Advance
+
+    def target(self, key: Key) -> FloatArray | None:
+        """Return the target of the store."""
+        return self.store.target(key)
+
+    def __call__(self, key: Key, values: FloatArray) -> None:
+        """Store the result, and report it."""
+        self.store(key, values)
+        self.advance(1)
 
 
 def _compute(function: Callable[..., FloatArray], call: Call[Key], store: Store[Key]) -> None:

@@ -47,6 +47,12 @@ def tiles_of(shape: tuple[int, int], size: tuple[int, int], *, of_itself: bool, 
             yield Tile(rows, columns, i - j if on_diagonal else None)
 
 
+def number_of_tiles(shape: tuple[int, int], size: tuple[int, int], *, upper: bool) -> int:
+    """Return the number of the tiles that `tiles_of` yields."""
+    n_rows, n_columns = -(-shape[0] // size[0]), -(-shape[1] // size[1])
+    return n_rows * (n_rows + 1) // 2 if upper else n_rows * n_columns
+
+
 def run_tiles(
     kernel: Kernel,
     P: Distributions,

@@ -26,6 +26,7 @@ from skdiv._trees.linkage import (
     tree_of_merges,
 )
 from skdiv._utils.memory import enough_memory
+from skdiv._utils.progress import stage
 from skdiv._utils.typing import FloatArray
 
 Linkage = Literal["average", "complete", "information", "single", "ward"]
@@ -94,7 +95,8 @@ def tree_of_rows(
     if linkage == "information":
         return _information_tree(rows, masses, measure, n_jobs)
     if connectivity is None and linkage == "single" and _is_for_spanning_tree(measure, rows):
-        i, j, lengths = spanning_tree(measure, rows, n_jobs)
+        with stage("distances"):
+            i, j, lengths = spanning_tree(measure, rows, n_jobs)
         return tree_of_merges(np.column_stack([i, j]), lengths.astype(np.float64))
     if connectivity is None:
         with _enough_memory_for_tree(len(rows), linkage, masses, _remedies(measure, rows, linkage)):
@@ -102,7 +104,8 @@ def tree_of_rows(
             _refuse_infinite(condensed, lambda place: condensed_position(place, len(rows)), measure, names)
             condensed = condensed.astype(np.float64, copy=False)  # Else SciPy would, and the float32 would stay too.
             return linkage_matrix(condensed, linkage, masses)
-    edges = connected_edges(connectivity, lambda i, j: measure.matrix(rows[i], rows[j], n_jobs=n_jobs))
+    with stage("connection"):
+        edges = connected_edges(connectivity, lambda i, j: measure.matrix(rows[i], rows[j], n_jobs=n_jobs))
     distances = measure.paired(rows, rows, *edges, n_jobs=n_jobs)
     _refuse_infinite(distances, lambda place: (int(edges[0][place]), int(edges[1][place])), measure, names)
     return tree_of_graph(len(rows), edges, distances, linkage)

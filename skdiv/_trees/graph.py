@@ -15,6 +15,7 @@ from sklearn.utils import check_array, gen_batches
 
 from skdiv._input.checks import names_of, refuse_what_is_not_real
 from skdiv._trees.linkage import tree_of_merges
+from skdiv._utils.progress import Advance, stage
 from skdiv._utils.typing import FloatArray, Places
 from skdiv._utils.warnings import warn_caller
 
@@ -120,8 +121,10 @@ def tree_of_graph(n: int, edges: tuple[Places, Places], distances: FloatArray, l
     order = np.argsort(distances, kind="stable")
     pairs, distances = np.column_stack(edges)[order], distances[order]
     if linkage == "single":
-        return tree_of_merges(*_merges_of_spanning_tree(n, pairs, distances))
-    return tree_of_merges(*_merges_of_shortest_edges(n, pairs, distances, average=linkage == "average"))
+        with stage("tree"):
+            return tree_of_merges(*_merges_of_spanning_tree(n, pairs, distances))
+    with stage("tree", n - 1) as advance:
+        return tree_of_merges(*_merges_of_shortest_edges(n, pairs, distances, advance, average=linkage == "average"))
 
 
 def _merges_of_spanning_tree(n: int, pairs: Places, distances: FloatArray) -> Merges:
@@ -134,7 +137,9 @@ def _merges_of_spanning_tree(n: int, pairs: Places, distances: FloatArray) -> Me
     return pairs[kept], distances[kept]
 
 
-def _merges_of_shortest_edges(n: int, pairs: Places, distances: FloatArray, *, average: bool) -> Merges:
+def _merges_of_shortest_edges(
+    n: int, pairs: Places, distances: FloatArray, advance: Advance, *, average: bool
+) -> Merges:
     """Return the merges of average or complete linkage, from edges that are sorted by their distances.
 
     The two clusters with the shortest edge between them merge, again and again. A merge changes lengths of edges, but
@@ -150,6 +155,7 @@ def _merges_of_shortest_edges(n: int, pairs: Places, distances: FloatArray, *, a
         if length == lengths[edge]:
             clusters.merge(edge)
             merged.append(edge)
+            advance(1)
         elif lengths[edge] < inf:
             heappush(heap, (lengths[edge], edge))
     return pairs[merged], np.array([lengths[edge] for edge in merged])

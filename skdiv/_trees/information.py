@@ -30,9 +30,10 @@ from skdiv._compute.blocks.weighted import (
 from skdiv._compute.kernels import KernelName, MergingRows, PairKernel, load
 from skdiv._compute.kernels.merging import SparseMergingRows
 from skdiv._compute.run import Work, run
-from skdiv._compute.tiles import Tile, tiles_of
+from skdiv._compute.tiles import Tile, number_of_tiles, tiles_of
 from skdiv._input.distributions import Distributions
 from skdiv._trees.linkage import tree_of_merges
+from skdiv._utils.progress import stage
 from skdiv._utils.typing import FloatArray, Places
 
 _TILE = 496  # the number of rows and of columns of a tile
@@ -46,7 +47,11 @@ def information_tree(rows: Distributions, masses: FloatArray, kernel: KernelName
     sums = weighted.sums
     merging = SparseMergingRows(sums.values, load(kernel)) if sums.is_sparse else load(kernel).merging(sums.dense())
     clusters = _Agglomeration(merging, masses.astype(np.float64), nearest, costs, load(kernel))
-    merges = [clusters.merge() for _ in range(len(masses) - 1)]
+    merges = []
+    with stage("tree", len(masses) - 1) as advance:
+        for _ in range(len(masses) - 1):
+            merges.append(clusters.merge())
+            advance(1)
     return tree_of_merges(np.array([pair for *pair, _ in merges]), np.array([cost for *_, cost in merges]))
 
 
@@ -88,7 +93,9 @@ def _nearest_later(rows: WeightedRows, kernel: KernelName, n_jobs: int | None) -
 
     nearest = _IntoNearest(np.zeros(n, dtype=np.intp), np.full(n, np.inf))
     # A result holds two float64 for each row of a tile; a pair of rows takes roughly a nanosecond for each bin.
-    run(_nearest_of_tile, calls(), nearest, Work(16 * _TILE, lambda: n * n / 2 * n_bins), n_jobs=n_jobs)
+    n_tiles = number_of_tiles((n, n), (_TILE, _TILE), upper=True)
+    work = Work(16 * _TILE, lambda: n * n / 2 * n_bins, n_calls=n_tiles)
+    run(_nearest_of_tile, calls(), nearest, work, n_jobs=n_jobs)
     return nearest.places, nearest.costs
 
 

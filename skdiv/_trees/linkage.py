@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
+from skdiv._utils.progress import Advance, stage
 from skdiv._utils.sklearn import tree_of_edges
 from skdiv._utils.typing import FloatArray
 
@@ -22,8 +23,10 @@ def linkage_matrix(condensed: FloatArray, linkage: str, masses: FloatArray | Non
     do not depend on weights.
     """
     if masses is not None and linkage in _COUNTING_MASSES:
-        return _linkage_of_masses(condensed, linkage, masses)
-    tree: FloatArray = hierarchy.linkage(condensed, method=linkage)
+        with stage("tree", len(masses) - 1) as advance:
+            return _linkage_of_masses(condensed, linkage, masses, advance)
+    with stage("tree"):
+        tree: FloatArray = hierarchy.linkage(condensed, method=linkage)
     return tree
 
 
@@ -37,7 +40,7 @@ def bytes_of_linkage(n: int, linkage: str, masses: FloatArray | None = None) -> 
     return (1 + copies) * 8 * (n * (n - 1) // 2)
 
 
-def _linkage_of_masses(condensed: FloatArray, linkage: str, masses: FloatArray) -> FloatArray:
+def _linkage_of_masses(condensed: FloatArray, linkage: str, masses: FloatArray, advance: Advance) -> FloatArray:
     """Return the tree for average or ward linkage of leaves with masses; SciPy has these for equal masses alone.
 
     The algorithm follows a chain of nearest neighbours until two clusters are each other's nearest, and merges them
@@ -66,6 +69,7 @@ def _linkage_of_masses(condensed: FloatArray, linkage: str, masses: FloatArray) 
         i, j = before, last
         pairs.append((i, j))
         distances.append(float(D[i, j]))
+        advance(1)
         with np.errstate(invalid="ignore"):  # Distances from clusters that have been merged are infinite.
             if ward:
                 D[j] = ((w[i] + w) * D[i] + (w[j] + w) * D[j] - w * D[i, j]) / (w[i] + w[j] + w)

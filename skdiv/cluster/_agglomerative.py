@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
@@ -11,66 +9,33 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, check_memory
+from sklearn.utils.validation import check_is_fitted
 
-from skdiv._compute.measure import SYMMETRIZATIONS, Measure, Symmetrize, check_symmetrize
+from skdiv._compute.measure import SYMMETRIZATIONS, Measure, Symmetrize
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, resolve
-from skdiv._input.checks import (
-    ColumnLabels,
-    MatrixLike,
-    Names,
-    check_sample_weight,
-    names_of,
-)
-from skdiv._input.distributions import Distributions, normalise
+from skdiv._input.checks import ColumnLabels, MatrixLike, check_sample_weight, names_of
 from skdiv._input.estimators import learned_input, store_fitted, validated_input
-from skdiv._trees.build import (
-    LINKAGES,
-    Linkage,
-    is_cacheable,
-    resolved_linkage,
-    tree_of_distances,
-    tree_of_rows,
+from skdiv._trees.build import LINKAGES, Linkage, resolved_linkage
+from skdiv._utils.sklearn import (
+    CallbackSupportMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    fit_context,
+    reporting_to_callbacks,
 )
-from skdiv._trees.cut import AtDistance, IntoClusters, Rule
-from skdiv._trees.graph import check_connectivity
-from skdiv._trees.information import information_curve
-from skdiv._utils.sklearn import HasMethods, Interval, StrOptions, fit_context
 from skdiv._utils.typing import FloatArray, Labels
-from skdiv._version import __version__
-from skdiv.centroids import CENTROIDS, Centroid, centers_of, memory_for_centers
-from skdiv.cluster._collection import Collection
+from skdiv.centroids import CENTROIDS, Centroid
 from skdiv.cluster._combinations import check_combination, is_precomputed
-from skdiv.cluster._prediction import (
-    Assign,
-    FromDistances,
-    FromRows,
-    HandleEmpty,
-    Members,
-    Predictor,
-    predicted,
-    transformed,
-)
-from skdiv.cluster._refinement import refined
-from skdiv.significance import Significance, SignificanceTest, counts_for
+from skdiv.cluster._fitting import Given, fitted_attributes, most_stages
+from skdiv.cluster._prediction import Assign, HandleEmpty, Predictor, predicted, transformed
+from skdiv.significance import Significance
 
 
-@dataclass(frozen=True)
-class _Given:
-    """The checked input of `fit`: the rows, how messages name them, their masses, and the linkage.
-
-    ``learned`` holds the fitted attributes that follow from X alone, such as the number of columns.
-    """
-
-    X: Any
-    names: Names
-    masses: FloatArray | None
-    linkage: Linkage
-    learned: dict[str, Any]
-
-
-class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, BaseEstimator):
+class DivergenceClustering(
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, BaseEstimator
+):
     """Agglomerative clustering of probability distributions.
 
     The distributions (rows of probabilities or counts) are merged step by step, the nearest two clusters first. Unlike
@@ -228,6 +193,7 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
     _column_labels: ColumnLabels
     _dtype: np.dtype[Any]
     _predictor: Predictor
+    _between: Measure
 
     _parameter_constraints: ClassVar[dict[str, list[Any] | str]] = {
         "n_clusters": [Interval(Integral, 1, None, closed="left"), Significance, StrOptions({"significant"}), None],
@@ -317,12 +283,8 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
             If the distances do not fit into the memory that is left, before any of them is computed.
         """
         given = self._validate(X, sample_weight)
-        rows, rule = self._rows(given), self._rule(given)
-        tree = self._tree(given, rows)
-        labels, pvalues = rule(tree)
-        labels = self._refined(given, labels)
-        of_tree, of_clusters = self._of_tree(given, tree, pvalues), self._of_clusters(given, rows, labels)
-        store_fitted(self, _FITTED, given.learned, of_tree, of_clusters)
+        with reporting_to_callbacks(self, most_stages(self), X=X, metadata={"sample_weight": sample_weight}):
+            store_fitted(self, _FITTED, fitted_attributes(self, given))
         return self
 
     def predict(self, X: MatrixLike) -> Labels:
@@ -379,20 +341,12 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         """Return whether X of the next fit holds distances."""
         return is_precomputed(self.metric)
 
-    def _measure(self) -> Measure:
-        """Return the measure of the distance between two distributions that the parameters describe."""
-        divergence = resolve(self.metric)
-        symmetrize = check_symmetrize(divergence, self.symmetrize)
-        return Measure(divergence, divergence.scale(self.base), symmetrize)
-
     def _validated(self, X: MatrixLike) -> Any:
         """Return new rows as a float array or CSR matrix; their entries are checked when they are normalised."""
         check_is_fitted(self)
         return validated_input(self, X, reset=False, distances=self._predictor.takes_distances)
 
-    # --- Fitting ---
-
-    def _validate(self, X: MatrixLike, sample_weight: ArrayLike | None) -> _Given:
+    def _validate(self, X: MatrixLike, sample_weight: ArrayLike | None) -> Given:
         """Return the checked input of `fit`, with the entries of X unchecked; the estimator is left as it is."""
         check_combination(vars(self))
         validated, learned = learned_input(self, X, distances=self._is_precomputed, min_samples=2)
@@ -400,81 +354,13 @@ class DivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transf
         if isinstance(self.n_clusters, Integral) and int(self.n_clusters) > n_samples:
             raise ValueError(f"n_clusters = {self.n_clusters} is more than the {n_samples} rows of X.")
         divergence = None if self._is_precomputed else resolve(self.metric)
-        return _Given(
+        return Given(
             X=validated,
             names=names_of(X),
             masses=check_sample_weight(sample_weight, n_samples),
             linkage=resolved_linkage(self.linkage, divergence, on_graph=self.connectivity is not None),
             learned=learned,
         )
-
-    def _rows(self, given: _Given) -> Distributions | None:
-        """Return the distributions, unless X holds distances."""
-        if self._is_precomputed:
-            return None
-        return normalise(given.X, pseudocount=self.pseudocount, names=given.names)
-
-    def _rule(self, given: _Given) -> Rule:
-        """Return the rule by which the tree is to be cut."""
-        if self.distance_threshold is not None:
-            return AtDistance(self.distance_threshold)
-        n_clusters = Significance() if self.n_clusters == "significant" else self.n_clusters
-        if isinstance(n_clusters, Significance):
-            counts = counts_for(n_clusters, given.X, given.names)
-            return SignificanceTest(
-                n_clusters, counts, self._measure(), given.linkage, given.masses, self.pseudocount, self.n_jobs
-            )
-        if not self._is_precomputed:
-            with memory_for_centers(int(n_clusters), given.X.shape[1], given.X.dtype):  # type: ignore[arg-type]
-                pass  # This refuses too many clusters before the tree is built.
-        return IntoClusters(int(n_clusters))  # type: ignore[arg-type]
-
-    def _tree(self, given: _Given, rows: Distributions | None) -> FloatArray:
-        """Return the tree as SciPy's Z, from the cache of ``memory`` if it is there."""
-        graph = check_connectivity(self.connectivity, given.X, given.linkage, given.masses)
-        if rows is None:
-            return tree_of_distances(given.X, given.masses, given.linkage, graph)
-        measure = self._measure()
-        cached = check_memory(self.memory).cache(tree_of_rows, ignore=["n_jobs", "names"])
-        build: Callable[..., FloatArray] = cached if is_cacheable(measure.divergence) else tree_of_rows
-        return build(rows, given.masses, measure, given.linkage, graph, __version__, self.n_jobs, given.names)
-
-    def _refined(self, given: _Given, labels: Labels) -> Labels:
-        """Return the labels after the passes of ``refine``."""
-        if not self.refine:
-            return labels
-        masses = np.ones(len(labels)) if given.masses is None else given.masses
-        rows = Collection(given.X, masses, self.pseudocount, given.names, self.n_jobs)
-        return refined(rows, labels, int(labels.max()) + 1, int(self.refine))
-
-    @staticmethod
-    def _of_tree(given: _Given, tree: FloatArray, pvalues: FloatArray | None) -> dict[str, Any]:
-        """Return the fitted attributes that describe the tree, by their names."""
-        fitted: dict[str, Any] = {"linkage_": given.linkage, "linkage_matrix_": tree, "n_leaves_": len(tree) + 1}
-        fitted |= {"children_": tree[:, :2].astype(np.int64), "distances_": tree[:, 2]}
-        if given.linkage == "information":
-            fitted["information_curve_"] = information_curve(tree[:, 2])
-        if pvalues is not None:
-            fitted["node_pvalues_"] = pvalues
-        return fitted
-
-    def _of_clusters(self, given: _Given, rows: Distributions | None, labels: Labels) -> dict[str, Any]:
-        """Return the fitted attributes that describe the clusters, by their names, among them the predictor."""
-        n_clusters = int(labels.max()) + 1
-        fitted = {"labels_": labels, "n_clusters_": n_clusters, "_n_features_out": n_clusters}
-        if rows is None:
-            return {**fitted, "_predictor": FromDistances(Members.of(labels))}
-        centers = centers_of(rows, given.masses, labels, n_clusters, self.centroid)
-        predictor = FromRows.of(
-            rows,
-            labels,
-            centers,
-            self._measure(),
-            assign=self.assign,
-            pseudocount=self.pseudocount,
-            handle_empty=self.handle_empty,
-        )
-        return {**fitted, "cluster_centers_": centers, "_predictor": predictor}
 
     # --- What scikit-learn asks for ---
 
