@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdiv._compute.duplicates import nearest_rows
 from skdiv._compute.measure import SYMMETRIZATIONS, Measure, Symmetrize, check_symmetrize
-from skdiv._compute.search import Search, within
+from skdiv._compute.search import Search, graph_of, within
 from skdiv._compute.spanning import spanning_tree
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, resolve
@@ -170,6 +170,8 @@ def divergences_within(
         If the radius is negative or NaN, or as `skdiv.pairwise_divergences`.
     TypeError
         As `skdiv.pairwise_divergences`.
+    MemoryError
+        If the pairs that have been found do not fit into memory twice, which is needed to put them together.
 
     See Also
     --------
@@ -198,8 +200,7 @@ def divergences_within(
     if np.isnan(radius):
         raise ValueError("radius = nan must be a number that is not negative.")
     P, Q = as_collections(X, Y, check_pseudocount(pseudocount))
-    i, j, values = within(Search.of(measure, P, Q, reverse=reverse), P, radius, n_jobs)
-    return _graph(i, j, values, (len(P), len(P if Q is None else Q)))
+    return within(Search.of(measure, P, Q, reverse=reverse), P, radius, n_jobs)
 
 
 class DivergenceNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -401,15 +402,16 @@ class DivergenceNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, Transforme
         """Return the graph of rows and their neighbours in Q, or without Q of rows among each other."""
         n_right = len(P) if Q is None else len(Q)
         if self.radius is not None:
-            i, j, values = within(Search.of(self._measure, P, Q, reverse=False), P, self.radius, self.n_jobs)
+            graph = within(Search.of(self._measure, P, Q, reverse=False), P, self.radius, self.n_jobs)
         else:
             n_neighbors = _checked_n_neighbors(n_neighbors, n_right - (Q is None), "the fitted X")
             with _memory_for_neighbours(len(P), n_neighbors):
                 distances, indices = nearest_rows(self._measure, P, Q, n_neighbors, reverse=False, n_jobs=self.n_jobs)
-            i, j, values = np.repeat(np.arange(len(P)), n_neighbors), indices.ravel(), distances.ravel()
+            i = np.repeat(np.arange(len(P)), n_neighbors)
+            graph = graph_of(i, indices.ravel(), distances.ravel(), (len(P), n_right))
         if self.mode == "connectivity":
-            values = np.ones_like(values)
-        return sp.csr_matrix(_graph(i, j, values, (len(P), n_right)))
+            graph.data[:] = 1
+        return sp.csr_matrix(graph)
 
     def _spanning_tree(self) -> sp.csr_matrix:
         """Return a minimum spanning tree of the fitted rows, with each edge in both directions."""
@@ -419,7 +421,7 @@ class DivergenceNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, Transforme
         n = len(self._rows)
         rows, columns = np.concatenate([i, j]), np.concatenate([j, i])
         order = np.argsort(rows, kind="stable")
-        return _graph(rows[order], columns[order], np.concatenate([lengths, lengths])[order], (n, n))
+        return graph_of(rows[order], columns[order], np.concatenate([lengths, lengths])[order], (n, n))
 
     def __sklearn_tags__(self) -> Tags:
         """Return scikit-learn's tags, which say what input the transformer takes."""
@@ -456,12 +458,6 @@ def _memory_for_neighbours(n: int, n_neighbors: int) -> AbstractContextManager[N
     return enough_memory(n_bytes, what, "Ask for fewer neighbours, or for those of some rows of X at a time.")
 
 
-def _graph(i: Places, j: Places, values: FloatArray, shape: tuple[int, int]) -> sp.csr_array:
-    """Return values in CSR, at rows ``i`` in ascending order and columns ``j`` as they come; zeros are stored too."""
-    starts = np.concatenate([[0], np.cumsum(np.bincount(i, minlength=shape[0]))])
-    return sp.csr_array((values, j, starts), shape=shape)
-
-
 def _mirrored(graph: sp.csr_matrix) -> sp.csr_matrix:
     """Return a graph with each edge in both directions; of two lengths, which differ by rounding, that of i < j."""
     edges = graph.tocoo()
@@ -484,4 +480,4 @@ def _joined(one: sp.csr_matrix, other: sp.spmatrix) -> sp.csr_matrix:
     values = np.concatenate([one.data, other.data])
     _, first = np.unique(i.astype(np.int64) * one.shape[1] + j, return_index=True)
     first = first[np.lexsort((j[first], values[first], i[first]))]
-    return sp.csr_matrix(_graph(i[first], j[first], values[first], one.shape))
+    return sp.csr_matrix(graph_of(i[first], j[first], values[first], one.shape))

@@ -8,10 +8,13 @@ else the divergences of all pairs are computed block by block, and the lowest ar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from skdiv._compute.blocks import of_candidates
@@ -23,7 +26,7 @@ from skdiv._compute.shortlists import Shortlists
 from skdiv._divergences.forms import ProductForm
 from skdiv._input.distributions import Distributions
 from skdiv._utils.blas import one_blas_thread
-from skdiv._utils.memory import Workspace
+from skdiv._utils.memory import Workspace, enough_memory
 from skdiv._utils.typing import FloatArray, Places
 
 ROWS = 512  # the number of left rows of a task
@@ -89,12 +92,8 @@ class Search:
             found[:, remaining] = self._nearest_by_blocks(P[remaining], places[remaining], n_neighbors)
             return found
 
-    def within(self, P: Distributions, places: Places, radius: float) -> FloatArray:
-        """Return all pairs of a row of P and a row of Q whose divergence is at most ``radius``.
-
-        The result is one array of doubles of shape (3, n_pairs): the rows, the positions in Q, and the divergences, row
-        by row and then in the order of Q.
-        """
+    def within(self, P: Distributions, places: Places, radius: float) -> sp.csr_array:
+        """Return the divergences of at most ``radius`` of rows of P from those of Q, in CSR."""
         limits: FloatArray = np.empty(0)
         with one_blas_thread():
             if self.screen is not None:
@@ -112,9 +111,9 @@ class Search:
                     else:
                         values = self._values(P, i, columns.start + j)
                 near = values <= radius
-                parts.append(np.stack([i[near], columns.start + j[near], values[near]]))
-        found = np.concatenate(parts, axis=1)
-        return found[:, np.argsort(found[0], kind="stable")]
+                shape = len(P), columns.stop - columns.start
+                parts.append(graph_of(i[near], j[near], values[near], shape))
+        return sp.hstack(parts, format="csr")
 
     # --- What both need ---
 
@@ -325,6 +324,12 @@ def lowest_of_each(i: Places, j: Places, values: FloatArray, n: int, k: int) -> 
     return found
 
 
+def graph_of(i: Places, j: Places, values: FloatArray, shape: tuple[int, int]) -> sp.csr_array:
+    """Return values in CSR, at rows ``i`` in ascending order and columns ``j`` as they come; zeros are stored too."""
+    starts = np.concatenate([[0], np.cumsum(np.bincount(i, minlength=shape[0]))])
+    return sp.csr_array((values, j, starts), shape=shape)
+
+
 # --- Tasks ---
 
 
@@ -338,21 +343,23 @@ def nearest(search: Search, P: Distributions, n_neighbors: int, n_jobs: int | No
     return values, columns
 
 
-def within(search: Search, P: Distributions, radius: float, n_jobs: int | None) -> tuple[Places, Places, FloatArray]:
-    """Return the rows, the columns and the divergences of all pairs within a radius, as `Search.within` does."""
-    parts: dict[int, FloatArray] = {}
-    _run(search.within, search, P, radius, _IntoParts(parts), n_jobs)
-    found = np.concatenate([parts[start] + [[start], [0], [0]] for start in sorted(parts)], axis=1)
-    return found[0].astype(np.intp), found[1].astype(np.intp), found[2].astype(P.dtype)
+def within(search: Search, P: Distributions, radius: float, n_jobs: int | None) -> sp.csr_array:
+    """Return the divergences of at most a radius for all rows of P, as `Search.within` does."""
+    found = _IntoParts(len(P), radius)
+    _run(search.within, search, P, radius, found, n_jobs, result_bytes=2**21)
+    with found.enough_memory():
+        return sp.vstack([found.parts[start] for start in sorted(found.parts)], format="csr")
 
 
 def _run(
-    function: Callable[..., FloatArray],
+    function: Callable[..., Any],
     search: Search,
     P: Distributions,
     argument: float,
     store: Store[slice],
     n_jobs: int | None,
+    *,
+    result_bytes: int = 2**16,
 ) -> None:
     """Call ``function(rows, places, argument)`` for some rows of P at a time, and store what it returns."""
 
@@ -362,7 +369,7 @@ def _run(
             some = slice(start, min(start + ROWS, len(P)))
             yield some, (P[some], np.arange(some.start, some.stop), argument)
 
-    work = Work(2**16, lambda: NANOSECONDS * len(P) * len(search.Q) * P.shape[1], blas_bound=True)
+    work = Work(result_bytes, lambda: NANOSECONDS * len(P) * len(search.Q) * P.shape[1], blas_bound=True)
     run(function, calls(), store, work, n_jobs=n_jobs)
 
 
@@ -381,15 +388,35 @@ class _IntoTwo:
         self.values[rows], self.columns[rows] = found
 
 
-@dataclass(frozen=True)
+@dataclass
 class _IntoParts:
-    """A store that keeps each result, by the first row of its slice."""
+    """A store that keeps the pairs within a radius of some of n rows, by the first row of their slice."""
 
-    parts: dict[int, FloatArray]
+    n: int
+    radius: float
+    parts: dict[int, sp.csr_array] = field(default_factory=dict, init=False)
+    _n_rows: int = field(default=0, init=False)
+    _n_pairs: int = field(default=0, init=False)
+    _n_bytes: int = field(default=0, init=False)
+    _lock: Any = field(default_factory=Lock, init=False)
 
     def target(self, rows: slice) -> None:
         """Return None: the size of a result is not known."""
 
-    def __call__(self, rows: slice, found: FloatArray) -> None:
-        """Store the result of a task."""
-        self.parts[rows.start] = found
+    def __call__(self, rows: slice, found: sp.csr_array) -> None:
+        """Store the result of a task, unless there is too little memory to put together what is stored."""
+        with self._lock:
+            self._n_rows += found.shape[0]
+            self._n_pairs += found.nnz
+            self._n_bytes += found.data.nbytes + found.indices.nbytes
+            with self.enough_memory():
+                self.parts[rows.start] = found
+
+    def enough_memory(self) -> AbstractContextManager[None]:
+        """Refuse to put the stored pairs together if there is too little memory."""
+        return enough_memory(
+            self._n_bytes,
+            f"The result with {self._n_pairs} pairs within radius = {self.radius} for {self._n_rows} of {self.n} rows",
+            "Use a smaller radius, or nearest_divergences, which finds a given number for each row, or pass some rows of "
+            "X at a time.",
+        )
