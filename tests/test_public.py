@@ -17,13 +17,27 @@ import skdiv.embedding
 import skdiv.explanations
 import skdiv.models
 import skdiv.neighbors
+import skdiv.preprocessing
 
-MODULES = [skdiv, skdiv.dask, skdiv.datasets, skdiv.embedding, skdiv.explanations, skdiv.models, skdiv.neighbors]
+MODULES = [
+    skdiv,
+    skdiv.dask,
+    skdiv.datasets,
+    skdiv.embedding,
+    skdiv.explanations,
+    skdiv.models,
+    skdiv.neighbors,
+    skdiv.preprocessing,
+]
 PUBLIC = [(module, name) for module in MODULES for name in module.__all__]
 METHODS = [getattr(skdiv.DivergenceClustering, name) for name in ("fit", "predict", "transform")] + [
     getattr(estimator, name)
     for estimator in (skdiv.MiniBatchDivergenceClustering, skdiv.dask.MiniBatchDivergenceClustering)
     for name in ("fit", "partial_fit", "merge", "predict", "transform")
+]
+METHODS += [
+    getattr(skdiv.preprocessing.HistogramTransformer, name)
+    for name in ("fit", "transform", "fit_transform", "get_feature_names_out")
 ]
 WITHOUT_FORMULA = {"Divergence", "divergences", "show_versions"}  # whose docstrings have no source to name
 PACKAGE = Path(skdiv.__file__).parent
@@ -44,6 +58,7 @@ LAYERS = [
     "datasets._languages", "datasets", "pairwise", "chunked", "centroids", "explanations", "embedding", "neighbors",
     "homogeneity",
     "significance",
+    "preprocessing._observations", "preprocessing._bins", "preprocessing._histogram", "preprocessing",
     "models._matrix", "models._gaussians", "models",
     "cluster._prediction", "cluster._combinations", "cluster._collection", "cluster._refinement", "cluster._summaries",
     "cluster._reduction", "cluster._blocks", "cluster._fitting",

@@ -1,0 +1,342 @@
+"""Bins: a grid of intervals, a codebook or categories, each of which says in which bin an observation is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise, product
+from math import prod
+from numbers import Integral
+from typing import Any, Literal, Protocol, Self, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.preprocessing import OrdinalEncoder
+
+from skdiv._utils.typing import FloatArray, Labels
+from skdiv._utils.warnings import warn_caller
+from skdiv.preprocessing._observations import Observations, as_text
+
+OutOfRange: TypeAlias = Literal["bins", "error", "clip"]
+Rule: TypeAlias = Literal["auto", "doane", "fd", "rice", "scott", "sqrt", "stone", "sturges"]
+Strategy: TypeAlias = Literal["auto", "categories", "kmeans", "quantile", "uniform"]
+
+_MOST_BINS = 2**20  # of a grid: beyond, a row of counts takes more than 8 MiB, and nearly all of its bins are empty
+
+
+class Bins(Protocol):
+    """What the transformer asks of bins."""
+
+    @property
+    def n_bins(self) -> int:
+        """Return the number of bins, with those for what is out of range."""
+
+    def places(self, observations: Observations) -> Labels:
+        """Return the bin of each observation."""
+
+    def names(self, dimensions: Sequence[str]) -> list[str]:
+        """Return the names of the bins, given those of the dimensions."""
+
+    def fitted(self) -> dict[str, Any]:
+        """Return the public attributes that describe the bins."""
+
+
+# --- Intervals, and in several dimensions a grid of them --------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Every combination of one interval in each dimension, which is closed on the left; the last is on both sides."""
+
+    edges: list[FloatArray]
+    out_of_range: OutOfRange
+
+    @classmethod
+    def learn(cls, observations: Observations, bins: Any, strategy: str, out_of_range: OutOfRange) -> Self:
+        """Choose edges in each dimension by the observations of all collections; refuse a grid beyond all measure."""
+        if observations.are_text:
+            raise ValueError(
+                f"strategy = {strategy!r} needs numbers, but X holds text. Pass strategy='categories', which is what "
+                "strategy='auto' takes for text."
+            )
+        columns = observations.values.T
+        specs = zip(columns, _per_dimension(bins, len(columns)), strict=True)
+        grid = cls([_edges_of(values, spec, strategy) for values, spec in specs], out_of_range)
+        if grid.n_bins > _MOST_BINS:
+            raise ValueError(
+                f"The grid would have {' x '.join(map(str, grid.shape))} = {grid.n_bins:,} bins, and at most "
+                f"{_MOST_BINS:,} are allowed. Pass fewer bins, or strategy='kmeans' and the number of bins, which "
+                "learns a codebook of as many in any number of dimensions."
+            )
+        return grid
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the number of bins along each dimension."""
+        return tuple(len(edges) - 1 + 2 * (self.out_of_range == "bins") for edges in self.edges)
+
+    @property
+    def n_bins(self) -> int:
+        """Return the number of bins."""
+        return prod(self.shape)
+
+    def places(self, observations: Observations) -> Labels:
+        """Return the bin of each observation; the last dimension varies fastest."""
+        along = [self._places_along(observations, dimension) for dimension in range(len(self.edges))]
+        places: Labels = np.ravel_multi_index(along, self.shape)
+        return places
+
+    def _places_along(self, observations: Observations, dimension: int) -> Labels:
+        """Return the interval of each observation in one dimension."""
+        values, edges = observations.values[:, dimension], self.edges[dimension]
+        places = np.searchsorted(edges, values, side="right") - 1
+        last = len(edges) - 2
+        places[values == edges[-1]] = last
+        if self.out_of_range == "bins":
+            return places + 1
+        outside = (places < 0) | (places > last)
+        if self.out_of_range == "error" and outside.any():
+            raise ValueError(
+                f"{observations.entry(int(outside.argmax()), dimension)} lies outside of the bins, which go from "
+                f"{edges[0]} to {edges[-1]}. Pass out_of_range='bins' to count such observations in bins of their own, "
+                "or 'clip' to count them in the outermost ones."
+            )
+        return np.clip(places, 0, last)
+
+    def names(self, dimensions: Sequence[str]) -> list[str]:
+        """Return the intervals, such as "[0, 0.5)", and in several dimensions such as "x in [0, 0.5), y in [1, 2]"."""
+        along = [_intervals(edges, outside=self.out_of_range == "bins") for edges in self.edges]
+        if len(along) == 1:
+            return along[0]
+        named = [[f"{name} in {each}" for each in intervals] for name, intervals in zip(dimensions, along, strict=True)]
+        return [", ".join(combination) for combination in product(*named)]
+
+    def fitted(self) -> dict[str, Any]:
+        """Return the public attributes that describe the bins."""
+        return {"bin_edges_": self.edges}
+
+
+def _per_dimension(bins: Any, n_dimensions: int) -> list[Any]:
+    """Return a rule, a number or edges for each dimension, as `numpy.histogramdd` reads them."""
+    if isinstance(bins, str | Integral):
+        return [bins] * n_dimensions
+    specs = list(bins)
+    if n_dimensions == 1 and specs and np.ndim(specs[0]) == 0:
+        return [bins]
+    if len(specs) != n_dimensions:
+        raise ValueError(
+            f"bins is a list of {len(specs)}, but the observations in X have {n_dimensions} dimensions. Pass a number "
+            "or a rule for all, or for each dimension one of these or its edges."
+        )
+    return specs
+
+
+def _edges_of(values: NDArray[Any], spec: Any, strategy: str) -> FloatArray:
+    """Return the edges of bins in one dimension: those that are given, or chosen by a rule, or of so many bins."""
+    if not isinstance(spec, str | Integral):
+        return _checked_edges(spec)
+    if isinstance(spec, str) and spec not in get_args(Rule):
+        raise ValueError(f"bins = {spec!r} is no rule of NumPy; choose one of {list(get_args(Rule))}.")
+    if isinstance(spec, Integral) and spec < 1:
+        raise ValueError(f"bins = {spec}, but there must be 1 bin at the least.")
+    try:
+        edges = np.histogram_bin_edges(values, spec if isinstance(spec, str) else int(spec))
+    except MemoryError as error:
+        raise ValueError(
+            f"bins = {spec!r} takes so many bins that their edges do not fit into memory: the observations go from "
+            f"{values.min()} to {values.max()}. Pass the number of bins, or strategy='quantile' and a number."
+        ) from error
+    if strategy == "quantile":
+        return _quantiles(values, len(edges) - 1)
+    return _checked_edges(edges)
+
+
+def _checked_edges(spec: ArrayLike) -> FloatArray:
+    """Return edges of bins in double precision; refuse those that do not ascend or are not finite."""
+    edges = np.asarray(spec)
+    if edges.dtype.kind not in "fiu" or edges.ndim != 1 or len(edges) < 2:
+        raise ValueError(f"The edges of bins must be a vector of two or more numbers, not {spec!r}.")
+    edges = edges.astype(np.float64)
+    if not np.isfinite(edges).all():
+        k = int(np.isfinite(edges).argmin())
+        raise ValueError(
+            f"bins: edge {k} is {edges[k]}, but edges must be finite. What lies beyond them is counted in bins of its "
+            "own, unless out_of_range says otherwise."
+        )
+    steps = np.diff(edges)
+    if not (steps > 0).all():
+        k = int((steps > 0).argmin())
+        raise ValueError(f"bins: edge {k} is {edges[k]} and edge {k + 1} is {edges[k + 1]}, but edges must ascend.")
+    return edges
+
+
+def _quantiles(values: NDArray[Any], n_bins: int) -> FloatArray:
+    """Return edges between which there are equal numbers of observations; equal edges become one, with a warning."""
+    levels = np.linspace(0, 1, n_bins + 1)
+    edges = np.unique(np.quantile(values, levels, method="averaged_inverted_cdf")).astype(np.float64)
+    if len(edges) == 1:
+        edges = np.histogram_bin_edges(values, 1).astype(np.float64)
+    if len(edges) <= n_bins:
+        warn_caller(
+            f"Of {n_bins + 1} quantiles of the observations some are equal, so there are {len(edges) - 1} bins in "
+            f"place of {n_bins}. Pass fewer bins."
+        )
+    return edges
+
+
+def _intervals(edges: FloatArray, *, outside: bool) -> list[str]:
+    """Return the names of the intervals between edges; ``outside`` adds those below the first and above the last."""
+    shown = _shown(edges)
+    names = [f"[{low}, {high})" for low, high in pairwise(shown)]
+    names[-1] = f"[{shown[-2]}, {shown[-1]}]"
+    return [f"(-inf, {shown[0]})", *names, f"({shown[-1]}, inf)"] if outside else names
+
+
+def _shown(edges: FloatArray) -> list[str]:
+    """Return edges as text, with so many digits that none is wrong by more than a thousandth of the narrowest bin."""
+    for digits in range(3, 17):
+        shown = [f"{edge + 0.0:.{digits}g}" for edge in edges]  # adding 0 turns -0.0 into 0.0
+        if np.abs(np.array(shown, dtype=float) - edges).max() <= np.diff(edges).min() / 1000:
+            return shown
+    return [repr(float(edge)) for edge in edges]
+
+
+# --- A codebook ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """Prototypes, learned by k-means over all dimensions; an observation is in the bin of the nearest."""
+
+    prototypes: FloatArray
+
+    @classmethod
+    def learn(cls, observations: Observations, bins: Any, random_state: Any) -> Self:
+        """Learn as many prototypes as there are to be bins."""
+        from sklearn.cluster import MiniBatchKMeans  # Its import takes a tenth of a second.
+
+        if observations.are_text:
+            raise ValueError("strategy = 'kmeans' needs numbers, but X holds text. Pass strategy='categories'.")
+        if not isinstance(bins, Integral):
+            raise ValueError(f"bins = {bins!r}, but strategy='kmeans' needs the number of bins.")
+        n_bins, values = int(bins), observations.values.astype(np.float64, copy=False)
+        if n_bins > len(values):
+            raise ValueError(f"bins = {bins}, but X has only {len(values)} observations to learn a codebook from.")
+        kmeans = MiniBatchKMeans(n_bins, random_state=random_state, n_init="auto").fit(values)
+        prototypes = np.unique(kmeans.cluster_centers_, axis=0)
+        if len(prototypes) < n_bins:
+            warn_caller(
+                f"Of {bins} prototypes some are equal, so there are {len(prototypes)} bins in place of {bins}. X has "
+                "too few different observations; pass fewer bins."
+            )
+        return cls(prototypes)
+
+    @property
+    def n_bins(self) -> int:
+        """Return the number of prototypes."""
+        return len(self.prototypes)
+
+    def places(self, observations: Observations) -> Labels:
+        """Return the nearest prototype of each observation."""
+        values = observations.values.astype(np.float64, copy=False)
+        places: Labels = pairwise_distances_argmin(values, self.prototypes)
+        return places
+
+    def names(self, dimensions: Sequence[str]) -> list[str]:  # noqa: ARG002
+        """Return "codeword 0" and so on."""
+        return [f"codeword {k}" for k in range(self.n_bins)]
+
+    def fitted(self) -> dict[str, Any]:
+        """Return the public attributes that describe the bins."""
+        return {"codebook_": self.prototypes}
+
+
+# --- Categories ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Categories:
+    """One bin for each category in ascending order, and a last one for what is none of them."""
+
+    encoder: OrdinalEncoder
+    out_of_range: OutOfRange
+
+    @classmethod
+    def learn(cls, observations: Observations, bins: Any, out_of_range: OutOfRange) -> Self:
+        """Take the categories that are given, or all that occur."""
+        if observations.n_dimensions > 1:
+            raise ValueError(
+                f"The observations in X have {observations.n_dimensions} dimensions, but categories have one. Join the "
+                "columns to one label for each observation, or pass one of them."
+            )
+        if out_of_range == "clip":
+            raise ValueError("out_of_range = 'clip' has no meaning for categories; pass 'bins' or 'error'.")
+        encoder = OrdinalEncoder(
+            categories=_given_categories(bins, observations),
+            dtype=np.intp,
+            handle_unknown="use_encoded_value",
+            unknown_value=-1,
+        )
+        return cls(encoder.fit(observations.values), out_of_range)
+
+    @property
+    def categories(self) -> NDArray[Any]:
+        """Return the categories."""
+        categories: NDArray[Any] = self.encoder.categories_[0]
+        return categories
+
+    @property
+    def n_bins(self) -> int:
+        """Return the number of bins."""
+        return len(self.categories) + (self.out_of_range == "bins")
+
+    def places(self, observations: Observations) -> Labels:
+        """Return the category of each observation."""
+        places: Labels = self.encoder.transform(observations.values)[:, 0]
+        unknown = places < 0
+        if self.out_of_range == "error" and unknown.any():
+            raise ValueError(
+                f"{observations.entry(int(unknown.argmax()))} is none of the {len(self.categories)} fitted categories. "
+                "Pass out_of_range='bins' to count unknown ones in a bin of their own."
+            )
+        places[unknown] = len(self.categories)
+        return places
+
+    def names(self, dimensions: Sequence[str]) -> list[str]:  # noqa: ARG002
+        """Return the categories as text, and "(unknown)" for what is none of them."""
+        return [*map(str, self.categories.tolist()), *["(unknown)"] * (self.out_of_range == "bins")]
+
+    def fitted(self) -> dict[str, Any]:
+        """Return the public attributes that describe the bins."""
+        return {"categories_": self.categories}
+
+
+def _given_categories(bins: Any, observations: Observations) -> Any:
+    """Return what `OrdinalEncoder` takes as its categories."""
+    if isinstance(bins, str) and bins == "auto":
+        return "auto"
+    if isinstance(bins, str | Integral):
+        raise ValueError(
+            f"bins = {bins!r}, but categories have one bin each. Pass 'auto', or a list of the categories that are to "
+            "have a bin."
+        )
+    categories = np.unique(np.asarray(bins))
+    if categories.dtype.kind in "bUT":
+        categories = as_text(categories)
+    if (categories.dtype == object) != observations.are_text:
+        raise ValueError("The categories in bins and the observations in X must both be text, or both be numbers.")
+    return [categories]
+
+
+def learn_bins(
+    observations: Observations, bins: Any, strategy: Strategy, out_of_range: OutOfRange, random_state: Any
+) -> Bins:
+    """Learn the bins from the observations of all collections."""
+    if strategy == "auto":
+        strategy = "categories" if observations.are_text else "uniform"
+    if strategy == "categories":
+        return Categories.learn(observations, bins, out_of_range)
+    if strategy == "kmeans":
+        return Codebook.learn(observations, bins, random_state)
+    return Grid.learn(observations, bins, strategy, out_of_range)
