@@ -30,7 +30,7 @@ MODULES = [
     skdiv.preprocessing,
 ]
 PUBLIC = [(module, name) for module in MODULES for name in module.__all__]
-METHODS = [getattr(skdiv.DivergenceClustering, name) for name in ("fit", "predict", "transform")] + [
+METHODS = [getattr(skdiv.DivergenceClustering, name) for name in ("fit", "predict", "transform", "cut", "score")] + [
     getattr(estimator, name)
     for estimator in (skdiv.MiniBatchDivergenceClustering, skdiv.dask.MiniBatchDivergenceClustering)
     for name in ("fit", "partial_fit", "merge", "predict", "transform")
@@ -61,7 +61,7 @@ LAYERS = [
     "preprocessing._observations", "preprocessing._bins", "preprocessing._histogram", "preprocessing",
     "models._matrix", "models._gaussians", "models",
     "cluster._prediction", "cluster._combinations", "cluster._collection", "cluster._refinement", "cluster._summaries",
-    "cluster._reduction", "cluster._blocks", "cluster._fitting",
+    "cluster._reduction", "cluster._blocks", "cluster._fitting", "cluster._report", "cluster._scoring",
     "cluster._agglomerative", "cluster._minibatch", "cluster", "_dask", "dask", "_show_versions", "",
 ]  # fmt: skip
 

@@ -101,13 +101,13 @@ def tree_of_rows(
     if connectivity is None:
         with _enough_memory_for_tree(len(rows), linkage, masses, _remedies(measure, rows, linkage)):
             condensed = measure.condensed(rows, n_jobs=n_jobs)
-            _refuse_infinite(condensed, lambda place: condensed_position(place, len(rows)), measure, names)
+            refuse_infinite(condensed, lambda place: condensed_position(place, len(rows)), measure, names)
             condensed = condensed.astype(np.float64, copy=False)  # Else SciPy would, and the float32 would stay too.
             return linkage_matrix(condensed, linkage, masses)
     with stage("connection"):
         edges = connected_edges(connectivity, lambda i, j: measure.matrix(rows[i], rows[j], n_jobs=n_jobs))
     distances = measure.paired(rows, rows, *edges, n_jobs=n_jobs)
-    _refuse_infinite(distances, lambda place: (int(edges[0][place]), int(edges[1][place])), measure, names)
+    refuse_infinite(distances, lambda place: (int(edges[0][place]), int(edges[1][place])), measure, names)
     return tree_of_graph(len(rows), edges, distances, linkage)
 
 
@@ -167,7 +167,7 @@ def _information_tree(
     return tree
 
 
-def _refuse_infinite(
+def refuse_infinite(
     distances: FloatArray, pair: Callable[[int], tuple[int, int]], measure: Measure, names: Names
 ) -> None:
     """Refuse infinite distances; ``pair(k)`` returns the two rows to which the distance at position k belongs."""

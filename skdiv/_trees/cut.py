@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from sklearn.utils import check_scalar
 
 from skdiv._utils.sklearn import cut_tree
 from skdiv._utils.typing import FloatArray, Labels
@@ -46,3 +48,20 @@ class AtDistance:
         """Cut a tree into the clusters that these merges have made."""
         far = tree[:, 2] >= self.threshold
         return IntoClusters(len(tree) + 1 - int(far.argmax()) if far.any() else 1)(tree)
+
+
+def checked_rule(n_clusters: int | None, distance_threshold: float | None, n_leaves: int) -> Rule:
+    """Return the rule that cuts a tree of so many leaves into ``n_clusters`` or at ``distance_threshold``.
+
+    Refused are both or neither, and what is out of range.
+    """
+    if (n_clusters is None) == (distance_threshold is None):
+        raise ValueError(
+            "Exactly one of n_clusters and distance_threshold has to be passed; got "
+            f"n_clusters = {n_clusters} and distance_threshold = {distance_threshold}."
+        )
+    if distance_threshold is not None:
+        if not check_scalar(distance_threshold, "distance_threshold", Real) >= 0:
+            raise ValueError(f"distance_threshold = {distance_threshold} must be a number from 0 on.")
+        return AtDistance(float(distance_threshold))
+    return IntoClusters(int(check_scalar(n_clusters, "n_clusters", Integral, min_val=1, max_val=n_leaves)))
