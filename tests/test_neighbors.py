@@ -21,7 +21,12 @@ from skdiv import (
     pairwise_divergences,
 )
 from skdiv._compute import search as search_module
+from skdiv._compute.blocks import of_candidates
+from skdiv._compute.blocks.termwise import of_pairs
+from skdiv._compute.duplicates import EqualRows
+from skdiv._compute.kernels import chosen, load
 from skdiv._compute.measure import Measure
+from skdiv._compute.screens import SpectralScreen
 from skdiv._compute.search import Search
 from skdiv._divergences.registry import resolve
 from skdiv._input.distributions import as_distributions
@@ -201,6 +206,53 @@ def test_a_screen_leaves_few_rows_to_be_compared(metric, monkeypatch):
     monkeypatch.setattr(search_module, "of_candidates", lambda *args: compared.append(len(args[3])) or values(*args))
     nearest_divergences(COLLECTIONS["dense"], n_neighbors=5, metric=metric)
     assert 5 * N <= sum(compared) < 40 * N
+
+
+def test_lists_of_candidates_are_short_where_all_divergences_are_one_product(monkeypatch):
+    """An exact divergence takes as long as some two hundred in a product."""
+    compared = []
+    values = search_module.of_candidates
+    monkeypatch.setattr(search_module, "of_candidates", lambda *args: compared.append(len(args[3])) or values(*args))
+    rows = near_duplicates(1000, 20, step=1e-5)
+    assert_nearest(nearest_divergences(rows, n_neighbors=3, metric="kl"), matrix_of(rows, metric="kl"), rtol=1e-5)
+    assert sum(compared) < 20 * 1000
+
+
+def test_a_screen_in_double_precision_is_made_where_rounding_is_what_is_uncertain(monkeypatch):
+    made = []
+    in_double = SpectralScreen.in_double
+    monkeypatch.setattr(SpectralScreen, "in_double", lambda *args: made.append(args) or in_double(*args))
+    monkeypatch.setattr(search_module, "_LIST", 64)
+    equidistant = np.eye(300)
+    assert_nearest(nearest_divergences(equidistant, n_neighbors=3), matrix_of(equidistant))
+    assert not made
+    nearest_divergences(near_duplicates(600, 20, step=1e-6), n_neighbors=3)
+    assert made
+
+
+def test_sums_of_many_bins_are_added_in_short_runs(monkeypatch):
+    """So the error bound of the sums stays low, and few pairs have to be summed again, term by term."""
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(60_000))
+    P, Q = (as_distributions(rows[np.newaxis]) for rows in (p, p * (1 + 0.09 * rng.choice([-1, 1], len(p)))))
+    js, place, kernel = divergences()["js_divergence"], np.zeros(1, dtype=np.intp), load(chosen())
+    exact = of_pairs(js, P, Q, place, place, kernel, small=True)
+    monkeypatch.setattr("skdiv._compute.blocks.pairs.of_pairs", None)
+    assert_allclose(of_candidates(js, P, Q, place, place, kernel), exact, rtol=1e-9)
+
+
+def test_neighbours_among_equal_rows_are_listed_once_for_each_distinct_row(monkeypatch):
+    listed = []
+    expanded = EqualRows._few_expanded
+    monkeypatch.setattr(EqualRows, "_few_expanded", lambda *args: listed.append(len(args[2])) or expanded(*args))
+    rows = np.eye(8)[np.random.default_rng(0).integers(0, 8, 400)]
+    found = [nearest_divergences(rows, n_neighbors=70), nearest_divergences(rows, rows[:200], n_neighbors=70)]
+    assert sum(listed) == 16
+    for (values, indices), other in zip(found, (None, rows[:200]), strict=True):
+        D = matrix_of(rows, other)
+        order = np.argsort(D, axis=1, kind="stable")[:, :70]  # NaN, a row with itself, comes last.
+        assert_array_equal(indices, order)
+        assert_array_equal(values, np.take_along_axis(D, order, axis=1))
 
 
 def test_equal_rows_are_compared_once(monkeypatch):

@@ -45,32 +45,32 @@ class EqualRows:
         """Return the first row of each group."""
         return self.members[self.starts]
 
-    def expanded(self, values: FloatArray, groups: Places, rows: Places | None, k: int) -> FloatArray:
+    def expanded(self, values: FloatArray, groups: Places, k: int) -> tuple[FloatArray, Places]:
         """Return the nearest k rows for each left row, from its nearest groups in ascending order of their divergence.
 
-        ``rows`` are the left rows as positions in this collection, which are left out; None if it is another one. The
-        result is an array of shape (2, n, k) with the divergences and the positions.
+        The results are two arrays of shape (n, k) with the divergences and the positions.
         """
+        found, positions = np.empty((len(groups), k), dtype=values.dtype), np.empty((len(groups), k), dtype=np.intp)
+        step = max(1, _CELL // (k * min(k, int(self.sizes.max()))))
+        for start in range(0, len(groups), step):
+            some = slice(start, start + step)
+            found[some], positions[some] = self._few_expanded(values[some], groups[some], k)
+        return found, positions
+
+    def _few_expanded(self, values: FloatArray, groups: Places, k: int) -> FloatArray:
+        """Return what `expanded` does as one array, for few left rows."""
         n, n_groups = groups.shape
         sizes = self.sizes[groups]
-        if rows is not None:
-            sizes = sizes - (groups == self.of_row[rows, np.newaxis])
         before = np.cumsum(sizes, axis=1) - sizes
         for t in range(1, n_groups):  # Groups with equal divergences are taken together.
             tie = values[:, t] == values[:, t - 1]
             before[tie, t] = before[tie, t - 1]
         i, place = np.nonzero(before < k)
         group = groups[i, place]
-        counts = np.minimum(
-            self.sizes[group], k + 1
-        )  # The lowest of a group suffice; one of them may be the row itself.
+        counts = np.minimum(self.sizes[group], k)  # The lowest of a group suffice.
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         j = self.members[np.repeat(self.starts[group], counts) + within]
-        i, divergence = np.repeat(i, counts), np.repeat(values[i, place], counts)
-        if rows is not None:
-            other = j != rows[i]
-            i, j, divergence = i[other], j[other], divergence[other]
-        return lowest_of_each(i, j, divergence, n, k)
+        return lowest_of_each(np.repeat(i, counts), j, np.repeat(values[i, place], counts), n, k)
 
 
 def nearest_rows(
@@ -81,21 +81,28 @@ def nearest_rows(
     groups = EqualRows.of(right) if k and measure.divergence.fast is not None else None
     if groups is None or len(groups.sizes) > _FEW * len(right):
         return nearest(Search.of(measure, P, Q, reverse=reverse), P, k, n_jobs)
-    distinct = right[groups.first]
+    left, distinct = groups if Q is None else EqualRows.of(P), right[groups.first]
     if Q is not None:
-        search = Search.of(measure, P, distinct, reverse=reverse)
-        found = nearest(search, P, min(k, len(distinct)), n_jobs)
-    else:
-        search = Search.of(measure, distinct, None, reverse=reverse)
-        values, columns = nearest(search, distinct, min(k, len(distinct) - 1), n_jobs)
-        itself = np.arange(len(distinct))[:, np.newaxis]
-        zeros = np.zeros((len(distinct), 1), dtype=values.dtype)
-        of_group = np.hstack([zeros, values]), np.hstack([itself, columns])
-        found = of_group[0][groups.of_row], of_group[1][groups.of_row]
-    values, positions = np.empty((len(P), k), dtype=P.dtype), np.empty((len(P), k), dtype=np.intp)
-    step = max(1, _CELL // ((k + 1) * (min(k, int(groups.sizes.max())) + 1)))
-    for start in range(0, len(P), step):
-        some = slice(start, min(start + step, len(P)))
-        rows = np.arange(some.start, some.stop) if Q is None else None
-        values[some], positions[some] = groups.expanded(found[0][some], found[1][some], rows, k)
-    return values, positions
+        rows = P[left.first]
+        of_groups = nearest(Search.of(measure, rows, distinct, reverse=reverse), rows, min(k, len(distinct)), n_jobs)
+        values, positions = groups.expanded(*of_groups, k)
+        return values[left.of_row], positions[left.of_row]
+    others = nearest(Search.of(measure, distinct, None, reverse=reverse), distinct, min(k, len(distinct) - 1), n_jobs)
+    itself = np.arange(len(distinct))[:, np.newaxis]
+    zeros = np.zeros((len(distinct), 1), dtype=P.dtype)
+    values, positions = groups.expanded(np.hstack([zeros, others[0]]), np.hstack([itself, others[1]]), k + 1)
+    return _of_rows_without_itself(values, positions, groups.of_row)
+
+
+def _of_rows_without_itself(values: FloatArray, positions: Places, of_row: Places) -> tuple[FloatArray, Places]:
+    """Return the nearest k rows for each row, from the nearest k + 1 of each distinct row, which may hold the row."""
+    n, k = len(of_row), values.shape[1] - 1
+    of_all, positions_of_all = np.empty((n, k), dtype=values.dtype), np.empty((n, k), dtype=np.intp)
+    step = max(1, _CELL // (k + 1))
+    for start in range(0, n, step):
+        some = of_row[start : start + step]
+        is_itself = positions[some] == np.arange(start, start + len(some))[:, np.newaxis]
+        is_itself[:, -1] |= ~is_itself.any(axis=1)  # If the row is not there, the last is one too many.
+        of_all[start : start + step] = values[some][~is_itself].reshape(-1, k)
+        positions_of_all[start : start + step] = positions[some][~is_itself].reshape(-1, k)
+    return of_all, positions_of_all

@@ -156,12 +156,15 @@ class SpectralScreen:
 
     def of_rows(self, P: Distributions) -> ScreenedRows:
         """Return the features of some rows from the center, times −2, and their squared norms."""
-        from_center = _features(self.spectrum, P) - self.center
-        terms = np.vecdot(from_center, from_center)
-        largest, dtype = float(self.right_terms.max()) * (1 + 1e-6), self.right.dtype
+        dtype = self.right.dtype
+        factor, terms = np.empty((len(P), len(self.center)), dtype=dtype), np.empty(len(P))
+        for some in few_rows(len(P), P.shape[1]):
+            from_center = _features(self.spectrum, P[some]) - self.center
+            factor[some], terms[some] = -2 * from_center, np.vecdot(from_center, from_center)
+        largest = float(self.right_terms.max()) * (1 + 1e-6)
         norms = np.sqrt(terms) + np.sqrt(largest)
         margins = _product_error(len(self.center), dtype) * norms**2 + 2 * _OF_DOUBLE * (norms + _OF_DOUBLE) + _TINY
-        return ScreenedRows((-2 * from_center).astype(dtype), terms, margins)
+        return ScreenedRows(factor, terms, margins)
 
     def sums(self, values: FloatArray) -> FloatArray:
         """Return the sums that give these values."""
@@ -244,19 +247,21 @@ class ProductScreen:
 
     def of_rows(self, P: Distributions) -> ScreenedRows:
         """Return the left factor of some rows less its center, and the sums of single rows."""
-        factor = _factor(self.factors, P, self.unit)
-        of_term = _values(self.term, P, self.unit)
-        terms = factor @ self.right_center + of_term.sum(axis=1) + self.added
-        sizes = np.abs(factor) @ np.abs(self.right_center) + np.abs(of_term).sum(axis=1) + self.right_size
-        from_center = factor - self.center
-        norms = np.sqrt(np.vecdot(from_center, from_center))
+        dtype = self.right.dtype
+        left, (terms, sizes, squares) = np.empty((len(P), len(self.center)), dtype=dtype), np.empty((3, len(P)))
+        for some in few_rows(len(P), P.shape[1]):
+            factor, of_term = _factor(self.factors, P[some], self.unit), _values(self.term, P[some], self.unit)
+            terms[some] = factor @ self.right_center + of_term.sum(axis=1) + self.added
+            sizes[some] = np.abs(factor) @ np.abs(self.right_center) + np.abs(of_term).sum(axis=1) + self.right_size
+            factor -= self.center
+            left[some], squares[some] = factor, np.vecdot(factor, factor)
+        norms = np.sqrt(squares)
         largest = float(np.sqrt(np.vecdot(self.right, self.right).max())) * (1 + 1e-3)
         of_products = norms * largest
         of_terms = float(np.abs(self.right_terms).max()) + np.abs(terms)
-        dtype = self.right.dtype
         unit = float(np.finfo(dtype).eps)
         margins = _product_error(len(self.center), dtype) * of_products + _ROUNDINGS * unit * (of_products + of_terms)
-        return ScreenedRows(from_center.astype(dtype), terms, margins + _OF_DOUBLE * (1 + sizes) + _TINY)
+        return ScreenedRows(left, terms, margins + _OF_DOUBLE * (1 + sizes) + _TINY)
 
     def sums(self, values: FloatArray) -> FloatArray:
         """Return the values, which are the sums."""

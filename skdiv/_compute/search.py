@@ -29,9 +29,12 @@ from skdiv._utils.blas import one_blas_thread
 from skdiv._utils.memory import Workspace, enough_memory
 from skdiv._utils.typing import FloatArray, Places
 
-ROWS = 512  # the number of left rows of a task
+_ROWS = 512  # the largest number of left rows of a task
+_FEWEST_ROWS = 64  # the least such number, for with fewer a matrix product is slower
+_FEATURES = 2**22  # the largest number of features of the left rows of a task, if there are more than the fewest
 COLUMNS = 1024  # the number of right rows at a time, so that their scores stay in the cache
-_LIST = 1024  # the least capacity of a list of candidates
+_LIST = 1024  # the largest capacity of a list of candidates, if four times the neighbours are fewer
+_SHORT_LIST = 64  # the least such capacity
 _MANY = 8  # if one pair in so many is a candidate, the divergences of all pairs are computed, which is faster then
 _MANY_OF_PRODUCT = 200  # the same where the divergences of all pairs are one matrix product
 _MANY_BETWEEN = 512  # the same where a finer screen can be made, which takes the time of so few pairs
@@ -79,17 +82,20 @@ class Search:
         """
         with one_blas_thread():
             found = np.empty((2, len(P), n_neighbors))
-            remaining = np.arange(len(P))
+            remaining, asked = np.ones(len(P), dtype=bool), np.arange(len(P))
             worth = n_neighbors * self._many < len(self.Q)
             for screen in self._screens() if worth else ():
-                left, its_places = P[remaining], places[remaining]
+                left, its_places = P[asked], places[asked]
                 rows = screen.of_rows(left)
                 lists = self._screened(rows, screen, its_places, n_neighbors)
-                found[:, remaining] = self._nearest_in_lists(left, rows, screen, lists)
-                remaining = remaining[lists.lengths < 0]  # Too many rows are too near to be told apart.
-                if not remaining.size:
-                    return found
-            found[:, remaining] = self._nearest_by_blocks(P[remaining], places[remaining], n_neighbors)
+                found[:, asked] = self._nearest_in_lists(left, rows, screen, lists)
+                given_up = lists.lengths < 0
+                remaining[asked] = given_up
+                asked = asked[given_up & _is_for_double(rows, screen, lists)]
+                if not asked.size:
+                    break
+            if remaining.any():
+                found[:, remaining] = self._nearest_by_blocks(P[remaining], places[remaining], n_neighbors)
             return found
 
     def within(self, P: Distributions, places: Places, radius: float) -> sp.csr_array:
@@ -116,6 +122,13 @@ class Search:
         return sp.hstack(parts, format="csr")
 
     # --- What both need ---
+
+    @property
+    def rows_of_task(self) -> int:
+        """Return the number of left rows of a task, which are few where a screen makes many features of them."""
+        if self.screen is None:
+            return _ROWS
+        return max(_FEWEST_ROWS, min(_ROWS, _FEATURES // self.screen.right.shape[1]))
 
     @property
     def _many(self) -> int:
@@ -242,7 +255,8 @@ class Search:
         stretch = (1 + screen.distortion) / (1 - screen.distortion)
         offsets = stretch * (rows.terms + rows.margins) + rows.margins - rows.terms
         offsets += _rounding(screen) * (np.abs(rows.terms) + rows.margins)
-        capacity = max(4 * n_neighbors, _LIST)
+        in_lists = 2 * len(self.Q) // self._many  # With more candidates it is faster to compute all divergences.
+        capacity = max(4 * n_neighbors, min(_LIST, max(_SHORT_LIST, in_lists)))
         lists = Shortlists.of(len(places), n_neighbors, capacity, screen.right.dtype, stretch, offsets)
         for columns in self.tiles():
             kernel.add_to_shortlists(lists, self._scores(rows, screen, places, columns), columns.start)
@@ -299,6 +313,12 @@ class Search:
 def _rounding(screen: Screen) -> float:
     """Return the relative rounding error of a limit in the precision of a screen."""
     return _ROUNDINGS * float(np.finfo(screen.right.dtype).eps)
+
+
+def _is_for_double(rows: ScreenedRows, screen: Screen, lists: Shortlists) -> NDArray[np.bool_]:
+    """Return whether more is uncertain of the k-th lowest sum of each row by rounding than by distortion."""
+    uncertain: NDArray[np.bool_] = rows.margins > screen.distortion * (rows.terms + lists.lowest[:, 0])
+    return uncertain
 
 
 def _product(rows: ScreenedRows, screen: Screen, columns: slice) -> FloatArray:
@@ -365,8 +385,8 @@ def _run(
 
     def calls() -> Iterator[tuple[slice, tuple[Any, ...]]]:
         """Yield each slice of rows with the arguments."""
-        for start in range(0, len(P), ROWS):
-            some = slice(start, min(start + ROWS, len(P)))
+        for start in range(0, len(P), search.rows_of_task):
+            some = slice(start, min(start + search.rows_of_task, len(P)))
             yield some, (P[some], np.arange(some.start, some.stop), argument)
 
     work = Work(result_bytes, lambda: NANOSECONDS * len(P) * len(search.Q) * P.shape[1], blas_bound=True)
@@ -417,6 +437,6 @@ class _IntoParts:
         return enough_memory(
             self._n_bytes,
             f"The result with {self._n_pairs} pairs within radius = {self.radius} for {self._n_rows} of {self.n} rows",
-            "Use a smaller radius, or nearest_divergences, which finds a given number for each row, or pass some rows of "
-            "X at a time.",
+            "Use a smaller radius, or nearest_divergences, which finds a given number for each row, or pass some rows "
+            "of X at a time.",
         )

@@ -23,14 +23,14 @@ from scipy.cluster import hierarchy
 from skdiv._compute.duplicates import EqualRows
 from skdiv._compute.measure import Measure
 from skdiv._compute.run import Work, run
-from skdiv._compute.search import NANOSECONDS, ROWS, Search, nearest
+from skdiv._compute.search import NANOSECONDS, Search, nearest
 from skdiv._input.distributions import Distributions
 from skdiv._utils.blas import one_blas_thread
 from skdiv._utils.typing import FloatArray, Places
 
 _NEIGHBOURS = 10  # in the first lists
 _MORE = 4  # the factor of the length of the lists if too many components remain
-_PART = 2048  # the largest number of rows of a component that are compared with such a number of another at a time
+_PART = 4  # rows of a component are compared with those of another as many at a time as so many tasks have
 _NANOSECONDS_OF_TERM = 1.0  # the time for one pair and one bin where no pair is left out, roughly
 _PAIRS_OF_CALL = 2**13  # to look for one shortest edge takes as long as the divergences of so many pairs, at the least
 
@@ -237,9 +237,9 @@ class _Parts:
 
     def _calls(self) -> Iterator[tuple[slice, tuple[Any, ...]]]:
         """Yield some rows at a time, and as the key which components they meet."""
-        n = int(self.starts[-1])
-        for start in range(0, n, ROWS):
-            some = slice(start, min(start + ROWS, n))
+        n, step = int(self.starts[-1]), self.search.rows_of_task
+        for start in range(0, n, step):
+            some = slice(start, min(start + step, n))
             yield self._parts_of(some), (self.search.Q[some], some)
 
     def _parts_of(self, rows: slice) -> slice:
@@ -303,9 +303,9 @@ class _Parts:
             return self.search.lowest_between(rows, columns, at_most)
 
     def _slices(self, part: int) -> list[slice]:
-        """Return the rows of a component as slices of at most `_PART` rows."""
-        start, stop = int(self.starts[part]), int(self.starts[part + 1])
-        return [slice(some, min(some + _PART, stop)) for some in range(start, stop, _PART)]
+        """Return the rows of a component as slices of not too many rows."""
+        start, stop, step = int(self.starts[part]), int(self.starts[part + 1]), _PART * self.search.rows_of_task
+        return [slice(some, min(some + step, stop)) for some in range(start, stop, step)]
 
 
 def _first_minima(values: FloatArray, row_cuts: Places, column_cuts: Places) -> tuple[FloatArray, Places, Places]:

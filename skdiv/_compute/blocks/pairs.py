@@ -28,7 +28,8 @@ _SINGLE_RUN = 16  # the same for terms in single precision
 _SINGLE_ERROR = 4e-6  # nats; a block whose error might be larger in single precision is computed in double precision
 _STORED = 100  # the term of an entry that a row stores takes as long as this number of bins of dense rows
 _CROWDED = 8  # two entries of sparse rows that share a bin take as long as this number of bins of dense rows
-_LANES = 32  # the number of sums in which a compiled kernel adds the terms of a single pair
+_LANES = 32  # the number of sums in which a compiled kernel adds the terms of a single pair, or fewer at the end
+_LANE_RUN = 64  # the largest number of terms in each of them, before all of them join the total
 _memory_for_overlaps, _memory_for_part = Workspace(), Workspace()
 
 
@@ -77,7 +78,8 @@ def mixture_values(
     of_left, of_right = (rows.once(_SumsOfRows(kernel)) for rows in (P, Q))
     overlaps = (kernel.mixture_sums(P.values, Q.values, i, j) - of_left[i] - of_right[j]) / 2
     values = divergence.capped(form.finish(form.top - overlaps))
-    in_lanes = rounding_of_sum(P.shape[1] / _LANES + _LANES, np.dtype(np.float64)) * (1 + float(np.log(P.shape[1])))
+    n_in_turn = min(P.shape[1] / _LANES, _LANE_RUN) + 2 * _LANES + P.shape[1] / (_LANES * _LANE_RUN)
+    in_lanes = rounding_of_sum(n_in_turn, np.dtype(np.float64)) * (1 + float(np.log(P.shape[1])))
     error = form.conditioning * max(_error(P, Q), in_lanes)
     small = values < digits_lost_below(error, P.dtype, form.power)
     if small.any():

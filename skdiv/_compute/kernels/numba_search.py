@@ -15,6 +15,7 @@ from skdiv._utils.typing import FloatArray
 Indices = NDArray[np.integer[Any]]
 
 _LANES = 32  # entries of a block, which are looked at together
+_RUN = 64 * _LANES  # the number of bins whose terms are added up in lanes before these join the total
 _LN2 = float(np.log(2))
 
 
@@ -122,16 +123,19 @@ def _mixture_sums(P: FloatArray, Q: FloatArray, i: Indices, j: Indices, out: Flo
     lanes = np.empty(_LANES)
     for k in range(len(i)):
         p, q = P[i[k]], Q[j[k]]
-        for lane in range(_LANES):
-            lanes[lane] = 0
-        for start in range(0, whole, _LANES):
-            a, b = p[start : start + _LANES], q[start : start + _LANES]
-            for lane in range(_LANES):
-                s = np.float64(a[lane]) + np.float64(b[lane])
-                lanes[lane] += s * log2(s)
         total = 0.0
-        for lane in range(_LANES):
-            total += lanes[lane]
+        for run in range(0, whole, _RUN):
+            for lane in range(_LANES):
+                lanes[lane] = 0
+            for start in range(run, min(run + _RUN, whole), _LANES):
+                a, b = p[start : start + _LANES], q[start : start + _LANES]
+                for lane in range(_LANES):
+                    s = np.float64(a[lane]) + np.float64(b[lane])
+                    lanes[lane] += s * log2(s)
+            of_run = 0.0
+            for lane in range(_LANES):
+                of_run += lanes[lane]
+            total += of_run
         for t in range(whole, n_bins):
             s = np.float64(p[t]) + np.float64(q[t])
             total += s * log2(s)
