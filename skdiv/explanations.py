@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -113,22 +113,10 @@ def divergence_contributions(
     1  clouds  0.1  0.1         0.000
     2    rain  0.1  0.7         0.127
     """
-    divergence = resolve(metric)
-    unit = _unit_of_terms(divergence, base)
-    is_pair = _is_vector(p, q)
-    rows = [_as_row(vector) for vector in (p, q)] if is_pair else [p, q]
-    P, Q = as_pair(rows[0], rows[1], check_pseudocount(pseudocount), ("p", "q"))
-    if len(P) != len(Q):
-        raise ValueError(f"p has {len(P)} rows and q has {len(Q)}: each row of p is compared with one of q.")
-    contributions = _contributions(divergence, P, Q, unit)
+    compared = compare(p, q, resolve(metric), base, pseudocount, feature_names)
     if as_frame:
-        columns = [names_of(side).columns for side in rows]
-        features = _feature_names(feature_names, columns[0] or columns[1], P.shape[1])
-        labels = None if is_pair else getattr(names_of(p).frame, "index", range(len(P)))
-        return _frame_of_pairs(labels, features, P, Q, contributions)
-    if feature_names is not None:
-        _feature_names(feature_names, [], P.shape[1])
-    return contributions[0] if is_pair else contributions
+        return _frame_of_pairs(compared)
+    return compared.contributions[0] if compared.labels is None else compared.contributions
 
 
 def describe_clusters(
@@ -244,6 +232,40 @@ def describe_clusters(
 # --- The sums of terms ---
 
 
+class Compared(NamedTuple):
+    """Distributions with what each bin adds to their divergences, the names of the bins, and labels of the pairs.
+
+    The labels are None for two vectors, which are held as collections of one row.
+    """
+
+    P: Distributions
+    Q: Distributions
+    contributions: FloatArray
+    features: NDArray[Any]
+    labels: NDArray[Any] | None
+
+
+def compare(
+    p: MatrixLike,
+    q: MatrixLike,
+    divergence: Divergence,
+    base: float | None,
+    pseudocount: float,
+    feature_names: Sequence[Any] | None,
+) -> Compared:
+    """Check what a user passes to `divergence_contributions`, and compute the contributions."""
+    unit = _unit_of_terms(divergence, base)
+    are_vectors = _are_vectors(p, q)
+    p_rows, q_rows = (_as_row(side) if are_vectors else side for side in (p, q))
+    P, Q = as_pair(p_rows, q_rows, check_pseudocount(pseudocount), ("p", "q"))
+    if len(P) != len(Q):
+        raise ValueError(f"p has {len(P)} rows and q has {len(Q)}: each row of p is compared with one of q.")
+    columns = names_of(p_rows).columns or names_of(q_rows).columns
+    features = _feature_names(feature_names, columns, P.shape[1])
+    labels = None if are_vectors else np.asarray(getattr(names_of(p).frame, "index", np.arange(len(P))))
+    return Compared(P, Q, _contributions(divergence, P, Q, unit), features, labels)
+
+
 def _unit_of_terms(divergence: Divergence, base: float | None) -> float:
     """Return the number by which terms in nats are divided to be in the unit of ``base``.
 
@@ -262,6 +284,11 @@ def _unit_of_terms(divergence: Divergence, base: float | None) -> float:
 def _is_sum(divergence: Divergence) -> bool:
     """Return whether a divergence is the sum of its terms, or the root of the sum, by what its record says."""
     return divergence.rows is None and divergence.finish in _POWER_OF
+
+
+def is_root(divergence: Divergence) -> bool:
+    """Return whether a divergence that has contributions is the root of their sum."""
+    return _POWER_OF[divergence.finish] == 2
 
 
 def _contributions(divergence: Divergence, P: Distributions, Q: Distributions, unit: float) -> FloatArray:
@@ -359,7 +386,7 @@ def _shares(contributions: FloatArray) -> FloatArray:
 # --- Vectors, names and frames ---
 
 
-def _is_vector(p: MatrixLike, q: MatrixLike) -> bool:
+def _are_vectors(p: MatrixLike, q: MatrixLike) -> bool:
     """Return whether p and q are vectors; refuse a vector beside a collection."""
     dimensions = [np.ndim(side) if not hasattr(side, "ndim") else side.ndim for side in (p, q)]
     if dimensions.count(1) == 1:
@@ -390,16 +417,15 @@ def _feature_names(given: Sequence[Any] | None, columns: list[Any], n_bins: int)
     return array
 
 
-def _frame_of_pairs(
-    labels: Any, features: NDArray[Any], P: Distributions, Q: Distributions, contributions: FloatArray
-) -> Any:
-    """Return a frame with one row for each bin of each pair; ``labels`` are those of the pairs, or None for one."""
-    columns = {} if labels is None else {"row": np.repeat(np.asarray(labels), len(features))}
+def _frame_of_pairs(compared: Compared) -> Any:
+    """Return a frame with one row for each bin of each pair."""
+    features, labels = compared.features, compared.labels
+    columns = {} if labels is None else {"row": np.repeat(labels, len(features))}
     columns |= {
-        "feature": np.tile(features, len(P)),
-        "p": P.dense().ravel(),
-        "q": Q.dense().ravel(),
-        "contribution": contributions.ravel(),
+        "feature": np.tile(features, len(compared.P)),
+        "p": compared.P.dense().ravel(),
+        "q": compared.Q.dense().ravel(),
+        "contribution": compared.contributions.ravel(),
     }
     return _pandas().DataFrame(columns)
 

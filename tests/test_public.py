@@ -17,6 +17,7 @@ import skdiv.embedding
 import skdiv.explanations
 import skdiv.models
 import skdiv.neighbors
+import skdiv.plotting
 import skdiv.preprocessing
 
 MODULES = [
@@ -27,6 +28,7 @@ MODULES = [
     skdiv.explanations,
     skdiv.models,
     skdiv.neighbors,
+    skdiv.plotting,
     skdiv.preprocessing,
 ]
 PUBLIC = [(module, name) for module in MODULES for name in module.__all__]
@@ -39,7 +41,15 @@ METHODS += [
     getattr(skdiv.preprocessing.HistogramTransformer, name)
     for name in ("fit", "transform", "fit_transform", "get_feature_names_out")
 ]
-WITHOUT_FORMULA = {"Divergence", "divergences", "show_versions"}  # whose docstrings have no source to name
+DISPLAYS = [getattr(skdiv.plotting, name) for name in skdiv.plotting.__all__]
+METHODS += [
+    getattr(display, name)
+    for display in DISPLAYS
+    for name in ("from_estimator", "from_matrix", "from_distributions", "plot")
+    if hasattr(display, name)
+]
+# Their docstrings have no source to name.
+WITHOUT_FORMULA = {"Divergence", "divergences", "show_versions", *skdiv.plotting.__all__}
 PACKAGE = Path(skdiv.__file__).parent
 # From the bottom up: no module imports one that comes after it. The package itself, which imports all, is the last.
 LAYERS = [
@@ -55,7 +65,10 @@ LAYERS = [
     "_compute.blocks.weighted", "_compute.blocks", "_compute.run", "_compute.tiles", "_compute.measure",
     "_compute.screens", "_compute.search", "_compute.duplicates", "_compute.spanning",
     "_trees", "_trees.linkage", "_trees.cut", "_trees.graph", "_trees.information", "_trees.build",
-    "datasets._languages", "datasets", "pairwise", "chunked", "centroids", "explanations", "embedding", "neighbors",
+    "datasets._languages", "datasets", "pairwise", "chunked", "centroids", "explanations",
+    "plotting._style", "plotting._tree", "plotting._dendrogram", "plotting._matrix", "plotting._cluster_map",
+    "plotting._distributions", "plotting._information", "plotting",
+    "embedding", "neighbors",
     "homogeneity",
     "significance",
     "preprocessing._observations", "preprocessing._bins", "preprocessing._histogram", "preprocessing",
