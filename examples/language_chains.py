@@ -1,0 +1,66 @@
+"""Languages as Markov chains of letters: how surprised is one who expects Danish and reads Norwegian?
+
+How often which two characters follow each other in a language gives a Markov chain: after a letter, each next letter
+has its probability. The divergence rate of two chains is the number of bits a letter that it costs to encode text of
+the first language by the chain of the second. Unlike the divergence of two histograms of pairs it does not count how
+often the letters are used, only what follows them.
+
+    python examples/language_chains.py
+
+prints for each European language with Latin letters the one whose chain encodes it best, and saves language_chains.png:
+the tree by average linkage of the mean rates of both directions, beside their matrix.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skdiv import DivergenceClustering
+from skdiv.datasets import load_languages
+from skdiv.models import markov_divergences
+from skdiv.plotting import ClusterMapDisplay
+
+LANGUAGES = (
+    "Catalan Croatian Czech Danish Dutch English Estonian Finnish French German Hungarian Italian Latvian Lithuanian "
+    "Norwegian Polish Portuguese Romanian Slovak Slovenian Spanish Swedish"
+).split()
+PSEUDOCOUNT = 100.0  # pairs that are added to each count, of some ten million in a language
+N_CLUSTERS = 7
+
+
+def transitions() -> tuple[list[str], NDArray[np.float64]]:
+    """Return the languages, and the probabilities of each next character, over the characters that any of them uses."""
+    data = load_languages()
+    rows = [int(np.flatnonzero(data.names == name)[0]) for name in LANGUAGES]
+    counts = data.data[rows]
+    used = np.flatnonzero(counts.sum(axis=0))
+    pairs = data.bigrams[used]
+    states, codes = np.unique([list(pair) for pair in pairs], return_inverse=True)
+    first, second = codes.reshape(-1, 2).T
+    of_pairs = np.full((len(rows), len(states), len(states)), PSEUDOCOUNT)
+    of_pairs[:, first, second] += counts[:, used].toarray()
+    return LANGUAGES, of_pairs / of_pairs.sum(axis=2, keepdims=True)
+
+
+def print_nearest(names: list[str], bits: NDArray[np.float64]) -> None:
+    """Print the chain of another language that encodes each language best."""
+    others = bits + np.diag(np.full(len(names), np.inf))
+    print("language      best encoded as   bits a letter lost\n")
+    for row in np.argsort(others.min(axis=1)):
+        best = others[row].argmin()
+        print(f"{names[row]:<14}{names[best]:<18}{others[row, best]:.2f}")
+
+
+def main() -> None:
+    names, chains = transitions()
+    bits = markov_divergences(chains, base=2)
+    print(f"{len(names)} languages, chains over {chains.shape[1]} characters\n")
+    print_nearest(names, bits)
+    distances = (bits + bits.T) / 2
+    clustering = DivergenceClustering(N_CLUSTERS, metric="precomputed", linkage="average").fit(distances)
+    display = ClusterMapDisplay.from_estimator(clustering, distances, labels=names)
+    display.figure_.savefig("language_chains.png", dpi=100)
+    print("\nSaved language_chains.png: the tree beside the matrix of rates, the mean of both directions.")
+
+
+if __name__ == "__main__":
+    main()
