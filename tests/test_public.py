@@ -19,6 +19,7 @@ import skdiv.models
 import skdiv.neighbors
 import skdiv.plotting
 import skdiv.preprocessing
+import skdiv.tables
 
 MODULES = [
     skdiv,
@@ -30,6 +31,7 @@ MODULES = [
     skdiv.neighbors,
     skdiv.plotting,
     skdiv.preprocessing,
+    skdiv.tables,
 ]
 PUBLIC = [(module, name) for module in MODULES for name in module.__all__]
 METHODS = [getattr(skdiv.DivergenceClustering, name) for name in ("fit", "predict", "transform", "cut", "score")] + [
@@ -49,7 +51,7 @@ METHODS += [
     if hasattr(display, name)
 ]
 # Their docstrings have no source to name.
-WITHOUT_FORMULA = {"Divergence", "divergences", "show_versions", *skdiv.plotting.__all__}
+WITHOUT_FORMULA = {"Divergence", "divergences", "show_versions", *skdiv.plotting.__all__, *skdiv.tables.__all__}
 PACKAGE = Path(skdiv.__file__).parent
 # From the bottom up: no module imports one that comes after it. The package itself, which imports all, is the last.
 LAYERS = [
@@ -65,7 +67,7 @@ LAYERS = [
     "_compute.blocks.weighted", "_compute.blocks", "_compute.run", "_compute.tiles", "_compute.measure",
     "_compute.screens", "_compute.search", "_compute.duplicates", "_compute.spanning",
     "_trees", "_trees.linkage", "_trees.cut", "_trees.graph", "_trees.information", "_trees.build",
-    "datasets._languages", "datasets", "pairwise", "chunked", "centroids", "explanations",
+    "datasets._languages", "datasets", "pairwise", "tables", "chunked", "centroids", "explanations",
     "plotting._style", "plotting._tree", "plotting._dendrogram", "plotting._matrix", "plotting._cluster_map",
     "plotting._distributions", "plotting._information", "plotting",
     "embedding", "neighbors",
