@@ -14,13 +14,12 @@ languages.png: the tree beside the matrix of distances, in the order of the tree
 import textwrap
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import dendrogram, set_link_color_palette
 from sklearn.utils import Bunch
 
 from skdiv import DivergenceClustering, pairwise_divergences
 from skdiv.datasets import load_languages
+from skdiv.plotting import ClusterMapDisplay
 
 N_CLUSTERS = 20
 HELD_OUT = ["Norwegian", "Portuguese", "Slovak", "Nepali", "Urdu"]
@@ -59,30 +58,6 @@ def print_predictions(languages: Bunch) -> None:
         print(textwrap.fill(members, 100, initial_indent=f"  {name:<11} {distance:.3f}  ", subsequent_indent=" " * 21))
 
 
-def draw(names: NDArray[np.str_], clustering: DivergenceClustering, distances: NDArray[np.float64]) -> Figure:
-    figure = Figure(figsize=(12, 9), layout="constrained")
-    tree_axes, matrix_axes = figure.subplots(1, 2, width_ratios=[1, 2])
-    set_link_color_palette(
-        [f"tab:{name}" for name in ["orange", "green", "red", "purple", "brown", "pink", "cyan", "olive"]]
-    )
-    cut = clustering.distances_[[-N_CLUSTERS, 1 - N_CLUSTERS]].mean()  # the last merge made, the first undone
-    tree = dendrogram(
-        clustering.linkage_matrix_, orientation="left", ax=tree_axes, no_labels=True, color_threshold=cut,
-        above_threshold_color="black",
-    )  # fmt: skip
-    tree_axes.axvline(cut, color="0.3", linestyle=":", linewidth=1)
-    tree_axes.set(xlabel="height of the merge (ward)", title=f"cut into {N_CLUSTERS} clusters", yticks=[])
-    tree_axes.spines[["left", "top", "right"]].set_visible(False)
-    order, n = tree["leaves"], len(names)
-    corners, downwards = (0, 10 * n, 0, 10 * n), distances[np.ix_(order, order[::-1])]
-    image = matrix_axes.imshow(downwards, origin="lower", extent=corners, aspect="auto", cmap="magma")
-    matrix_axes.set(title="Jensen-Shannon distance of bigram histograms", xticks=[])
-    matrix_axes.set_yticks(np.arange(5, 10 * n, 10), names[order], fontsize=8)
-    matrix_axes.tick_params(length=0)
-    figure.colorbar(image, ax=matrix_axes, label="√nats; 0.833, hardly any bigram in common", shrink=0.5, pad=0.02)
-    return figure
-
-
 def main() -> None:
     languages = load_languages()
     distances = pairwise_divergences(languages.data, metric="js_distance")
@@ -90,7 +65,8 @@ def main() -> None:
     print_clusters(languages.names, clustering.labels_)
     print_neighbours(languages.names, distances)
     print_predictions(languages)
-    draw(languages.names, clustering, distances).savefig("languages.png", dpi=100)
+    display = ClusterMapDisplay.from_estimator(clustering, languages.data, labels=languages.names)
+    display.figure_.savefig("languages.png", dpi=100)
     print("\nSaved languages.png: the tree beside the matrix of distances, in its order.")
 
 

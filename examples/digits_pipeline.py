@@ -7,6 +7,9 @@ Euclidean Ward finds the digits a little better: how much ink there is also tell
 not know it. But it cannot label a new image.
 
     python examples/digits_pipeline.py
+
+prints that, and which pixels make each cluster of all images, and saves digits.png: their tree beside the matrix of
+their distances.
 """
 
 import numpy as np
@@ -19,6 +22,8 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from skdiv import DivergenceClustering
+from skdiv.explanations import describe_clusters
+from skdiv.plotting import ClusterMapDisplay
 
 # The first step drops the pixels that are the same in all images, those of the margin without any ink.
 MODELS = {
@@ -40,13 +45,32 @@ def agreement(model: Pipeline, ink: np.ndarray, digits: np.ndarray) -> tuple[flo
     return float(np.median(fitted)), float(np.median(new)) if new else np.nan
 
 
+def print_pixels(clustering: DivergenceClustering, ink: np.ndarray, digits: np.ndarray, names: list[str]) -> None:
+    """The digit that is the most frequent in each cluster, and the pixels that tell it from all other images."""
+    described = describe_clusters(clustering, ink, top=3, feature_names=names)
+    print("\nWhat makes the ten clusters of all images: pixels (row and column) with more or less ink than elsewhere\n")
+    for cluster in range(clustering.n_clusters_):
+        members = digits[clustering.labels_ == cluster]
+        frequent = np.bincount(members).argmax()
+        pixels = [
+            f"{row['feature'].removeprefix('pixel_').replace('_', ', ')} {'+' if row['direction'] == 'over' else '−'}"
+            for row in described[described["cluster"] == cluster]
+        ]
+        print(f"  {np.mean(members == frequent):4.0%} of {len(members):3} show {frequent}:   {'   '.join(pixels)}")
+
+
 def main() -> None:
-    ink, digits = load_digits(return_X_y=True)
+    data = load_digits()
+    ink, digits = data.data, data.target
     print("Ward linkage, ten clusters; adjusted Rand index with the digits, 1 is perfect, 0 is chance\n")
     print(f"{'distance':<31}{'fitted images':>14}{'new images':>16}")
     for name, model in MODELS.items():
         fitted, new = agreement(model, ink, digits)
         print(f"{name:<31}{fitted:>14.2f}{'no predict' if np.isnan(new) else format(new, '.2f'):>16}")
+    clustering = DivergenceClustering(10).fit(ink)
+    print_pixels(clustering, ink, digits, data.feature_names)
+    ClusterMapDisplay.from_estimator(clustering, ink).figure_.savefig("digits.png", dpi=80)
+    print("\nSaved digits.png: the tree of the images beside the matrix of their distances, in its order.")
 
 
 if __name__ == "__main__":

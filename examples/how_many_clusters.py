@@ -23,6 +23,7 @@ from sklearn.utils import resample
 
 from skdiv import DivergenceClustering, pairwise_divergences
 from skdiv.datasets import load_languages
+from skdiv.plotting import InformationCurveDisplay
 
 NUMBERS = np.arange(2, 41)
 N_SUBSETS = 20
@@ -44,10 +45,12 @@ def stability(data: csr_array, labels: NDArray[np.intp], cache: str) -> NDArray[
     return np.mean(scores, axis=0)
 
 
-def plot(curves: dict[str, NDArray[np.float64]]) -> Figure:
+def plot(clustering: DivergenceClustering, curves: dict[str, NDArray[np.float64]]) -> Figure:
     figure = Figure(figsize=(10, 3.2), layout="constrained")
-    for axes, (name, values) in zip(figure.subplots(1, len(curves)), curves.items(), strict=True):
-        axes.plot(NUMBERS, values, marker=".", color="tab:blue")
+    first, *others = figure.subplots(1, 1 + len(curves))
+    InformationCurveDisplay.from_estimator(clustering, ax=first)
+    for axes, (name, values) in zip(others, curves.items(), strict=True):
+        axes.plot(NUMBERS, values, marker=".", color=first.lines[0].get_color())
         axes.set(title=name, xlabel="number of clusters")
         axes.grid(alpha=0.3)
     return figure
@@ -55,20 +58,21 @@ def plot(curves: dict[str, NDArray[np.float64]]) -> Figure:
 
 def main() -> None:
     data = load_languages().data
-    n_clusters, retained = DivergenceClustering(linkage="information").fit(data).information_curve_
+    clustering = DivergenceClustering(8, linkage="information").fit(data)
+    n_clusters, retained = clustering.information_curve_
     distances = pairwise_divergences(data)
     with TemporaryDirectory() as cache:
         labels = labels_of_each_number(data, cache)
         stable = stability(data, labels, cache)
     curves = {
-        "information retained": retained[np.isin(n_clusters, NUMBERS)],
         "silhouette": np.array([silhouette_score(distances, each, metric="precomputed") for each in labels]),
         "stability (subsets)": stable,
     }
-    print("clusters  " + "  ".join(curves))
+    columns = {"information retained": retained[np.isin(n_clusters, NUMBERS)], **curves}
+    print("clusters  " + "  ".join(columns))
     for row, k in enumerate(NUMBERS):
-        print(f"{k:8}  " + "  ".join(f"{values[row]:{len(name)}.3f}" for name, values in curves.items()))
-    plot(curves).savefig("how_many_clusters.png", dpi=110)
+        print(f"{k:8}  " + "  ".join(f"{values[row]:{len(name)}.3f}" for name, values in columns.items()))
+    plot(clustering, curves).savefig("how_many_clusters.png", dpi=110)
 
 
 if __name__ == "__main__":

@@ -9,16 +9,16 @@ import sys
 from itertools import combinations
 from pathlib import Path
 from textwrap import indent
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy.cluster.hierarchy import dendrogram
+from scipy.cluster.hierarchy import leaves_list
 from scipy.spatial.distance import pdist
 from scipy.stats import wasserstein_distance
 
 import skdiv
 import skdiv.datasets
+from skdiv.plotting import ClusterMapDisplay
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -52,7 +52,7 @@ def test_the_code_of_a_page_runs_as_a_reader_would_paste_it(page):
 
 
 def test_the_pages_with_code_are_among_those_that_are_run():
-    assert {"README.md", "how_many_clusters.md"} <= {
+    assert {"README.md", "how_many_clusters.md", "plots.md"} <= {
         page.name for page in PAGES if "```python" in page.read_text("utf-8")
     }
 
@@ -121,19 +121,15 @@ def test_the_chart_has_a_point_on_a_logarithmic_axis_for_each_contestant():
     assert {of_skdiv, of_pdist} <= {text.get_text() for text in panel.texts}
 
 
-def test_the_line_that_plots_uses_what_a_fit_has():
-    (line,) = re.findall(r"`(seaborn\.clustermap\([^`]+\))`", README)
-    data = skdiv.datasets.load_languages().data
-    clustering = skdiv.DivergenceClustering(n_clusters=20).fit(data)
-
-    def clustermap(D, row_linkage, col_linkage):
-        """Order a matrix by two trees, which is what seaborn does before it draws."""
-        rows, columns = (dendrogram(Z, no_plot=True)["leaves"] for Z in (row_linkage, col_linkage))
-        return D[np.ix_(rows, columns)]
-
-    names = {"seaborn": SimpleNamespace(clustermap=clustermap), "clustering": clustering}
-    ordered = eval(line, names | {"D": skdiv.pairwise_divergences(data)})
-    assert np.diag(ordered, 1).mean() < skdiv.condensed_divergences(data).mean()
+def test_the_line_that_plots_draws_the_picture():
+    (line,) = re.findall(r"`(ClusterMapDisplay\.from_estimator\([^`]+\))`", README)
+    languages = skdiv.datasets.load_languages()
+    clustering = skdiv.DivergenceClustering(n_clusters=20).fit(languages.data)
+    names = {"ClusterMapDisplay": ClusterMapDisplay, "clustering": clustering, "languages": languages}
+    display = eval(line, names)
+    texts = [text.get_text() for text in display.ax_[1].get_yticklabels()]
+    assert texts == languages.names[leaves_list(clustering.linkage_matrix_)].tolist()
+    assert len(display.matrix.outlines_) == 20
 
 
 def test_twenty_clusters_of_languages_are_twelve_alone_and_eight_groups_as_the_readme_says():
