@@ -333,6 +333,22 @@ def test_on_given_axes_that_are_too_small_texts_are_left_out_rather_than_unreada
     assert_readable(figure, display.ax_.get_yticklabels())
 
 
+def test_names_with_dollar_signs_are_written_as_they_are():
+    names = ["$x", "a_b$", r"$\x$", "c$ $d"]
+    X = random_distributions(4, 4)
+    clustering = DivergenceClustering(2).fit(X)
+    for display, axis in (
+        (DendrogramDisplay.from_estimator(clustering, labels=names), "y"),
+        (ClusterMapDisplay.from_estimator(clustering, X, labels=names), "y"),
+        (DistributionDisplay.from_distributions(*X[:2], feature_names=names), "x"),
+    ):
+        display.figure_.canvas.draw()
+        ax = np.ravel(display.ax_)[-1]
+        assert {text.get_text() for text in (ax.get_yticklabels() if axis == "y" else ax.get_xticklabels())} == set(
+            names
+        )
+
+
 # --- The conventions of displays ---
 
 
@@ -402,6 +418,12 @@ def test_names_are_titles_and_keywords_reach_what_is_drawn(clustering):
     information = DivergenceClustering(3, linkage="information").fit(COUNTS)
     curve = InformationCurveDisplay.from_estimator(information, name="A curve", curve_kwargs={"color": "red"})
     assert (curve.ax_.get_title(), curve.line_.get_color()) == ("A curve", "red")
+
+
+def test_a_norm_of_ones_own_maps_the_matrix_to_colours():
+    norm = mpl.colors.LogNorm(0.1, 1)
+    display = DivergenceMatrixDisplay.from_matrix(np.eye(3) + 0.1, image_kwargs={"norm": norm})
+    assert display.im_.norm is norm
 
 
 def test_an_estimator_without_a_tree_is_refused():

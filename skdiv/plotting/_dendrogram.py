@@ -289,7 +289,7 @@ class DendrogramDisplay:
         room = height if sideways else width
         size = font_size(len(texts), room)
         axis.set_ticks_position(side)  # type: ignore[arg-type]
-        axis.set_ticks(np.arange(len(texts)) + 0.5, texts if size is not None else [""] * len(texts))
+        axis.set_ticks(np.arange(len(texts)) + 0.5, texts if size is not None else [""] * len(texts), parse_math=False)
         turned = not sideways and size is not None and inches_of_texts(texts, size) > 0.9 * room / len(texts)
         axis.set_tick_params(length=0, labelsize=size, rotation=90 if turned else 0)
         for spine in ("top", "right", "left", "bottom"):

@@ -244,7 +244,7 @@ class DistributionDisplay:
         step, turned, size = _readable(texts, extent_of(self.ax_[1])[0])
         at = np.arange(0, len(texts), step)
         self.ax_[0].set_xticks(at, [""] * len(at))
-        self.ax_[1].set_xticks(at, texts[::step], rotation=90 if turned else 0, fontsize=size)
+        self.ax_[1].set_xticks(at, texts[::step], rotation=90 if turned else 0, fontsize=size, parse_math=False)
         for axes in self.ax_:
             axes.tick_params(axis="x", length=0 if step == 1 else 3)
 

@@ -317,7 +317,8 @@ class DivergenceMatrixDisplay:
 
         image, n = _reduced(self.matrix, self.order), len(self.matrix)
         infinite = np.isinf(image)
-        style = {"cmap": "magma", "vmin": 0, "extent": (0, n, n, 0), **image_kwargs}
+        limits = {} if "norm" in image_kwargs else {"vmin": 0}
+        style = {"cmap": "magma", "extent": (0, n, n, 0), **limits, **image_kwargs}
         style["cmap"] = mpl.colormaps.get_cmap(style["cmap"]).with_extremes(bad=_INFINITE)
         self.im_ = self.ax_.imshow(np.ma.masked_array(image, infinite), **style)
         if infinite.any():
@@ -349,10 +350,10 @@ class DivergenceMatrixDisplay:
         if size is None:
             self.ax_.set(xticks=[], yticks=[], ylabel=f"{n:,} rows")
             return
-        self.ax_.set_yticks(places, texts, fontsize=size)
+        self.ax_.set_yticks(places, texts, fontsize=size, parse_math=False)
         self.ax_.set_xticks([])
         if self._has_columns(width):
-            self.ax_.set_xticks(places, texts, fontsize=size, rotation=90)
+            self.ax_.set_xticks(places, texts, fontsize=size, rotation=90, parse_math=False)
         self.ax_.tick_params(length=0)
 
     def _name_axes(self) -> None:
