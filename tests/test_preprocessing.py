@@ -227,6 +227,11 @@ def test_categories_can_be_given(bins, X):
     assert_array_equal(transformer.transform(X), [[1, 0, 2]])
 
 
+def test_a_list_of_categories_is_not_made_text_silently():
+    with pytest.raises(TypeError, match=r"bins\[1\] = 1, but observations must all be numbers, or all be text"):
+        HistogramTransformer(["a", 1]).fit([["a", "1"]])
+
+
 def test_unknown_categories_can_be_an_error():
     transformer = HistogramTransformer(out_of_range="error").fit([["a", "b"]])
     assert_array_equal(transformer.get_feature_names_out(), ["a", "b"])

@@ -16,7 +16,7 @@ from sklearn.preprocessing import OrdinalEncoder
 
 from skdiv._utils.typing import FloatArray, Labels
 from skdiv._utils.warnings import warn_caller
-from skdiv.preprocessing._observations import Observations, as_text
+from skdiv.preprocessing._observations import Observations, as_observations
 
 OutOfRange: TypeAlias = Literal["bins", "error", "clip"]
 Rule: TypeAlias = Literal["auto", "doane", "fd", "rice", "scott", "sqrt", "stone", "sturges"]
@@ -321,9 +321,7 @@ def _given_categories(bins: Any, observations: Observations) -> Any:
             f"bins = {bins!r}, but categories have one bin each. Pass 'auto', or a list of the categories that are to "
             "have a bin."
         )
-    categories = np.unique(np.asarray(bins))
-    if categories.dtype.kind in "bUT":
-        categories = as_text(categories)
+    categories = np.unique(as_observations(bins, "bins"))
     if (categories.dtype == object) != observations.are_text:
         raise ValueError("The categories in bins and the observations in X must both be text, or both be numbers.")
     return [categories]

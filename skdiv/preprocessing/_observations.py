@@ -79,7 +79,7 @@ def _of_list(X: Any) -> Observations:
     collections = _listed(X)
     if not collections:
         raise ValueError("X has 0 collections of observations, but a minimum of 1 is required.")
-    arrays = [_as_observations(collection, f"X[{i}]") for i, collection in enumerate(collections)]
+    arrays = [as_observations(collection, f"X[{i}]") for i, collection in enumerate(collections)]
     filled = [i for i, array in enumerate(arrays) if len(array)] or [0]
     for i in filled:
         _refuse_another_kind(arrays[i], arrays[filled[0]], f"X[{i}]", f"X[{filled[0]}]")
@@ -121,7 +121,7 @@ def _refuse_another_kind(array: NDArray[Any], first: NDArray[Any], name: str, na
 
 def _of_groups(X: Any, groups: ArrayLike) -> Observations:
     """Read one long array, Series or frame of observations; each group becomes a row, in ascending order of names."""
-    values = _as_observations(X, "X")
+    values = as_observations(X, "X")
     names, rows = np.unique(_names_of_groups(groups, len(values)), return_inverse=True)
     if not len(values):
         raise ValueError("X has 0 observations, but a minimum of 1 is required.")
@@ -160,7 +160,7 @@ def _is_missing(name: Any) -> bool:
 # --- Arrays ----------------------------------------------------------------------------------------------------------
 
 
-def _as_observations(X: Any, name: str) -> NDArray[Any]:
+def as_observations(X: Any, name: str) -> NDArray[Any]:
     """Return observations as an array with a column for each dimension, of numbers or of strings."""
     array = _unconverted(X, name)
     if array.ndim == 0:
@@ -198,7 +198,7 @@ def _numbers_or_text(array: NDArray[Any], name: str) -> NDArray[Any]:
     if kind == "f":
         return array.astype(np.float64, copy=False)
     if kind in "bUT":
-        return as_text(array)
+        return _as_text(array)
     if kind == "O":
         return _numbers_or_text_of_objects(array, name)
     if kind == "c":
@@ -209,7 +209,7 @@ def _numbers_or_text(array: NDArray[Any], name: str) -> NDArray[Any]:
     )
 
 
-def as_text(array: NDArray[Any]) -> NDArray[Any]:
+def _as_text(array: NDArray[Any]) -> NDArray[Any]:
     """Return an array of strings or booleans as one of Python's strings."""
     return (array.astype(str) if array.dtype.kind == "b" else array).astype(object)
 
