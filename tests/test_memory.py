@@ -16,6 +16,7 @@ from skdiv import (
     barycenter,
     condensed_divergences,
     divergences_within,
+    nearest_divergences,
     pairwise_divergences,
     pairwise_homogeneity,
 )
@@ -58,6 +59,13 @@ def test_wide_rows_are_taken_a_few_bins_at_a_time():
     normalised = X.nbytes
     for metric in ("js_distance", "kl"):
         assert peak(lambda: pairwise_divergences(X, metric=metric)) < normalised + 16 * MIB  # noqa: B023
+
+
+@pytest.mark.parametrize("metric", ["js_distance", "kl"])
+def test_features_of_wide_rows_are_made_for_a_few_rows_at_a_time(metric):
+    """The rows, their features in single precision, and those of the rows of a task."""
+    X = random_distributions(230, 20_000)
+    assert peak(lambda: nearest_divergences(X, n_neighbors=1, metric=metric)) < 3 * X.nbytes + 75 * MIB
 
 
 def test_near_duplicates_are_computed_again_a_few_at_a_time():

@@ -128,7 +128,7 @@ class Search:
         """Return the number of left rows of a task, which are few where a screen makes many features of them."""
         if self.screen is None:
             return _ROWS
-        return max(_FEWEST_ROWS, min(_ROWS, _FEATURES // self.screen.right.shape[1]))
+        return max(_FEWEST_ROWS, min(_ROWS, _FEATURES // int(self.screen.right.shape[1])))
 
     @property
     def _many(self) -> int:

@@ -227,7 +227,8 @@ class _Parts:
         work = Work(2**16, lambda: _NANOSECONDS_OF_TERM * self._work)
         run(self.edges_of, self._calls(), _IntoShortest(table), work, n_jobs=n_jobs)
         lengths, places = table[:, *np.triu_indices(n_parts, 1)]
-        return Edges(*np.divmod(places.astype(np.intp), n), lengths)
+        i, j = np.divmod(places.astype(np.intp), n)
+        return Edges(i, j, lengths)
 
     @property
     def _work(self) -> float:
