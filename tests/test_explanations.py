@@ -1,5 +1,7 @@
 """What each bin adds to a divergence, and which bins make a cluster."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -113,8 +115,10 @@ def test_a_divergence_of_ones_own_has_contributions_if_it_is_a_sum_or_its_root()
     other = Divergence(name="other", term=squared, symmetric=True, finish=np.log1p)
     assert_allclose(divergence_contributions(P, Q, total), squared(P, Q), rtol=1e-12)
     assert_allclose(divergence_contributions(P, Q, root), squared(P, Q), rtol=1e-12)
-    with pytest.raises(ValueError, match="'other'.*no sum over the bins"):
-        divergence_contributions(P, Q, other)
+    by_rows = replace(total, name="rows", rows=lambda p, q: np.log1p(squared(p, q).sum(axis=-1)))
+    for refused in (other, by_rows):
+        with pytest.raises(ValueError, match=f"'{refused.name}'.*no sum over the bins"):
+            divergence_contributions(P, Q, refused)
 
 
 @pytest.mark.parametrize(
@@ -256,6 +260,9 @@ def test_sparse_rows_and_frames_are_described_alike(container):
     expected = describe_clusters(DivergenceClustering(3, pseudocount=0.5).fit(COUNTS), COUNTS)
     for field in ("cluster", "contribution", "inside", "outside"):
         assert_allclose(described[field], expected[field], rtol=1e-12)
+    names = list(getattr(clustering, "feature_names_in_", range(15)))
+    of_center = [clustering.cluster_centers_[row["cluster"], names.index(row["feature"])] for row in described]
+    assert_allclose(described["inside"], of_center, rtol=1e-12)
 
 
 def test_bins_have_the_names_of_the_columns_or_those_that_are_given(clustering):
