@@ -154,7 +154,7 @@ class ClusterMapDisplay:
     def _new_axes(self) -> NDArray[np.object_]:
         """Make a figure in which there is room for the texts, unless there are more than a hundred rows."""
         n, texts = len(self.matrix.matrix), self.matrix._texts()
-        height = min(max(3.6, inches_of_lines(n)), 11) if n <= 100 else 6.4
+        height = min(max(3.6, inches_of_lines(n)), 13) if n <= 100 else 6.4
         width = 1.9 * height**0.5 + height + (inches_of_texts(texts) if n <= 100 else 0) + 1.2
         figure = pyplot(f"{type(self).__name__}.plot").figure(
             figsize=(min(width, 16), height + 0.8), layout="constrained"

@@ -298,7 +298,7 @@ class DivergenceMatrixDisplay:
     def _new_axes(self) -> Axes:
         """Make a figure in which there is room for the texts, unless there are more than a hundred rows."""
         n = len(self.matrix)
-        side = min(max(3.6, inches_of_lines(n)), 11) if n <= 100 else 6.4
+        side = min(max(3.6, inches_of_lines(n)), 13) if n <= 100 else 6.4
         beside = inches_of_texts(self._texts()) if n <= 100 else 0
         size = (side + beside + 1.6, side + (beside if self._has_columns(side) else 0) + 0.6)
         axes: Axes = pyplot(f"{type(self).__name__}.plot").subplots(figsize=size, layout="compressed")[1]
