@@ -25,6 +25,7 @@ from skdiv.plotting import ClusterMapDisplay
 
 SIZE = 4  # flowers in a batch
 N_DRAWS = 21
+DESCRIPTIONS = ["Gaussians, Hellinger distance", "means, Euclidean distance"]
 
 
 def batches_of(
@@ -58,7 +59,7 @@ def main() -> None:
             display.figure_.savefig("iris_batches.png", dpi=100)
     print(f"{len(means)} batches of {SIZE} irises in three clusters, {N_DRAWS} draws; agreement with the species\n")
     print(f"{'':<32}{'adjusted Rand index, mean':>26}{'perfect draws':>15}")
-    for name, each in zip(["Gaussians, Hellinger distance", "means, Euclidean distance"], zip(*agreement), strict=True):
+    for name, each in zip(DESCRIPTIONS, np.transpose(agreement), strict=True):
         print(f"{name:<32}{np.mean(each):>26.2f}{np.sum(np.isclose(each, 1)):>15}")
     print("\nSaved iris_batches.png: the tree of the first draw beside the matrix of distances.")
 

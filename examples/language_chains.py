@@ -19,10 +19,11 @@ from skdiv.datasets import load_languages
 from skdiv.models import markov_divergences
 from skdiv.plotting import ClusterMapDisplay
 
-LANGUAGES = (
-    "Catalan Croatian Czech Danish Dutch English Estonian Finnish French German Hungarian Italian Latvian Lithuanian "
-    "Norwegian Polish Portuguese Romanian Slovak Slovenian Spanish Swedish"
-).split()
+LANGUAGES = [
+    "Catalan", "Croatian", "Czech", "Danish", "Dutch", "English", "Estonian", "Finnish", "French", "German",
+    "Hungarian", "Italian", "Latvian", "Lithuanian", "Norwegian", "Polish", "Portuguese", "Romanian", "Slovak",
+    "Slovenian", "Spanish", "Swedish",
+]  # fmt: skip
 PSEUDOCOUNT = 100.0  # pairs that are added to each count, of some ten million in a language
 N_CLUSTERS = 7
 

@@ -452,9 +452,7 @@ def test_an_interrupted_refit_leaves_the_estimator_as_it_was(monkeypatch):
     before = dict(vars(clustering))
     for step in ("normalise", "tree_of_rows", "IntoClusters", "centers_of"):
         with monkeypatch.context() as patch:
-            patch.setattr(
-                f"skdiv.cluster._fitting.{step}", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
-            )
+            patch.setattr(f"skdiv.cluster._fitting.{step}", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 clustering.fit(X)
         assert vars(clustering) == before

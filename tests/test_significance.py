@@ -12,6 +12,7 @@ from sklearn.metrics import adjusted_rand_score, make_scorer
 from sklearn.model_selection import GridSearchCV
 
 from skdiv import DivergenceClustering, Significance, significance
+from skdiv.cluster._fitting import measure_of
 
 
 def clustered(X, *, alpha=0.05, n_resamples=99, seed=0, **parameters):
@@ -127,7 +128,7 @@ def test_the_level_of_a_node_and_the_tables_it_gets(monkeypatch):
 def test_the_tables_of_a_node_have_its_totals_and_its_weights():
     counts, _ = planted(4)
     members, weights = np.array([1, 5, 6]), np.arange(1.0, 13)
-    measure = DivergenceClustering(linkage="information")._measure()
+    measure = measure_of(DivergenceClustering(linkage="information"))
     test = significance.SignificanceTest(Significance(), counts, measure, "information", weights, 0.0, None)
     null, height = test._null(members)
     np.testing.assert_array_equal(null.masses, weights[members])
