@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse as sp
+import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
@@ -17,6 +18,7 @@ from sklearn.metrics import adjusted_rand_score, make_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.fixes import parse_version
 
 from skdiv import DivergenceClustering, pairwise_divergences
 from skdiv.preprocessing import HistogramTransformer
@@ -114,11 +116,10 @@ def test_equal_quantiles_become_one_edge_with_a_warning():
     assert_array_equal(transformer.bin_edges_[0], [1.5, 2.5])
 
 
-def test_integers_have_no_bins_that_are_narrower_than_one():
+def test_the_bins_of_integers_are_those_of_numpy():
     X = [np.random.default_rng(0).poisson(3, 500), [1, 2]]
     edges = HistogramTransformer("auto").fit(X).bin_edges_[0]
     assert_array_equal(edges, np.histogram_bin_edges(np.concatenate(X), "auto"))
-    assert np.diff(edges).min() >= 1
 
 
 def test_learned_edges_can_be_passed_again():
@@ -559,6 +560,8 @@ EXPECTED_FAILURES = {
     "check_transformer_general": OBSERVATIONS,
     "check_estimators_empty_data_messages": OBSERVATIONS,
 }
+if parse_version(sklearn.__version__) < parse_version("1.7"):
+    EXPECTED_FAILURES["check_positive_only_tag_during_fit"] = "takes a mean from whole numbers, in place, and fails"
 
 
 @parametrize_with_checks(

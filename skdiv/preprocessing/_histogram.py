@@ -192,7 +192,7 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
         ValueError, TypeError, MemoryError
             As `fit` and `transform` do.
         """
-        return self._rows(self._fit(X, y, groups))
+        return self._rows(self._fit(X, y, groups), X)
 
     def transform(self, X: Any, groups: ArrayLike | None = None) -> Any:
         """Count the observations of each collection in the fitted bins.
@@ -221,7 +221,7 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         observations = read_observations(X, groups)
         self._refuse_other_observations(observations)
-        return self._rows(observations)
+        return self._rows(observations, X)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
         """Return the names of the bins.
@@ -273,14 +273,17 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
             raise ValueError(f"X holds {held[0]}, but the fitted X held {held[1]}.")
         refuse_other_columns(observations.columns, self._columns, ("X", "the fitted X"), ", as they were fitted")
 
-    def _rows(self, observations: Observations) -> Any:
-        """Return the counts of each collection, in a pandas frame if the groups are to be its index."""
+    def _rows(self, observations: Observations, X: Any) -> Any:
+        """Return the counts of each collection, in a pandas frame if the groups or a Series X give it an index."""
         counts = self._counts(observations)
-        if observations.groups is None or sp.issparse(counts) or output_container(self) != "pandas":
+        index = observations.groups
+        if index is None and hasattr(X, "iloc") and X.ndim == 1:
+            index = X.index  # Before version 1.7 scikit-learn takes the index of a frame alone.
+        if index is None or sp.issparse(counts) or output_container(self) != "pandas":
             return counts
         import pandas as pd
 
-        return pd.DataFrame(counts, index=pd.Index(observations.groups), columns=self.get_feature_names_out())
+        return pd.DataFrame(counts, index=pd.Index(index), columns=self.get_feature_names_out())
 
     def _counts(self, observations: Observations) -> Matrix:
         """Return how many observations of each collection are in each bin."""

@@ -1,0 +1,255 @@
+"""Divergences between distributions of which only samples are known, estimated from nearest neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import digamma
+from sklearn.neighbors import KDTree
+from sklearn.utils import check_scalar
+
+from skdiv._compute.measure import Symmetrize
+from skdiv._utils.typing import FloatArray, Places
+from skdiv.models._matrix import ModelMeasure, as_finite, record_of, symmetrization
+
+SampleMetric = Literal["kl", "js_divergence", "js_distance", "jensenshannon"]
+
+_SIDE = 16  # the number of rows and columns of a tile
+_ROUNDING = 1e-12  # by which a ball is enlarged, so that it holds the neighbour that lies on its surface
+_NANOSECONDS = 5_000.0  # of one observation, in each pair of samples
+
+
+def sample_divergences(
+    samples: Sequence[ArrayLike],
+    metric: SampleMetric = "kl",
+    *,
+    n_neighbors: int = 5,
+    symmetrize: Symmetrize | None = None,
+    base: float | None = None,
+    n_jobs: int | None = None,
+) -> FloatArray:
+    """Estimate the matrix of divergences between distributions from a sample of each, by nearest neighbours.
+
+    Entry [i, j] estimates D(p_i ‖ p_j) for the densities p_i and p_j from which samples i and j were drawn. Neither
+    bins nor a model of the densities are needed.
+
+    Parameters
+    ----------
+    samples : sequence of array-likes of shape (n_observations, n_features) or (n_observations,)
+        Independent observations from each distribution; samples may differ in size. Distances are Euclidean, so
+        features should be on comparable scales.
+    metric : {"kl", "js_divergence", "js_distance", "jensenshannon"}, default="kl"
+        The divergence; ``"jensenshannon"`` is another name of ``"js_distance"``.
+    n_neighbors : int, default=5
+        The number of neighbours within which densities are compared. More of them lower the noise and raise the bias.
+    symmetrize : {"mean", "min", "max"}, optional
+        How both directions of ``"kl"`` become one number, as `DivergenceClustering` needs it; by default both are kept.
+        It has no effect on the other metrics, which are symmetric.
+    base : float, optional
+        Base of the logarithm, 2 for bits; by default nats.
+    n_jobs : int, optional
+        Number of joblib workers, as in `pairwise_divergences`. The result is the same to the bit for any number.
+
+    Returns
+    -------
+    ndarray of shape (n, n)
+        The estimates. The diagonal is 0, and an estimate below 0, which noise makes of a divergence near 0, is returned
+        as 0, after both directions have become one number.
+
+    Raises
+    ------
+    ValueError
+        If an entry is NaN or infinite, a sample has not more than ``n_neighbors`` observations, samples differ in their
+        number of features, or an argument is not valid. The message names the sample and the remedy.
+    TypeError
+        If a sample is masked or holds anything but real numbers.
+    MemoryError
+        If the matrix does not fit into the memory that is left.
+
+    See Also
+    --------
+    gaussian_divergences : If the distributions are known to be Gaussian.
+
+    Notes
+    -----
+    For ``"kl"``, of n observations x with k-th neighbours at the distances ρ(x) in their own sample (without x) and
+    ν(x) in the other one, which has m observations in d dimensions, the estimate is
+
+        d/n Σ ln(ν(x)/ρ(x)) + ln(m/(n − 1)).
+
+    For the Jensen-Shannon divergence the density of x in its own sample is compared with the mean of both densities
+    within the ball of radius ρ(x). With l and c observations of the own and of the other sample in the ball,
+    a = (n − 1)/m and the digamma function ψ, an estimate of ln(p/m) is
+
+        ln 2 + ψ(l) − ψ(l + a c) − (a − 1) a c / (2 (l + a c)²),
+
+    of which the mean over the observations is taken, and then that of both samples. For equal sizes this is Ross'
+    estimator of the information that an observation holds about its sample. The last term corrects it for samples of
+    different sizes, to second order, so that both count ½; in the larger sample k is larger in proportion.
+
+    *Bias*. Densities are taken as constant within a ball. Large values of ``"kl"`` are underestimated, because the
+    other sample has no observation where the ratio of densities is largest: between Gaussians in one dimension that are
+    three standard deviations apart (4.5 nats) 1,000 observations of each give 3.4 on average, and in five dimensions
+    2.8; 0.5 nats are given as 0.48 and 0.38. The Jensen-Shannon divergence is bounded and hardly biased: 0.53 nats are
+    given as 0.53 in both, and a divergence of 0 with a standard deviation of 0.01 (of 0.02 for 200 observations).
+
+    *Duplicates*. Where k copies of an observation make ρ or ν zero, their ratio means nothing. For ``"kl"`` the numbers
+    of observations l and c within the larger of the two distances are then compared, by ψ(l) − ψ(c). So no estimate is
+    infinite or NaN, and between discrete distributions of few values it tends to the divergence of their shares.
+
+    References
+    ----------
+    Q. Wang, S. R. Kulkarni and S. Verdú, "Divergence Estimation for Multidimensional Densities Via k-Nearest-Neighbor
+    Distances", IEEE Transactions on Information Theory 55 (2009).
+    F. Pérez-Cruz, "Kullback-Leibler Divergence Estimation of Continuous Distributions", IEEE International Symposium on
+    Information Theory (2008).
+    B. C. Ross, "Mutual Information between Discrete and Continuous Data Sets", PLoS ONE 9 (2014).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skdiv.models import sample_divergences
+    >>> rng = np.random.default_rng(0)
+    >>> samples = [rng.normal(0, 1, 500), rng.normal(1, 1, 800), rng.normal(0, 1, 300)]
+    >>> sample_divergences(samples).round(2)  # the first two differ by 0.5
+    array([[0.  , 0.53, 0.03],
+           [0.46, 0.  , 0.32],
+           [0.01, 0.41, 0.  ]])
+    >>> sample_divergences(samples, "js_distance").round(2)  # they are 0.33 apart
+    array([[0.  , 0.34, 0.06],
+           [0.34, 0.  , 0.32],
+           [0.06, 0.32, 0.  ]])
+    """
+    record = record_of(metric, ("kl", "js_divergence", "js_distance"))
+    measure = ModelMeasure(
+        Estimates(_kl if record.name == "kl" else _js_divergence, _check_neighbors(n_neighbors)),
+        symmetric=record.symmetric,
+        symmetrize=symmetrization(record, symmetrize),
+    )
+    scale = record.scale(base)
+    checked = as_samples(samples, n_neighbors)
+    nanoseconds = _NANOSECONDS * float(np.mean([len(sample) for sample in checked.members]))
+    values = measure.matrix(checked, side=_SIDE, nanoseconds=nanoseconds, n_jobs=n_jobs)
+    np.maximum(values, 0, out=values)
+    return record.finish(values) / scale
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The observations from one distribution, and a tree that finds their neighbours."""
+
+    points: FloatArray
+    tree: KDTree
+
+    def __len__(self) -> int:
+        """Return the number of observations."""
+        return len(self.points)
+
+    def radii(self, points: FloatArray, n_neighbors: int) -> FloatArray:
+        """Return the distance from each point to its neighbour of this number."""
+        distances: FloatArray = self.tree.query(points, n_neighbors)[0][:, -1]
+        return distances
+
+    def within(self, points: FloatArray, radii: FloatArray) -> Places:
+        """Return the number of observations in the ball of this radius around each point, its surface included."""
+        counts: Places = self.tree.query_radius(points, radii * (1 + _ROUNDING), count_only=True)
+        return counts
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A collection of samples."""
+
+    members: tuple[Sample, ...]
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.members)
+
+    def __getitem__(self, some: slice) -> Self:
+        """Return some of the samples."""
+        return type(self)(self.members[some])
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """The function from two blocks of samples to the estimates of all pairs, each made by ``estimate(P, Q, k)``."""
+
+    estimate: Callable[[Sample, Sample, int], float]
+    n_neighbors: int
+
+    def __call__(self, P: Samples, Q: Samples) -> FloatArray:
+        """Return the estimates of all D(P[i] ‖ Q[j])."""
+        return np.array([[self.estimate(p, q, self.n_neighbors) for q in Q.members] for p in P.members])
+
+
+def _kl(p: Sample, q: Sample, k: int) -> float:
+    """Return the estimate of KL(p ‖ q) in the notes of `sample_divergences`."""
+    n, n_features = p.points.shape
+    own, other = p.radii(p.points, k + 1), q.radii(p.points, k)
+    tied = (own == 0) | (other == 0)
+    ratios = np.empty(n)
+    ratios[~tied] = n_features * np.log(other[~tied] / own[~tied])
+    if tied.any():
+        points, radii = p.points[tied], np.maximum(own, other)[tied]
+        ratios[tied] = digamma(p.within(points, radii) - 1) - digamma(q.within(points, radii))
+    return float(ratios.mean() + np.log(len(q) / (n - 1)))
+
+
+def _js_divergence(p: Sample, q: Sample, k: int) -> float:
+    """Return the estimate of the Jensen-Shannon divergence in the notes of `sample_divergences`."""
+    return (_from_mixture(p, q, k) + _from_mixture(q, p, k)) / 2
+
+
+def _from_mixture(p: Sample, q: Sample, k: int) -> float:
+    """Return the estimate of KL(p ‖ (p + q)/2); the own observations in a ball are counted without its center."""
+    ratio = (len(p) - 1) / len(q)
+    radii = p.radii(p.points, 1 + min(len(p) - 1, round(k * max(1, len(p) / len(q)))))
+    own, other = p.within(p.points, radii) - 1, ratio * q.within(p.points, radii)
+    total = own + other
+    terms = digamma(own) - digamma(total) - (ratio - 1) * other / (2 * total * total)
+    return float(np.log(2) + terms.mean())
+
+
+# --- Checks ---
+
+
+def _check_neighbors(n_neighbors: int) -> int:
+    """Return the number of neighbours, and refuse one that is not a positive integer."""
+    return int(check_scalar(n_neighbors, "n_neighbors", Integral, min_val=1))
+
+
+def as_samples(samples: Sequence[Any], n_neighbors: int) -> Samples:
+    """Check a user's samples, and build their trees."""
+    arrays = [_as_observations(sample, f"samples[{i}]", n_neighbors) for i, sample in enumerate(samples)]
+    if not arrays:
+        raise ValueError("samples is empty; pass at least one sample.")
+    n_features = arrays[0].shape[1]
+    for i, array in enumerate(arrays):
+        if array.shape[1] != n_features:
+            raise ValueError(
+                f"samples[0] has {n_features} features and samples[{i}] has {array.shape[1]}, but all must have the "
+                "same ones."
+            )
+    return Samples(tuple(Sample(array, KDTree(array)) for array in arrays))
+
+
+def _as_observations(sample: ArrayLike, name: str, n_neighbors: int) -> FloatArray:
+    """Return a user's sample with one observation a row."""
+    points = as_finite(sample, name)
+    if points.ndim not in (1, 2) or 0 in points.shape[1:]:
+        raise ValueError(
+            f"{name} must be of shape (n_observations, n_features) or (n_observations,), but its shape is "
+            f"{points.shape}."
+        )
+    if len(points) <= n_neighbors:
+        raise ValueError(
+            f"{name} has {len(points)} observations, but n_neighbors = {n_neighbors} needs more than that many; pass a "
+            "smaller n_neighbors, or leave the sample out."
+        )
+    return np.ascontiguousarray(points.reshape(len(points), -1))
