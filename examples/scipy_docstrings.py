@@ -43,13 +43,8 @@ def documentation() -> tuple[list[str], NDArray[np.str_]]:
 
 
 def clusterings(counts: sp.csr_array) -> dict[str, list[NDArray[np.intp]]]:
-    """Return the labels by each method, of each seed where a method has one."""
-    n_words = counts.sum(axis=1)
-    information = DivergenceClustering(len(PACKAGES), linkage="information", refine=20)
-    labels = {
-        "Jensen-Shannon, ward": [DivergenceClustering(len(PACKAGES)).fit_predict(counts)],
-        "information, every word counts as one": [information.fit(counts, sample_weight=n_words).labels_],
-    }
+    """Return the labels by Jensen-Shannon and by Euclidean methods, of each seed where a method has one."""
+    labels = {"Jensen-Shannon, ward": [DivergenceClustering(len(PACKAGES)).fit_predict(counts)]}
     forms = {
         "counts": counts,
         "frequencies": normalize(counts, "l1"),
@@ -73,15 +68,13 @@ def print_agreement(labels: dict[str, list[NDArray[np.intp]]], packages: NDArray
 
 
 def print_words(
-    counts: sp.csr_array, words: NDArray[np.object_], labels: NDArray[np.intp], packages: NDArray[np.str_]
+    clustering: DivergenceClustering, counts: sp.csr_array, words: NDArray[np.object_], packages: NDArray[np.str_]
 ) -> None:
     """Print the words that make each cluster, most of whose texts come from the subpackages that are named first."""
-    clustering = DivergenceClustering(len(PACKAGES), linkage="information", refine=20)
-    clustering.fit(counts, sample_weight=counts.sum(axis=1))
     described = describe_clusters(clustering, counts, top=8, feature_names=list(words))
     print("\nThe words that tell each cluster from the others, and the subpackages that it holds most of\n")
     for cluster in range(clustering.n_clusters_):
-        names, sizes = np.unique(packages[labels == cluster], return_counts=True)
+        names, sizes = np.unique(packages[clustering.labels_ == cluster], return_counts=True)
         first = ", ".join(f"{names[k]} {sizes[k]}" for k in np.argsort(-sizes, kind="stable")[:2])
         print(f"  {first:<28}{' '.join(described['feature'][described['cluster'] == cluster])}")
 
@@ -110,11 +103,12 @@ def main() -> None:
     vectorizer = CountVectorizer(token_pattern=r"[a-z]{3,}", min_df=3)
     counts = sp.csr_array(vectorizer.fit_transform(texts), dtype=float)
     print(f"{counts.shape[0]:,} texts of {counts.shape[1]:,} different words\n")
-    labels = clusterings(counts)
-    print_agreement(labels, packages)
-    (found,) = labels["information, every word counts as one"]
-    print_words(counts, vectorizer.get_feature_names_out(), found, packages)
-    draw(found, packages).savefig("scipy_docstrings.png", dpi=100)
+    clustering = DivergenceClustering(len(PACKAGES), linkage="information", refine=20)
+    clustering.fit(counts, sample_weight=counts.sum(axis=1))
+    by_information = {"information, every word counts as one": [clustering.labels_]}
+    print_agreement(by_information | clusterings(counts), packages)
+    print_words(clustering, counts, vectorizer.get_feature_names_out(), packages)
+    draw(clustering.labels_, packages).savefig("scipy_docstrings.png", dpi=100)
     print("\nSaved scipy_docstrings.png: which subpackage went into which cluster.")
 
 

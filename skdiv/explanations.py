@@ -19,6 +19,7 @@ from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount, check
 from skdiv._input.distributions import Distributions, normalise
 from skdiv._input.estimators import validated_input
 from skdiv._utils.memory import enough_memory
+from skdiv._utils.optional import optional
 from skdiv._utils.typing import FloatArray, Labels
 from skdiv.centroids import centers_of
 from skdiv.pairwise import as_pair
@@ -262,7 +263,8 @@ def compare(
         raise ValueError(f"p has {len(P)} rows and q has {len(Q)}: each row of p is compared with one of q.")
     columns = names_of(p_rows).columns or names_of(q_rows).columns
     features = _feature_names(feature_names, columns, P.shape[1])
-    labels = None if are_vectors else np.asarray(getattr(names_of(p).frame, "index", np.arange(len(P))))
+    index = names_of(p).index
+    labels = None if are_vectors else np.arange(len(P)) if index is None else np.asarray(index)
     return Compared(P, Q, _contributions(divergence, P, Q, unit), features, labels)
 
 
@@ -431,11 +433,5 @@ def _frame_of_pairs(compared: Compared) -> Any:
 
 
 def _pandas() -> Any:
-    """Import pandas, which is optional."""
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(
-            "as_frame=True returns a pandas frame, and pandas is not installed; install pandas."
-        ) from error
-    return pandas
+    """Return pandas, or raise an error that says who needs it."""
+    return optional("pandas", "as_frame=True returns a pandas frame")

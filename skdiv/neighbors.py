@@ -358,7 +358,8 @@ class DivergenceNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, Transforme
         Returns
         -------
         scipy.sparse.csr_matrix of shape (n_samples, n_samples)
-            The graph; each row holds its neighbours in ascending order of their divergence, unless ``symmetric``.
+            The graph; each row holds its neighbours in ascending order of their divergence, unless ``symmetric``, and
+            with a ``radius`` in the order of the columns.
 
         Raises
         ------
@@ -386,7 +387,8 @@ class DivergenceNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, Transforme
         Returns
         -------
         scipy.sparse.csr_matrix of shape (n_new, n_samples_fit)
-            The graph; each row holds its neighbours in ascending order of their divergence.
+            The graph; each row holds its neighbours in ascending order of their divergence, and with a ``radius`` in
+            the order of the columns.
 
         Raises
         ------

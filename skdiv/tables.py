@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName
-from skdiv._input.checks import MatrixLike
+from skdiv._input.checks import MatrixLike, names_of
+from skdiv._utils.optional import optional
 from skdiv.pairwise import pairwise_divergences
 
 if TYPE_CHECKING:
@@ -185,8 +186,7 @@ def _names(X: Any, given: Sequence[Any] | None, argument: str) -> Any:
     """Return the names of the rows of X: those that are given, or the index of a pandas frame, or None."""
     n = X.shape[0] if hasattr(X, "shape") else len(X)
     if given is None:
-        index = getattr(X, "index", None)
-        return None if index is None or callable(index) else index  # The index of a list is a method.
+        return names_of(X).index
     if len(given) != n:
         raise ValueError(f"{argument} holds {len(given)} names for {n} rows; pass one for each row.")
     return given
@@ -194,8 +194,4 @@ def _names(X: Any, given: Sequence[Any] | None, argument: str) -> Any:
 
 def _pandas() -> Any:
     """Return pandas, or raise an error that says who needs it."""
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError("skdiv.tables makes pandas frames; install pandas.") from error
-    return pd
+    return optional("pandas", "skdiv.tables makes pandas frames")

@@ -1,6 +1,5 @@
 """What each bin adds to a divergence, and which bins make a cluster."""
 
-import builtins
 from dataclasses import replace
 
 import numpy as np
@@ -172,14 +171,10 @@ def test_names_of_bins_have_to_be_as_many_as_bins():
 
 
 def test_without_pandas_a_frame_is_refused_with_the_remedy(monkeypatch):
-    real = builtins.__import__
+    def missing(name):
+        raise ImportError(name)
 
-    def without_pandas(name, *arguments):
-        if name == "pandas":
-            raise ImportError(name)
-        return real(name, *arguments)
-
-    monkeypatch.setattr(builtins, "__import__", without_pandas)
+    monkeypatch.setattr("skdiv._utils.optional.import_module", missing)
     with pytest.raises(ImportError, match=r"as_frame=True.*install pandas"):
         divergence_contributions(P, Q, as_frame=True)
 

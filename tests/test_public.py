@@ -56,7 +56,8 @@ PACKAGE = Path(skdiv.__file__).parent
 # From the bottom up: no module imports one that comes after it. The package itself, which imports all, is the last.
 LAYERS = [
     "_version",
-    "_utils", "_utils.typing", "_utils.warnings", "_utils.progress", "_utils.sklearn", "_utils.blas", "_utils.memory",
+    "_utils", "_utils.typing", "_utils.warnings", "_utils.optional",
+    "_utils.progress", "_utils.sklearn", "_utils.blas", "_utils.memory",
     "_input", "_input.checks", "_input.distributions", "_input.estimators",
     "_divergences", "_divergences.terms", "_divergences.forms", "_divergences.spectra", "_divergences.record",
     "_divergences.registry",

@@ -109,5 +109,7 @@ def test_transform_keeps_the_names_of_the_rows(output):
 
 def test_without_pandas_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match=r"skdiv.tables makes pandas frames; install pandas\."):
+    with pytest.raises(
+        ImportError, match=r"skdiv.tables makes pandas frames, and pandas is not installed; install pandas\."
+    ):
         divergence_frame(COUNTS)

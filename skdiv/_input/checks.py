@@ -51,6 +51,11 @@ class Names:
         is_numbered = getattr(columns, "start", None) == 0 and getattr(columns, "step", None) == 1
         return ColumnLabels(self.columns, not is_numbered)
 
+    @property
+    def index(self) -> Any:
+        """Return the labels of the rows if the argument is a frame of pandas, else None."""
+        return getattr(self.frame, "index", None)
+
     def row(self, i: int) -> str:
         """Return the name of row i for a message, such as ``X[1] ('oslo')``."""
         label = self._label_of_row(i)
@@ -67,7 +72,7 @@ class Names:
 
     def _label_of_row(self, i: int) -> Any:
         """Return the label of row i, or None if it has none or one that equals i."""
-        return _label(getattr(self.frame, "index", ()), i)
+        return None if self.index is None else _label(self.index, i)
 
 
 UNNAMED = Names()

@@ -73,7 +73,6 @@ def gaussian_divergences(
 
     See Also
     --------
-    mixture_divergences : Divergences between mixtures of Gaussians.
     sample_divergences : Divergences between samples, without a model.
 
     Notes
@@ -145,10 +144,6 @@ class Gaussians(ABC):
     def bhattacharyya(self, other: Self) -> FloatArray:
         """Return all −ln ∫ √(p_i q_j), for Gaussians i of this collection and j of the other."""
 
-    @abstractmethod
-    def log_densities(self, points: FloatArray) -> FloatArray:
-        """Return the logarithm of the density of each Gaussian (columns) at each point (rows)."""
-
 
 @dataclass(frozen=True)
 class DiagonalGaussians(Gaussians):
@@ -193,14 +188,6 @@ class DiagonalGaussians(Gaussians):
                 spread = np.log1p(difference / self.variances * (difference / variances) / 4).sum(axis=1) / 4
                 shift = (np.square(self.means - mean) / (self.variances + variances)).sum(axis=1) / 4
                 values[:, j] = self._features_of_variance * spread + shift
-        return values
-
-    def log_densities(self, points: FloatArray) -> FloatArray:
-        """Return the logarithm of the density of each Gaussian (columns) at each point (rows)."""
-        values = np.empty((len(points), len(self)))
-        for j, (mean, variances) in enumerate(zip(self.means, self.variances, strict=True)):
-            squares = (np.square(points - mean) / variances).sum(axis=1)
-            values[:, j] = -(squares + self._features_of_variance * np.log(2 * np.pi * variances).sum()) / 2
         return values
 
 
@@ -255,14 +242,6 @@ class FullGaussians(Gaussians):
                 values[:, j] = spread + shift / 8
         return values
 
-    def log_densities(self, points: FloatArray) -> FloatArray:
-        """Return the logarithm of the density of each Gaussian (columns) at each point (rows)."""
-        values = np.empty((len(points), len(self)))
-        constants = _log_determinants(self.factors) + self.means.shape[1] * np.log(2 * np.pi)
-        for j, (mean, factor) in enumerate(zip(self.means, self.factors, strict=True)):
-            values[:, j] = -(np.square(_solved(factor, (points - mean).T)).sum(axis=0) + constants[j]) / 2
-        return values
-
 
 def _solved(factor: FloatArray, right: FloatArray) -> FloatArray:
     """Return L⁻¹ R for a lower triangular matrix L."""
@@ -305,7 +284,7 @@ def _forward_substituted(factors: FloatArray, right: FloatArray) -> FloatArray:
     return solution
 
 
-# --- The metrics, as functions of two blocks of Gaussians ------------------------------------------------------------
+# --- The metrics, as functions of two blocks of Gaussians ---
 
 
 def _kl(P: Gaussians, Q: Gaussians) -> FloatArray:
@@ -336,7 +315,7 @@ _BLOCKS: dict[GaussianMetric, Callable[[Any, Any], FloatArray]] = {
 }
 
 
-# --- Checks ----------------------------------------------------------------------------------------------------------
+# --- Checks ---
 
 
 def as_gaussians(means: ArrayLike, covariances: ArrayLike) -> Gaussians:

@@ -210,7 +210,7 @@ def transition_counts(
     return _counted(sequences, states, pseudocount)[0]
 
 
-# --- The divergence --------------------------------------------------------------------------------------------------
+# --- The divergence ---
 
 
 @dataclass(frozen=True)
@@ -267,7 +267,7 @@ def stationary_distributions(matrices: FloatArray) -> FloatArray:
     return weights
 
 
-# --- Checks ----------------------------------------------------------------------------------------------------------
+# --- Checks ---
 
 
 def as_chains(transition_matrices: ArrayLike, stationary: ArrayLike | None) -> Chains:
@@ -353,7 +353,7 @@ def _given_weights(stationary: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
     return shares
 
 
-# --- Sequences of states ---------------------------------------------------------------------------------------------
+# --- Sequences of states ---
 
 
 def _counted(sequences: Sequence[Any], states: ArrayLike | None, pseudocount: float) -> tuple[FloatArray, NDArray[Any]]:

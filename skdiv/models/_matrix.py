@@ -107,10 +107,10 @@ def measure_of(
 
 def record_of(metric: str, names: tuple[str, ...]) -> Divergence:
     """Return the record of a metric by its name or alias, and refuse one that is not among the names on offer."""
-    record = resolve(metric) if isinstance(metric, str) and metric in (*names, "jensenshannon") else None
-    if record is None or record.name not in names:
-        raise ValueError(f"metric = {metric!r} must be one of {names}: no other divergence is computed of such models.")
-    return record
+    for record in map(resolve, names):
+        if metric in (record.name, *record.aliases):
+            return record
+    raise ValueError(f"metric = {metric!r} must be one of {names}: no other divergence is computed of such models.")
 
 
 def symmetrization(record: Divergence, symmetrize: str | None) -> Symmetrize | None:

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import resolve
 from skdiv._input.checks import names_of
+from skdiv._utils.optional import optional
 from skdiv._utils.typing import FloatArray, Labels, Places
 
 if TYPE_CHECKING:
@@ -27,11 +28,7 @@ _LINE_HEIGHT, _LETTER_WIDTH = 1.25, 0.62  # as multiples of the size of the font
 
 def pyplot(caller: str) -> Any:
     """Import `matplotlib.pyplot`, which is optional, for the method with this name."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(f"{caller} draws with matplotlib, which is not installed; install matplotlib.") from error
-    return plt
+    return optional("matplotlib.pyplot", f"{caller} draws with matplotlib")
 
 
 def tree_of(clustering: Any, caller: str) -> FloatArray:
@@ -58,7 +55,7 @@ def texts_of(labels: Any, n: int, what: str = "rows") -> list[str] | None:
 
 def labels_of_rows(labels: Any, X: Any) -> Any:
     """Return the labels that a user gives the rows of X, or else those of the index if X is a pandas frame."""
-    return labels if labels is not None else getattr(names_of(X).frame, "index", None)
+    return labels if labels is not None else names_of(X).index
 
 
 def clusters_of(clusters: Any, n: int) -> Labels | None:
