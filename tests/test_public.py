@@ -75,7 +75,7 @@ LAYERS = [
     "homogeneity",
     "significance",
     "preprocessing._observations", "preprocessing._bins", "preprocessing._histogram", "preprocessing",
-    "models._matrix", "models._gaussians", "models._markov", "models._samples", "models",
+    "models._matrix", "models._gaussians", "models._markov", "models._samples", "models._wasserstein", "models",
     "cluster._prediction", "cluster._combinations", "cluster._collection", "cluster._refinement", "cluster._summaries",
     "cluster._reduction", "cluster._blocks", "cluster._fitting", "cluster._report", "cluster._scoring",
     "cluster._agglomerative", "cluster._minibatch", "cluster", "_dask", "dask", "_show_versions", "",
