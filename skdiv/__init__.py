@@ -8,6 +8,7 @@ from skdiv.centroids import barycenter
 from skdiv.chunked import divergences_chunked
 from skdiv.cluster import DivergenceClustering, MiniBatchDivergenceClustering
 from skdiv.homogeneity import HomogeneityResult, pairwise_homogeneity
+from skdiv.information import cross_entropy, entropy, mutual_information
 from skdiv.neighbors import divergences_within, nearest_divergences
 from skdiv.pairwise import condensed_divergences, paired_divergences, pairwise_divergences
 from skdiv.significance import Significance
@@ -20,9 +21,12 @@ __all__ = [
     "Significance",
     "barycenter",
     "condensed_divergences",
+    "cross_entropy",
     "divergences",
     "divergences_chunked",
     "divergences_within",
+    "entropy",
+    "mutual_information",
     "nearest_divergences",
     "paired_divergences",
     "pairwise_divergences",

@@ -68,7 +68,7 @@ LAYERS = [
     "_compute.blocks.weighted", "_compute.blocks", "_compute.run", "_compute.tiles", "_compute.measure",
     "_compute.screens", "_compute.search", "_compute.duplicates", "_compute.spanning",
     "_trees", "_trees.linkage", "_trees.cut", "_trees.graph", "_trees.information", "_trees.build",
-    "datasets._languages", "datasets", "pairwise", "tables", "chunked", "centroids", "explanations",
+    "datasets._languages", "datasets", "pairwise", "tables", "chunked", "centroids", "information", "explanations",
     "plotting._style", "plotting._tree", "plotting._dendrogram", "plotting._matrix", "plotting._cluster_map",
     "plotting._distributions", "plotting._information", "plotting",
     "embedding", "neighbors",
