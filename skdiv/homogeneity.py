@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state, check_scalar
 from skdiv._compute.blocks.weighted import WeightedRows, pair_costs
 from skdiv._compute.kernels import KernelName, chosen
 from skdiv._compute.run import Work, run
-from skdiv._compute.tiles import Tile, tiles_of
+from skdiv._compute.tiles import Tile, number_of_tiles, tiles_of
 from skdiv._input.checks import Matrix, MatrixLike, Names, as_counts, as_weights, names_of
 from skdiv._input.distributions import Distributions, normalise
 from skdiv._utils.memory import enough_memory
@@ -161,9 +161,8 @@ def pairwise_homogeneity(
     bins with mass; it does not depend on the number of observations. ``"chi2"`` takes milliseconds for as many.
 
     A task for a worker has up to 256 rows and 256 columns of the result, so ``n_jobs`` shortens the time from 257 rows
-    on. From there on, with several workers, ``joblib.parallel_config(verbose=10)`` lets joblib print how many tasks
-    are done. For fewer rows nothing tells the progress: measure the time of a few rows, and scale it by the number of
-    pairs.
+    on. From there on, ``joblib.parallel_config(verbose=1)`` shows how far the tests are, with any number of workers.
+    For fewer rows nothing tells the progress: measure the time of a few rows, and scale it by the number of pairs.
 
     References
     ----------
@@ -203,7 +202,8 @@ def pairwise_homogeneity(
     tiles = tiles_of((n, n), (_TILE, _TILE), of_itself=True, upper=True)
     calls = ((tile, (test, counts[tile.rows], counts[tile.columns], tile, chosen())) for tile in tiles)
     work = 3.0 * n * n * n_bins * (1 if method == "chi2" else n_resamples)
-    run(_tests_of_tile, calls, store, Work(24 * _TILE**2, lambda: work), n_jobs=n_jobs)
+    n_tiles = number_of_tiles((n, n), (_TILE, _TILE), upper=True)
+    run(_tests_of_tile, calls, store, Work(24 * _TILE**2, lambda: work, n_calls=n_tiles, name="tests"), n_jobs=n_jobs)
     if store.few.any():
         warn_caller(
             f"For {np.count_nonzero(store.few)} of {n * (n - 1) // 2} pairs an expected count is below {_FEW:g}, where "

@@ -13,13 +13,28 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.fixes import parse_version
 
-from skdiv import DivergenceClustering, Significance, condensed_divergences, paired_divergences, pairwise_divergences
+from skdiv import (
+    DivergenceClustering,
+    Significance,
+    condensed_divergences,
+    divergences_within,
+    nearest_divergences,
+    paired_divergences,
+    pairwise_divergences,
+    pairwise_homogeneity,
+)
+from skdiv._compute.measure import Measure
+from skdiv._compute.spanning import spanning_tree
+from skdiv._divergences.registry import divergences
+from skdiv._input.distributions import as_distributions
 from skdiv._utils.progress import Parts, reporting_to, stage
+from skdiv.models import gaussian_divergences
 
 HAS_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
 MANY = random_distributions(1200, 4)  # several tiles
 COUNTS, _ = planted(6)
 N = len(COUNTS)
+WHOLE = np.random.default_rng(0).poisson(20, (600, 4))
 CHAIN = sp.csr_array(np.eye(N, k=1) + np.eye(N, k=-1))
 
 
@@ -110,6 +125,35 @@ def test_two_collections_and_pairs_of_rows_report():
         ((_, total, amounts),) = reported(function, rows, rows[::-1]).stages
         assert amounts == [1] * total
         assert total > 1
+
+
+def tree_of(rows, n_jobs):
+    """The minimum spanning tree of rows, by itself."""
+    return spanning_tree(Measure(divergences()["hellinger"]), as_distributions(rows), n_jobs)
+
+
+APART = planted(140, n_clusters=8)[0]  # The neighbours join the clusters in themselves.
+EQUALLY_FAR = np.kron(np.eye(70), random_distributions(16, 3))
+CALLED = [
+    (lambda n_jobs: nearest_divergences(MANY, n_jobs=n_jobs), ["neighbors"]),
+    (lambda n_jobs: divergences_within(MANY, radius=0.01, n_jobs=n_jobs), ["neighbors"]),
+    (lambda n_jobs: pairwise_homogeneity(WHOLE, method="chi2", n_jobs=n_jobs), ["tests"]),
+    (lambda n_jobs: gaussian_divergences(np.arange(300.0)[:, np.newaxis], np.ones((300, 1, 1)), n_jobs=n_jobs),
+     ["distances"]),
+    (lambda n_jobs: tree_of(APART, n_jobs), ["neighbors", "bounds"]),
+    (lambda n_jobs: tree_of(EQUALLY_FAR, n_jobs), ["neighbors", "bounds", "distances"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize(("call", "names"), CALLED)
+def test_every_task_of_other_functions_is_counted_once(call, names, n_jobs, monkeypatch):
+    monkeypatch.setattr("skdiv._compute.run._WORTH_WORKERS", 0)
+    stages = reported(call, n_jobs).stages
+    assert [name for name, *_ in stages] == names
+    for _, total, amounts in stages:
+        assert total > 1
+        assert amounts == [1] * total
 
 
 def test_tables_are_reported_while_a_node_is_tested():

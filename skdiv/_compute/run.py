@@ -58,12 +58,15 @@ class Work:
         one; without workers, the calls are therefore run on as many threads as BLAS would use.
     n_calls : int, optional
         The number of calls; where it is known, they are a stage of work whose progress is reported.
+    name : str
+        What that stage is called.
     """
 
     result_bytes: int
     nanoseconds: Callable[[], float]
     blas_bound: bool = False
     n_calls: int | None = None
+    name: str = "distances"
 
 
 def check_n_jobs(n_jobs: int | None) -> None:
@@ -86,7 +89,7 @@ def run(
     so that few results wait to be stored at any time. ``n_jobs`` is the number of workers as joblib understands it.
     """
     check_n_jobs(n_jobs)
-    with stage("distances", work.n_calls) if work.n_calls else nullcontext(silent) as advance:
+    with stage(work.name, work.n_calls) if work.n_calls else nullcontext(silent) as advance:
         counted = store if advance is silent else _Counted(store, advance)
         _run(function, calls, counted, work, n_jobs, **verbosity(advance))
 

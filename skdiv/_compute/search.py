@@ -389,8 +389,9 @@ def _run(
             some = slice(start, min(start + search.rows_of_task, len(P)))
             yield some, (P[some], np.arange(some.start, some.stop), argument)
 
-    work = Work(result_bytes, lambda: NANOSECONDS * len(P) * len(search.Q) * P.shape[1], blas_bound=True)
-    run(function, calls(), store, work, n_jobs=n_jobs)
+    n_calls = -(-len(P) // search.rows_of_task)
+    nanoseconds = NANOSECONDS * len(P) * len(search.Q) * P.shape[1]
+    run(function, calls(), store, Work(result_bytes, lambda: nanoseconds, True, n_calls, "neighbors"), n_jobs=n_jobs)
 
 
 @dataclass(frozen=True)

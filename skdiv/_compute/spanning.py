@@ -213,7 +213,7 @@ class _Parts:
         """
         n_parts = len(self.starts) - 1
         table = np.full((2, n_parts, n_parts), np.inf)
-        work = Work(2**16, lambda: NANOSECONDS * self._work, blas_bound=True)
+        work = Work(2**16, lambda: NANOSECONDS * self._work, True, self._n_calls, "bounds")
         run(self.bounds_of, self._calls(), _IntoMinima(table), work, n_jobs=n_jobs)
         return table
 
@@ -224,7 +224,7 @@ class _Parts:
         """
         n, n_parts = int(self.starts[-1]), len(self.starts) - 1
         table = np.full((2, n_parts, n_parts), np.inf)
-        work = Work(2**16, lambda: _NANOSECONDS_OF_TERM * self._work)
+        work = Work(2**16, lambda: _NANOSECONDS_OF_TERM * self._work, n_calls=self._n_calls)
         run(self.edges_of, self._calls(), _IntoShortest(table), work, n_jobs=n_jobs)
         lengths, places = table[:, *np.triu_indices(n_parts, 1)]
         i, j = np.divmod(places.astype(np.intp), n)
@@ -235,6 +235,11 @@ class _Parts:
         """Return the number of pairs of rows times the number of bins."""
         n, n_bins = self.search.Q.shape
         return n * n / 2 * n_bins
+
+    @property
+    def _n_calls(self) -> int:
+        """Return how many calls `_calls` yields."""
+        return -(-int(self.starts[-1]) // self.search.rows_of_task)
 
     def _calls(self) -> Iterator[tuple[slice, tuple[Any, ...]]]:
         """Yield some rows at a time, and as the key which components they meet."""

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from skdiv._compute.measure import Symmetrize, check_symmetrize, combined
 from skdiv._compute.run import Work, run
-from skdiv._compute.tiles import IntoMatrix, tiles_of
+from skdiv._compute.tiles import IntoMatrix, number_of_tiles, tiles_of
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import resolve
 from skdiv._input.checks import as_doubles
@@ -87,7 +87,8 @@ class ModelMeasure(Generic[Models]):
                 (tile, (models[tile.rows], models[tile.columns], tile.diagonal))
                 for tile in tiles_of((n, n), (side, side), of_itself=True, upper=upper)
             )
-            work = Work(side * side * out.itemsize, lambda: nanoseconds * n * n)
+            n_tiles = number_of_tiles((n, n), (side, side), upper=upper)
+            work = Work(side * side * out.itemsize, lambda: nanoseconds * n * n, n_calls=n_tiles)
             run(self, calls, IntoMatrix(out, mirror=upper), work, n_jobs=n_jobs)
         np.fill_diagonal(out, 0)
         return out
