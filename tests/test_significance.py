@@ -11,7 +11,10 @@ from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score, make_scorer
 from sklearn.model_selection import GridSearchCV
 
-from skdiv import DivergenceClustering, Significance, significance
+from skdiv import DivergenceClustering, Significance
+from skdiv._significance.heights import TreeHeights
+from skdiv._significance.nodes import CountedRows
+from skdiv._significance.sequential import SequentialTest
 from skdiv.cluster._fitting import measure_of
 
 
@@ -27,7 +30,7 @@ def homogeneous(n, total=40, n_bins=12, seed=0):
 
 @pytest.mark.parametrize("linkage", ["ward", "average", "information"])
 def test_pvalues_under_the_hypothesis_are_uniform(linkage, monkeypatch):
-    monkeypatch.setattr(significance, "_test", all_drawn)
+    monkeypatch.setattr(SequentialTest, "pvalue", all_drawn)
     pvalues = [
         clustered(homogeneous(5, seed=seed), n_resamples=49, seed=seed, linkage=linkage).node_pvalues_[-1]
         for seed in range(200)
@@ -35,10 +38,10 @@ def test_pvalues_under_the_hypothesis_are_uniform(linkage, monkeypatch):
     assert kstest(np.array(pvalues) - 0.01, "uniform").pvalue > 0.01  # p-values are multiples of 1/50
 
 
-def all_drawn(height, heights, n, level):
+def all_drawn(_, height, parts):
     """Without the early end, whose p-values are as low but not as fine."""
-    pvalue = (1 + sum(each >= height * (1 - 1e-9) for each in heights)) / (1 + n)
-    return pvalue, pvalue <= level
+    heights = np.concatenate(list(parts))
+    return (1 + (heights >= height * (1 - 1e-9)).sum()) / (1 + len(heights))
 
 
 def test_homogeneous_rows_stay_together_as_often_as_they_should():
@@ -92,30 +95,15 @@ def test_equal_rows_in_pairs_are_as_many_clusters():
     assert clustered(X).labels_.tolist() == np.repeat(np.arange(10), 2).tolist()
 
 
-def test_the_early_end_decides_as_all_tables_would():
-    rng = np.random.default_rng(0)
-    for height in (0.2, 0.9, 0.94, 0.96, 1.1):
-        for level in (0.05, 0.02):
-            heights = rng.random(199)
-            pvalue, significant = significance._test(height, iter(heights), 199, level)
-            full = (1 + (heights >= height).sum()) / 200
-            assert significant == (full <= level)
-            assert significant == (pvalue <= level)
-    assert significance._test(1.0, iter([1.0 - 1e-12] * 9), 9, 0.5) == (6 / 6, False)  # ties, but for rounding
-    drawn = []
-    significance._test(0.0, (drawn.append(1) or 1.0 for _ in range(999)), 999, 0.05)
-    assert len(drawn) == 50
-
-
 def test_the_level_of_a_node_and_the_tables_it_gets(monkeypatch):
     counts, _ = planted(8)
     asked = []
 
-    def record(_, heights, n, level):
-        asked.append((n, level, list(heights)))
-        return 0.0, len(asked) < 3
+    def record(test, _, parts):
+        asked.append((test.n_most, test.level, np.concatenate(list(parts))))
+        return 0.0 if len(asked) < 3 else 1.0
 
-    monkeypatch.setattr(significance, "_test", record)
+    monkeypatch.setattr(SequentialTest, "pvalue", record)
     tree = clustered(counts).linkage_matrix_
     (n, level, heights), (of_child, level_of_child, _) = asked[:2]
     assert (n, level) == (99, 0.05)
@@ -128,36 +116,37 @@ def test_the_level_of_a_node_and_the_tables_it_gets(monkeypatch):
 def test_the_tables_of_a_node_have_its_totals_and_its_weights():
     counts, _ = planted(4)
     members, weights = np.array([1, 5, 6]), np.arange(1.0, 13)
-    measure = measure_of(DivergenceClustering(linkage="information"))
-    test = significance.SignificanceTest(Significance(), counts, measure, "information", weights, 0.0, None)
-    null, height = test._null(members)
-    np.testing.assert_array_equal(null.masses, weights[members])
-    np.testing.assert_array_equal(null.row_totals, counts[members].sum(axis=1))
-    assert null.bin_totals.min() > 0
-    assert null.bin_totals.sum() == counts[members].sum()
+    null = CountedRows(counts, weights, with_empty_bins=False).some(members).null()
+    for tables in (null.observed(), null.drawn(7, np.random.default_rng(0))):
+        np.testing.assert_array_equal(tables.masses, np.tile(weights[members], (len(tables), 1)))
+        stack = tables.rows.reshape(len(tables), 3, -1)
+        np.testing.assert_array_equal(stack.sum(axis=2), np.tile(counts[members].sum(axis=1), (len(tables), 1)))
+        in_bins = counts[members].sum(axis=0)
+        np.testing.assert_array_equal(stack.sum(axis=1), np.tile(in_bins[in_bins > 0], (len(tables), 1)))
+    assert len(np.unique(tables.rows, axis=0)) > 3
+    heights = TreeHeights(measure_of(DivergenceClustering()), "information", 0.0)
     expected = DivergenceClustering(1, linkage="information").fit(counts[members], sample_weight=weights[members])
-    np.testing.assert_allclose(height, expected.distances_[-1], rtol=1e-12)
+    np.testing.assert_allclose(heights(null.observed()), expected.distances_[-1], rtol=1e-12)
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_the_same_bits_for_any_number_of_workers(backend):
-    counts, _ = planted(6)
-    for X in (counts, homogeneous(10)):
+    """Sixty rows: large nodes, whose tables the workers draw, and small ones, which they test with all below them."""
+    for X in (planted(20)[0], homogeneous(40)):
         one = clustered(X, n_resamples=199)
         with parallel_config(backend=backend):
             two = clustered(X, n_resamples=199, n_jobs=2)
         np.testing.assert_array_equal(one.node_pvalues_, two.node_pvalues_)
         np.testing.assert_array_equal(one.labels_, two.labels_)
-    assert not np.array_equal(
-        clustered(homogeneous(10), seed=1).node_pvalues_, clustered(homogeneous(10)).node_pvalues_
-    )
+    other = clustered(homogeneous(40), seed=1)
+    assert not np.array_equal(other.node_pvalues_, clustered(homogeneous(40)).node_pvalues_)
 
 
 def test_joblibs_verbose_tells_how_many_merges_are_settled(capsys):
     with parallel_config(verbose=10):
-        clustered(planted(6)[0], n_resamples=199)
+        clustered(planted(20)[0], n_resamples=199)
     err = capsys.readouterr().err
-    assert err.count("[skdiv] significance:") == 17  # of 18 rows
+    assert err.count("[skdiv] significance:") == 59  # of 60 rows
     assert "[Parallel" not in err
 
 

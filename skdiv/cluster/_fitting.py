@@ -16,6 +16,7 @@ from skdiv._compute.measure import Measure, check_symmetrize
 from skdiv._divergences.registry import resolve
 from skdiv._input.checks import Names
 from skdiv._input.distributions import Distributions, normalise
+from skdiv._significance.heights import TreeHeights
 from skdiv._trees.build import Linkage, is_cacheable, tree_of_distances, tree_of_rows
 from skdiv._trees.cut import AtDistance, IntoClusters, Rule
 from skdiv._trees.graph import check_connectivity
@@ -28,7 +29,7 @@ from skdiv.cluster._collection import Collection
 from skdiv.cluster._combinations import is_precomputed
 from skdiv.cluster._prediction import FromDistances, FromRows, Members
 from skdiv.cluster._refinement import refined
-from skdiv.significance import Significance, SignificanceTest, counts_for
+from skdiv.significance import Significance, counts_for, cut_of_counts
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,8 @@ def _rule(estimator: Any, given: Given) -> Rule:
     rule = _significance(estimator)
     if rule is not None:
         counts = counts_for(rule, given.X, given.names)
-        measure = measure_of(estimator)
-        return SignificanceTest(
-            rule, counts, measure, given.linkage, given.masses, estimator.pseudocount, estimator.n_jobs
-        )
+        heights = TreeHeights(measure_of(estimator), given.linkage, float(estimator.pseudocount))
+        return cut_of_counts(rule, counts, given.masses, heights, estimator.n_jobs)
     n_clusters = int(estimator.n_clusters)
     if not is_precomputed(estimator.metric):
         with memory_for_centers(n_clusters, given.X.shape[1], given.X.dtype):

@@ -1,0 +1,1 @@
+"""Tests of the nodes of a tree against heights that are drawn under the hypothesis of one distribution."""
