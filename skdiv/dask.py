@@ -27,12 +27,7 @@ from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName
 from skdiv._input.estimators import store_fitted
 from skdiv._utils.sklearn import fit_context
-from skdiv.cluster._blocks import (
-    State,
-    clustered,
-    labels_of,
-    naming_block,
-)
+from skdiv.cluster._blocks import State, clustered, labels_of, naming_block
 from skdiv.cluster._combinations import check_numbers
 
 __all__ = ["MiniBatchDivergenceClustering", "from_npy", "nearest_divergences", "predict", "transform"]
@@ -214,6 +209,25 @@ class MiniBatchDivergenceClustering(cluster.MiniBatchDivergenceClustering):
             As by `transform` of this module.
         """
         return transform(self, X) if is_dask_collection(X) else super().transform(X)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Return the mean simplified silhouette of rows in memory.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_new, n_bins)
+            Probabilities or counts.
+        y : object
+            Ignored.
+
+        Returns
+        -------
+        float
+            As by `skdiv.MiniBatchDivergenceClustering.score`. A Dask collection raises a TypeError.
+        """
+        if is_dask_collection(X):
+            raise TypeError("score takes rows in memory, but X is a Dask collection; score a sample of its rows.")
+        return super().score(X, y)
 
 
 _FITTED = frozenset(cluster.MiniBatchDivergenceClustering.__annotations__)

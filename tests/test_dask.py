@@ -416,6 +416,9 @@ def test_what_was_fitted_on_dask_goes_on_in_memory():
     np.testing.assert_allclose(clustering.summary_weights_.sum(), 2 * mass + 50)
     with pytest.raises(TypeError, match="partial_fit takes rows in memory, .* add its rows by merge"):
         clustering.partial_fit(in_blocks(COUNTS))
+    assert 0.1 < clustering.score(COUNTS) < 1
+    with pytest.raises(TypeError, match="score takes rows in memory, .* score a sample"):
+        clustering.score(in_blocks(COUNTS))
 
 
 def test_a_fitted_estimator_can_be_pickled():

@@ -11,7 +11,9 @@ from conftest import planted, random_distributions
 from joblib import parallel_config
 from scipy.special import rel_entr
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import adjusted_rand_score
+from sklearn.model_selection import GridSearchCV
 
 from skdiv import DivergenceClustering, MiniBatchDivergenceClustering, Significance, pairwise_divergences
 from skdiv._input.distributions import Distributions
@@ -497,6 +499,44 @@ def test_a_row_that_belongs_to_no_cluster():
                 clustering.predict([[1, 0, 0], [0, 0, 1]])
         else:
             assert clustering.predict([[1, 9, 0], [0, 0, 1], [0, 0, 0]]).tolist() == [clustering.labels_[-1], -1, -1]
+
+
+# --- The score ---
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array, pd.DataFrame])
+def test_the_score_is_the_mean_of_one_minus_the_ratio_of_the_divergences_from_the_nearest_two_centers(container):
+    clustering = fitted(container(COUNTS[:900]), n_clusters=4, base=2, n_jobs=2)
+    P, centers = normalised(COUNTS[900:]), clustering.cluster_centers_
+    a, b = np.sort([rel_entr(P, center).sum(axis=1) for center in centers], axis=0)[:2]
+    np.testing.assert_allclose(clustering.score(container(COUNTS[900:])), np.mean(1 - a / b), rtol=1e-9)
+
+
+def test_the_score_of_a_row_that_is_infinitely_far_or_at_its_center():
+    clustering = fitted(np.repeat([[3.0, 1, 0, 0], [0, 0, 1, 3]], 200, axis=0), n_clusters=2)
+    assert clustering.score([[3, 1, 0, 0], [1, 3, 0, 0]]) == 1  # the other center is infinitely far
+    clustering = fitted(np.repeat([[3.0, 1, 0], [1, 3, 0]], 200, axis=0), n_clusters=2, handle_empty="label")
+    assert clustering.score([[1, 1, 0]]) == pytest.approx(0, abs=1e-12)
+    assert clustering.score([[3, 1, 0], [1, 3, 0], [0, 0, 1], [0, 0, 0]]) == pytest.approx(0.5, abs=1e-12)
+    strict = fitted(np.repeat([[3.0, 1, 0], [1, 3, 0]], 200, axis=0), n_clusters=2)
+    with pytest.raises(ValueError, match=r"X\[1\] is infinitely far from every cluster"):
+        strict.score([[1, 0, 0], [0, 0, 1]])
+    with pytest.raises(ValueError, match=r"X\[0\] sums to 0"):
+        strict.score([[0, 0, 0]])
+
+
+def test_the_score_of_one_cluster_is_0():
+    assert fitted(COUNTS, n_clusters=1).score(COUNTS) == 0
+    with pytest.raises(NotFittedError):
+        MiniBatchDivergenceClustering().score(COUNTS)
+
+
+@pytest.mark.parametrize("n_clusters", [2, 5])
+def test_a_grid_search_without_a_scorer_finds_the_planted_number_of_clusters(n_clusters):
+    X, _ = planted(150, n_clusters=n_clusters)
+    search = GridSearchCV(MiniBatchDivergenceClustering(random_state=0), {"n_clusters": range(1, 8)}, cv=3).fit(X)
+    assert search.best_params_ == {"n_clusters": n_clusters}
+    assert search.best_score_ > 0.5
 
 
 def test_summaries_that_do_not_fit_into_memory_are_refused(monkeypatch):

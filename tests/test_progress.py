@@ -15,6 +15,7 @@ from sklearn.utils.fixes import parse_version
 
 from skdiv import (
     DivergenceClustering,
+    MiniBatchDivergenceClustering,
     Significance,
     condensed_divergences,
     divergences_within,
@@ -93,6 +94,19 @@ def test_a_fit_reports_each_stage_to_its_end(params, weights, names, totals):
 def test_a_spanning_tree_is_a_stage(monkeypatch):
     monkeypatch.setattr("skdiv._trees.build._MANY_ROWS", 100)
     assert reported(DivergenceClustering(linkage="single").fit, MANY[:200]).stages == [("distances", None, [])]
+
+
+def test_clusters_by_way_of_summaries_report_each_step_and_no_step_twice():
+    def names(model, X):
+        record = reported(model.fit, X)
+        assert all(sum(amounts) == pytest.approx(total or 0) for _, total, amounts in record.stages)
+        return record.names
+
+    by_size = ["summaries", "distances", "tree", "refinement"]
+    model = MiniBatchDivergenceClustering(n_summaries=20, random_state=0)
+    assert names(model, MANY) == ["information", *by_size]
+    assert names(model.set_params(n_summaries=None), np.vstack([MANY, MANY]))[:9] == ["information", *by_size, *by_size]
+    assert reported(model.partial_fit, MANY[:99]).names == by_size
 
 
 def test_distances_that_are_given_leave_the_tree():

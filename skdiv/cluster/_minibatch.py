@@ -14,17 +14,23 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Cluster
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skdiv._compute.measure import Measure
-from skdiv._divergences.registry import resolve
 from skdiv._input.checks import ColumnLabels, MatrixLike, check_sample_weight, names_of, refuse_other_columns
 from skdiv._input.estimators import learned_input, store_fitted, validated_input
+from skdiv._utils.progress import stage
 from skdiv._utils.sklearn import Interval, StrOptions, fit_context
 from skdiv._utils.typing import FloatArray, Labels
 from skdiv.centroids import memory_for_centers
 from skdiv.cluster._collection import Collection
 from skdiv.cluster._combinations import check_numbers
-from skdiv.cluster._prediction import FromRows, HandleEmpty, Predictor, predicted, transformed
-from skdiv.cluster._reduction import Clusters, clusters_of_rows, clusters_of_summaries, total_information
+from skdiv.cluster._prediction import HandleEmpty, Predictor, predicted, transformed
+from skdiv.cluster._reduction import (
+    Clusters,
+    best_of_sizes,
+    clusters_of_summaries,
+    fitted_attributes,
+    total_information,
+)
+from skdiv.cluster._scoring import simplified_silhouette
 from skdiv.cluster._summaries import Summaries, summarised
 from skdiv.significance import Significance
 
@@ -32,7 +38,6 @@ _PER_CLUSTER = 10  # the least number of summaries for each cluster
 _LEAST = 100  # the least number of summaries
 _DOUBLINGS = 2  # of the number of summaries in `fit`, at most
 _ROWS_OF_SUMMARY = 8  # `fit` does not double to fewer rows than these for each summary: the tree takes the longest then
-_ENOUGH = 0.001  # a gain in the share of the information at which more summaries are not tried
 
 
 class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, BaseEstimator):
@@ -127,6 +132,8 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
     N. Slonim and N. Tishby, "Agglomerative Information Bottleneck", NIPS 12 (1999).
     S. Guha et al., "Clustering Data Streams: Theory and Practice", IEEE Transactions on Knowledge and Data Engineering
     15 (2003), for merging and reducing.
+    E. R. Hruschka, L. N. de Castro and R. J. G. B. Campello, "Evolutionary algorithms for clustering gene-expression
+    data", ICDM (2004), for `score`.
     P. S. Efraimidis and P. G. Spirakis, "Weighted Random Sampling with a Reservoir", Information Processing Letters 97
     (2006).
 
@@ -241,7 +248,8 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         rows = self._collection(X, validated, sample_weight)
         self._check_enough(len(rows), "rows of X")
         random_state = RandomState(check_random_state(self.random_state).randint(2**31 - 1))
-        best = self._best_of_sizes(rows, random_state)
+        sizes = self._sizes(len(rows))
+        best = best_of_sizes(rows, sizes, int(self.n_clusters), int(self.refine), random_state)
         state = {"_random_state": random_state, "_pseudocount": float(self.pseudocount), "labels_": best.labels}
         store_fitted(self, _FITTED, learned, self._of_clusters(best, validated.dtype), state)
         return self
@@ -285,7 +293,8 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         rows = self._collection(X, validated, sample_weight)
         most = self._most_summaries(known)
         rows, mean = rows.checked()
-        batch, _ = summarised(rows, mean, total_information(rows, mean), most, random_state)
+        with stage("summaries"):
+            batch, _ = summarised(rows, mean, total_information(rows, mean), most, random_state)
         union = batch if known is None else known.joined(batch)
         self._check_enough(len(union), "rows so far")
         result = self._reduced(union, most)
@@ -376,6 +385,33 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         validated = validated_input(self, X, reset=False)
         return transformed(self._predictor, validated, self.n_clusters_, names_of(X), self.n_jobs)
 
+    def score(self, X: MatrixLike, y: Any = None) -> float:  # noqa: ARG002
+        """Return the mean simplified silhouette of the rows of X, by which a grid search needs no labels and no scorer.
+
+        It is 1 - a / b for a row whose divergence from the nearest center is a, and from the second nearest b (Hruschka
+        et al. 2004). The information that is retained would choose no number of clusters: it grows with each.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_new, n_bins)
+            Probabilities or counts, fitted or new.
+        y : object
+            Ignored.
+
+        Returns
+        -------
+        float
+            From 0, where rows lie halfway between centers or there is one cluster, to 1, where they are at centers. A
+            row that belongs to no cluster, which ``handle_empty="label"`` allows, counts as 0.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `predict` does.
+        """
+        check_is_fitted(self)
+        return simplified_silhouette(self._predictor, validated_input(self, X, reset=False), names_of(X), self.n_jobs)
+
     # --- Parameters and input ---
 
     def _check_enough(self, n: int, what: str) -> None:
@@ -439,49 +475,15 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
 
     # --- Fitting ---
 
-    def _best_of_sizes(self, rows: Collection, random_state: RandomState) -> Clusters:
-        """Return the clusters that retain the most information, of growing numbers of summaries."""
-        (rows, mean), found = rows.checked(), list[Clusters]()
-        total = total_information(rows, mean)
-        for n_summaries in self._sizes(len(rows)):
-            summaries, of_rows = summarised(rows, mean, total, n_summaries, random_state)
-            found.append(clusters_of_rows(rows, summaries, of_rows, total, int(self.n_clusters), int(self.refine)))
-            retained = [clusters.information.retained for clusters in found]
-            if len(found) > 1 and retained[-1] - max(retained[:-1]) < _ENOUGH:
-                break
-        return found[int(np.argmax(retained))]
-
     def _reduced(self, union: Summaries, most: int) -> Clusters:
         """Merge summaries down to so many, and these into clusters, which are refined."""
         return clusters_of_summaries(union, most, int(self.n_clusters), int(self.refine), self.n_jobs)
 
     def _of_clusters(self, result: Clusters, dtype: Any) -> dict[str, Any]:
         """Return the fitted attributes that describe clusters and summaries, by their names."""
-        scale, information = resolve("kl").scale(self.base), result.information
-        centers = result.centers.dense().astype(dtype, copy=False)
-        predictor = FromRows.of(
-            result.centers,
-            result.labels,
-            centers,
-            Measure(resolve("kl"), scale),
-            assign="centroid",
-            pseudocount=float(self.pseudocount),
-            handle_empty=self.handle_empty,
+        return fitted_attributes(
+            result, dtype, base=self.base, pseudocount=float(self.pseudocount), handle_empty=self.handle_empty
         )
-        return {
-            "n_clusters_": len(centers),
-            "_n_features_out": len(centers),
-            "cluster_centers_": centers,
-            "summaries_": result.summaries.means.values,
-            "summary_weights_": result.summaries.masses,
-            "information_": information.total / scale,
-            "information_lost_compressing_": information.compressing / scale,
-            "information_lost_merging_": information.merging / scale,
-            "information_regained_": information.regained / scale,
-            "information_retained_": information.retained,
-            "_predictor": predictor,
-            "_summaries": result.summaries,
-        }
 
     # --- What scikit-learn asks for ---
 
@@ -494,6 +496,5 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         return tags
 
 
-_FITTED = frozenset(
-    MiniBatchDivergenceClustering.__annotations__
-)  # the fitted attributes; parameters are not annotated
+# The fitted attributes; parameters are not annotated.
+_FITTED = frozenset(MiniBatchDivergenceClustering.__annotations__)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from skdiv._compute.measure import Measure
+from skdiv._divergences.registry import resolve
 from skdiv._input.distributions import Distributions
+from skdiv._utils.progress import stage
 from skdiv._utils.typing import Labels
 from skdiv.cluster._collection import Collection
+from skdiv.cluster._prediction import FromRows, HandleEmpty
 from skdiv.cluster._refinement import refined
-from skdiv.cluster._summaries import Summaries, Tree
+from skdiv.cluster._summaries import Summaries, Tree, summarised
 
 _EPS = float(np.finfo(np.float64).eps)
+_ENOUGH = 0.001  # a gain in the share of the information at which more summaries are not tried
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,27 @@ def total_information(rows: Collection, mean: Distributions) -> float:
     return information if information > (_EPS * (3 + n / 2)) ** 2 * rows.masses.sum() else 0.0
 
 
+def best_of_sizes(
+    rows: Collection, sizes: Iterator[int], n_clusters: int, n_passes: int, random_state: np.random.RandomState
+) -> Clusters:
+    """Return the clusters that retain the most information, of numbers of summaries that grow while it is worth while.
+
+    ``n_passes`` is how many passes over the rows refine the clusters.
+    """
+    with stage("information"):
+        rows, mean = rows.checked()
+        total = total_information(rows, mean)
+    found = list[Clusters]()
+    for n_summaries in sizes:
+        with stage("summaries"):
+            summaries, of_rows = summarised(rows, mean, total, n_summaries, random_state)
+        found.append(clusters_of_rows(rows, summaries, of_rows, total, n_clusters, n_passes))
+        retained = [clusters.information.retained for clusters in found]
+        if len(found) > 1 and retained[-1] - max(retained[:-1]) < _ENOUGH:
+            break
+    return found[int(np.argmax(retained))]
+
+
 def clusters_of_rows(
     rows: Collection, summaries: Summaries, of_rows: Labels, total: float, n_clusters: int, n_passes: int
 ) -> Clusters:
@@ -73,7 +101,8 @@ def clusters_of_rows(
     ``of_rows`` says which summary each row belongs to, and ``total`` is the information of the rows, times their mass.
     """
     tree = Tree.of(summaries, rows)
-    labels = refined(rows, tree.labels(n_clusters)[of_rows], n_clusters, n_passes)
+    with stage("refinement"):
+        labels = refined(rows, tree.labels(n_clusters)[of_rows], n_clusters, n_passes)
     centers = rows.means(labels, n_clusters)
     total, compressing, lost = (part / summaries.mass for part in (total, summaries.lost, rows.lost(labels, centers)))
     return Clusters(summaries, labels, centers, Information(total, compressing, tree.lost(n_clusters), lost))
@@ -92,9 +121,41 @@ def clusters_of_summaries(
     summaries = union.merged(groups, n, union.mass * tree.lost(n)) if n < len(union) else union
     _, first = np.unique(groups, return_index=True)
     rows = summaries.as_collection(n_jobs)
-    labels = refined(rows, of_union[first], n_clusters, n_passes)
+    with stage("refinement"):
+        labels = refined(rows, of_union[first], n_clusters, n_passes)
     centers = rows.means(labels, n_clusters)
     compressing = summaries.lost / summaries.mass
     lost = compressing + rows.lost(labels, centers) / summaries.mass
     information = Information(total, compressing, tree.lost(n_clusters) - tree.lost(n), lost)
     return Clusters(summaries, labels, centers, information)
+
+
+def fitted_attributes(
+    result: Clusters, dtype: Any, *, base: float | None, pseudocount: float, handle_empty: HandleEmpty
+) -> dict[str, Any]:
+    """Return the fitted attributes that describe clusters and summaries, by their names, among them the predictor."""
+    scale, information = resolve("kl").scale(base), result.information
+    centers = result.centers.dense().astype(dtype, copy=False)
+    predictor = FromRows.of(
+        result.centers,
+        result.labels,
+        centers,
+        Measure(resolve("kl"), scale),
+        assign="centroid",
+        pseudocount=pseudocount,
+        handle_empty=handle_empty,
+    )
+    return {
+        "n_clusters_": len(centers),
+        "_n_features_out": len(centers),
+        "cluster_centers_": centers,
+        "summaries_": result.summaries.means.values,
+        "summary_weights_": result.summaries.masses,
+        "information_": information.total / scale,
+        "information_lost_compressing_": information.compressing / scale,
+        "information_lost_merging_": information.merging / scale,
+        "information_regained_": information.regained / scale,
+        "information_retained_": information.retained,
+        "_predictor": predictor,
+        "_summaries": result.summaries,
+    }

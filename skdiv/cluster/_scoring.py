@@ -1,4 +1,4 @@
-"""How well clusters are told apart, from the distances between rows alone."""
+"""How well clusters are told apart, from the distances between rows, or to centers, alone."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from skdiv._trees.build import refuse_infinite
 from skdiv._trees.linkage import check_square
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray, Labels
+from skdiv.cluster._prediction import Predictor
 
 
 def silhouette(D: FloatArray, labels: Labels) -> float:
@@ -25,6 +26,22 @@ def silhouette(D: FloatArray, labels: Labels) -> float:
     if not 1 < len(np.unique(labels)) < len(labels):
         return 0.0
     return float(silhouette_score(D, labels, metric="precomputed"))
+
+
+def simplified_silhouette(predictor: Predictor, X: Any, names: Names, n_jobs: int | None) -> float:
+    """Return the mean of 1 - a / b over rows, with a and b their distances to the nearest two clusters.
+
+    It is 0 if there is one cluster alone, and for rows that belong to none, which the predictor may refuse.
+    """
+    total = 0.0
+    for batch, distances in predictor.to_clusters(X, names, n_jobs):
+        predictor.labels(distances, batch.start, names)
+        if distances.shape[1] == 1:
+            continue
+        a, b = np.partition(distances, 1, axis=1)[:, :2].astype(np.float64).T
+        differ = a < b  # which is false for rows that belong to no cluster, whose distances are infinite or NaN
+        total += float(np.sum(1 - a[differ] / b[differ]))
+    return total / int(X.shape[0])
 
 
 def distances_between(predictor: Any, measure: Measure, X: Any, names: Names, n_jobs: int | None) -> FloatArray:
