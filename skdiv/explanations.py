@@ -311,11 +311,11 @@ def _contributions(divergence: Divergence, P: Distributions, Q: Distributions, u
 def _fitted_rows(clustering: Any, X: MatrixLike) -> tuple[Distributions, list[Any]]:
     """Return the rows that a clustering was fitted to, normalised as it does, and the names of their columns."""
     check_is_fitted(clustering)
-    names = names_of(X)
-    if getattr(clustering, "metric", None) == "precomputed":
+    names, predictor = names_of(X), clustering._predictor
+    if predictor.takes_distances:
         return normalise(as_weights(X, names), pseudocount=clustering.pseudocount, names=names), names.columns
     validated = validated_input(clustering, X, reset=False)
-    rows = normalise(validated, pseudocount=clustering.pseudocount, names=names)
+    rows = normalise(validated, pseudocount=predictor.pseudocount, names=names)
     return rows, list(getattr(clustering, "feature_names_in_", names.columns))
 
 

@@ -268,6 +268,14 @@ def test_sparse_rows_and_frames_are_described_alike(container):
     assert_allclose(described["inside"], of_center, rtol=1e-12)
 
 
+def test_a_description_is_by_the_parameters_of_the_fit():
+    for model in (DivergenceClustering(3, pseudocount=0.5), MiniBatchDivergenceClustering(3, pseudocount=0.5)):
+        before = describe_clusters(model.fit(COUNTS), COUNTS)
+        assert_array_equal(describe_clusters(model.set_params(pseudocount=9), COUNTS), before)
+    before = describe_clusters(clustering := DivergenceClustering(3).fit(COUNTS), COUNTS)
+    assert_array_equal(describe_clusters(clustering.set_params(metric="precomputed"), COUNTS), before)
+
+
 def test_bins_have_the_names_of_the_columns_or_those_that_are_given(clustering):
     names = [f"bin {k}" for k in range(15)]
     by_position = describe_clusters(clustering, COUNTS)

@@ -555,6 +555,28 @@ def test_a_row_of_the_matrix_lies_beside_its_leaf(clustering):
     assert len(display.dendrogram.lines_.get_segments()) == 23
 
 
+def test_displays_say_what_was_fitted_whatever_the_parameters_are_now():
+    def words(clustering):
+        display = ClusterMapDisplay.from_estimator(clustering, COUNTS)
+        tree, matrix = display.dendrogram, display.matrix
+        return tree.height_name, tree.cut, matrix.matrix_name, matrix.symmetric, matrix.matrix.tolist()
+
+    others = {"metric": "hellinger", "base": None, "pseudocount": 9.0, "linkage": "single", "distance_threshold": 0.3}
+    for params in (
+        {"metric": "kl", "pseudocount": 0.5, "base": 2, "distance_threshold": 1.5},
+        {"metric": "js_distance", "linkage": "information", "base": 10, "distance_threshold": 0.01},
+    ):
+        clustering = DivergenceClustering(None, **params).fit(COUNTS)
+        before = words(clustering)
+        assert before[1] == params["distance_threshold"]
+        assert words(clustering.set_params(**others)) == before
+        assert words(clustering.set_params(metric="precomputed", n_clusters=4, distance_threshold=None)) == before
+    D = pairwise_divergences(COUNTS)
+    clustering = DivergenceClustering(3, metric="precomputed").fit(D).set_params(metric="kl", base=2)
+    assert DendrogramDisplay.from_estimator(clustering).height_name == "distance of the merge (average linkage)"
+    assert DivergenceMatrixDisplay.from_estimator(clustering, D).matrix_name == "distance"
+
+
 # --- Distributions ---
 
 

@@ -208,6 +208,8 @@ class DivergenceClustering(
     _dtype: np.dtype[Any]
     _predictor: Predictor
     _between: Measure
+    _base: float | None
+    _distance_threshold: float | None
 
     _parameter_constraints: ClassVar[dict[str, list[Any] | str]] = {
         "n_clusters": [Interval(Integral, 1, None, closed="left"), Significance, StrOptions({"significant"}), None],

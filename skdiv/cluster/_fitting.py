@@ -59,7 +59,8 @@ def fitted_attributes(estimator: Any, given: Given) -> dict[str, Any]:
     labels, pvalues = rule(tree)
     labels = _refined(estimator, given, labels)
     of_tree, of_clusters = _of_tree(given, tree, pvalues), _of_clusters(estimator, given, rows, labels)
-    return {**given.learned, **of_tree, **of_clusters}
+    shown = {"_base": estimator.base, "_distance_threshold": estimator.distance_threshold}  # by the displays
+    return {**given.learned, **of_tree, **of_clusters, **shown}
 
 
 def measure_of(estimator: Any) -> Measure:

@@ -168,7 +168,7 @@ class DendrogramDisplay:
             tree,
             clusters=clustering.labels_,
             labels=labels,
-            cut=cut_of(tree, clustering.labels_, clustering.distance_threshold),
+            cut=cut_of(tree, clustering.labels_, clustering._distance_threshold),
             height_name=name_of_height(clustering),
             name=name,
         )

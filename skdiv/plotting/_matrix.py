@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import leaves_list
 
-from skdiv._divergences.registry import resolve
 from skdiv._input.checks import MatrixLike
 from skdiv._utils.typing import FloatArray, Labels, Places
 from skdiv.pairwise import pairwise_divergences
@@ -168,12 +167,13 @@ class DivergenceMatrixDisplay:
     def _of(cls, clustering: Any, X: MatrixLike, labels: Sequence[Any] | None, name: str | None = None) -> Self:
         """Return the display of a fitted estimator, without drawing it."""
         tree = tree_of(clustering, cls.__name__)
-        if isinstance(clustering.metric, str) and clustering.metric == "precomputed":
+        predictor = clustering._predictor
+        if predictor.takes_distances:
             matrix, matrix_name, symmetric = np.asarray(X), "distance", True
         else:
-            divergence, base = resolve(clustering.metric), clustering.base
+            divergence, base = clustering._between.divergence, clustering._base
             matrix = pairwise_divergences(
-                X, metric=divergence, base=base, pseudocount=clustering.pseudocount, n_jobs=clustering.n_jobs
+                X, metric=divergence, base=base, pseudocount=predictor.pseudocount, n_jobs=clustering.n_jobs
             )
             matrix_name, symmetric = name_of_metric(divergence, base), divergence.symmetric
         if len(matrix) != len(tree) + 1:

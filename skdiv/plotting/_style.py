@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skdiv._divergences.record import Divergence
-from skdiv._divergences.registry import resolve
 from skdiv._input.checks import names_of
 from skdiv._utils.optional import optional
 from skdiv._utils.typing import FloatArray, Labels, Places
@@ -127,8 +126,8 @@ def name_of_height(clustering: Any) -> str:
     """Return how an axis calls the heights in the tree of a clustering."""
     linkage = clustering.linkage_
     if linkage == "information":
-        return in_unit("information lost by the merge", unit_of(1.0, clustering.base))
-    if isinstance(clustering.metric, str) and clustering.metric == "precomputed":
+        return in_unit("information lost by the merge", unit_of(1.0, clustering._base))
+    if clustering._predictor.takes_distances:
         return f"distance of the merge ({linkage} linkage)"
-    divergence = resolve(clustering.metric)
-    return in_unit(f"{divergence.name}, {linkage} linkage", unit_of(divergence.base_exponent, clustering.base))
+    divergence = clustering._between.divergence
+    return in_unit(f"{divergence.name}, {linkage} linkage", unit_of(divergence.base_exponent, clustering._base))
