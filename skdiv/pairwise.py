@@ -131,6 +131,8 @@ def pairwise_divergences(
     - ``"chi2"``: sum (p − q)² / q (Pearson 1900).
     - ``"renyi"``: ln(sum p^α q^(1−α)) / (α − 1), α = 2 (Rényi 1961; van Erven & Harremoës 2014).
 
+    None of them knows that bin 3 lies beside bin 4; where that matters, use `skdiv.models.wasserstein_divergences`.
+
     An entry D is exact to a relative 1e-9 + 1e-15 / √D (for a distance d: 1e-9 + 1e-15 / d), down to D = 1e-30: the
     second part is what rounding the normalised rows may do. Equal rows give 0.
     float32 input takes half the memory, and is computed in single precision where that is accurate enough: right to
@@ -229,6 +231,8 @@ def condensed_divergences(
     - ``"chi2"``: sum (p − q)² / q (Pearson 1900).
     - ``"renyi"``: ln(sum p^α q^(1−α)) / (α − 1), α = 2 (Rényi 1961; van Erven & Harremoës 2014).
 
+    None of them knows that bin 3 lies beside bin 4; where that matters, use `skdiv.models.wasserstein_divergences`.
+
     References
     ----------
     Each record of `divergences` names the source of its formula.
@@ -304,6 +308,8 @@ def paired_divergences(
     - ``"total_variation"``: ½ sum |p − q| (Levin & Peres 2017).
     - ``"chi2"``: sum (p − q)² / q (Pearson 1900).
     - ``"renyi"``: ln(sum p^α q^(1−α)) / (α − 1), α = 2 (Rényi 1961; van Erven & Harremoës 2014).
+
+    None of them knows that bin 3 lies beside bin 4; where that matters, use `skdiv.models.wasserstein_divergences`.
 
     References
     ----------

@@ -13,6 +13,9 @@ from skdiv import divergences
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 DOCSTRINGS = [ROOT / "skdiv" / "pairwise.py", ROOT / "skdiv" / "cluster" / "_agglomerative.py"]
+ORDER = (  # what a reader has to know who chooses one; it stands under each list
+    "None of them knows that bin 3 lies beside bin 4; where that matters, use `skdiv.models.wasserstein_divergences`."
+)
 BOUNDS = {math.log(2): "ln 2", math.sqrt(math.log(2)): "√ln 2", 1.0: "1", math.inf: "∞"}
 
 
@@ -36,14 +39,16 @@ def with_table(text: str) -> str:
 
 
 def definitions() -> str:
-    """Return a list with one line a record: its name, its formula and its source."""
-    return "\n".join(f'- ``"{each.name}"``: {each.definition} ({each.reference}).' for each in divergences().values())
+    """Return a list with one line a record, its name, its formula and its source, and what none of them does."""
+    lines = [f'- ``"{each.name}"``: {each.definition} ({each.reference}).' for each in divergences().values()]
+    return "\n".join([*lines, "", ORDER])
 
 
 def with_definitions(source: str) -> str:
     """Return the source of a module with the lists of metrics in its docstrings replaced."""
     written = indent(definitions(), "    ") + "\n"
-    return re.sub(r'(?:^    - ``"\w+"``: .*\n)+', lambda _: written, source, flags=re.MULTILINE)
+    listed = r'(?:^    - ``"\w+"``: .*\n)+(?:\n    None of them knows .*\n)?'
+    return re.sub(listed, lambda _: written, source, flags=re.MULTILINE)
 
 
 if __name__ == "__main__":

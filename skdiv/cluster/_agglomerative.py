@@ -140,6 +140,8 @@ class DivergenceClustering(
     - ``"chi2"``: sum (p − q)² / q (Pearson 1900).
     - ``"renyi"``: ln(sum p^α q^(1−α)) / (α − 1), α = 2 (Rényi 1961; van Erven & Harremoës 2014).
 
+    None of them knows that bin 3 lies beside bin 4; where that matters, use `skdiv.models.wasserstein_divergences`.
+
     With linkage ``"information"`` merging clusters of masses v, w and means p, q into one of mean c costs
     v KL(p ‖ c) + w KL(q ‖ c). The masses are the weights of the rows, as shares of their sum, so all merges together
     lose the mutual information between rows and bins (nats, or by ``base``), and ``distances_`` tells what each loses.
