@@ -9,11 +9,15 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, check_scalar
 
+from skdiv._input.blocks import Blocks, warn_of_sizes
 from skdiv._input.checks import Names, as_counts
+from skdiv._input.weights import are_totals, totals_of
 from skdiv._significance.heights import TreeHeights
-from skdiv._significance.nodes import CountedRows, NodeTests, SignificanceCut
+from skdiv._significance.nodes import CountedRows, NodeTests, Rows, RowsOfBlocks, SignificanceCut
 from skdiv._utils.typing import FloatArray
+from skdiv._utils.warnings import warn_caller
 
+_UNEQUAL = 10  # times as many observations in a row as in another are too many for rows of one mass
 _MOST = 3e9  # the largest number of observations in a table: SciPy multiplies two totals in 64 bits
 
 
@@ -22,9 +26,13 @@ class Significance(BaseEstimator):
 
     For ``n_clusters`` of `DivergenceClustering`, when the rows are counts. From the top of the tree down, the highest
     merge of each node is compared with that of tables drawn under the hypothesis that all rows of the node have one
-    distribution: tables with the same totals of rows and of bins, put through the same linkage. Where that merge is not
-    significantly higher, the node is a cluster. Drawing with both totals kept makes the test exact, whatever the common
-    distribution and however few the counts.
+    distribution, which are put through the same linkage. Where that merge is not significantly higher, the node is a
+    cluster. What is drawn depends on what your observations are:
+
+    - If single observations are independent of each other, tables with the same totals of rows and of bins.
+    - If they come in bursts, as words in a page or pixels in an image, pass these as ``blocks`` to
+      `DivergenceClustering.fit`: whole blocks are then exchanged between rows, each of which keeps its number of them.
+      Without blocks, nearly every difference between such rows is significant.
 
     Parameters
     ----------
@@ -32,26 +40,40 @@ class Significance(BaseEstimator):
         The probability, at most, of splitting any node whose rows have one distribution. A node of m of the n rows is
         tested at the level alpha (m - 1) / (n - 1).
     n_resamples : int, default=999
-        Number of tables, at least: a node whose level is so low that no p-value of so many could reach it gets more.
-        Drawing ends early where the outcome is settled.
+        Number of tables, at most, unless a node has so low a level that its p-value needs more. Drawing ends as soon
+        as the outcome is clear.
     random_state : int, RandomState instance or None, default=None
         Seed of the tables. The result is the same for any number of workers.
 
     See Also
     --------
     pairwise_homogeneity : Tests of two rows at a time.
+    skdiv.preprocessing.sum_blocks : Rows and blocks from a table with a row for each block.
 
     Notes
     -----
-    The test takes time: for each node that is split some thousand tables are drawn, and a tree is built of each. A
-    node that is not split takes a few tables. With one worker and 1,000 observations a row in 64 bins, 100 rows from
-    three distributions take 3 seconds. Where all rows differ, every node is split: 50 rows take 15 seconds, 100 take
-    40 and 200 take two minutes. Many bins with many observations take longer: of `load_languages`, in 26,427 bins, 4
-    rows take 6 seconds and 8 take 23. ``n_jobs`` spreads the tables of a node over workers. A lower ``n_resamples``
-    spares tables of large nodes alone, for a small node gets at least as many as its level needs.
+    The p-value of a node is exact, whatever the common distribution and however few the counts, if its rows would be
+    in the node whatever they hold, as they are in the root: with both totals kept, any observation might as well be in
+    any row. So the probability that anything is split where all rows have one distribution is alpha at the most. Below
+    the root the rows of a node have been chosen by the tree, because they are alike, and no theorem covers that; in
+    simulations no level has been exceeded. A node that is split has rows of more than one distribution. It does not
+    follow that its two parts are the groups: where groups are faint or of unequal size, a tree may divide one of them.
 
-    To see how far the test is, fit within ``joblib.parallel_config(verbose=10)``: a line is then printed for each
-    hundredth of the merges that are settled, because they have been tested, or lie within a cluster that is not split.
+    No more tables are drawn when none of the first 2 / level - 1 reaches the observed height, or when so many have
+    reached it that the node cannot be significant any more (Besag and Clifford 1991). The p-values in ``node_pvalues_``
+    take this into account: each is the exact probability of an outcome as extreme or more, so those of clear splits are
+    about half of the level, and no lower.
+
+    Blocks need not be counts, only weights. Two rows of b blocks each have no p-value below 2 (b!)² / (2 b)!: 1/3 for
+    two blocks, 1/10 for three, 1/462 for six. Six a row are a good number, and more where there are many rows. A node
+    that has too few for its level is named in a warning, and refused if it is the root. Blocks of one row that are
+    larger than those of another cannot be exchanged, which is warned about as well. With ``sample_weight="counts"``,
+    or weights that are the totals of the rows, the masses of exchanged rows are their new totals.
+
+    The test takes time. A node that is split takes some 2 / level tables, which are many for small nodes of large
+    trees; a node that is not split takes few. ``n_jobs`` spreads large nodes and small branches over workers. To see
+    how far the test is, fit within ``joblib.parallel_config(verbose=10)``: a line is then printed for each hundredth of
+    the merges that are settled, because they have been tested, or lie within a cluster that is not split.
 
     References
     ----------
@@ -60,6 +82,8 @@ class Significance(BaseEstimator):
     data", Nature Methods 20 (2023).
     W. M. Patefield, "An Efficient Method of Generating Random R × C Tables with Given Row and Column Totals", Applied
     Statistics 30 (1981).
+    J. Besag and P. Clifford, "Sequential Monte Carlo p-values", Biometrika 78 (1991).
+    P. Good, "Permutation, Parametric, and Bootstrap Tests of Hypotheses" (Springer 2005), for what may be exchanged.
 
     Examples
     --------
@@ -78,13 +102,8 @@ class Significance(BaseEstimator):
         self.random_state = random_state
 
 
-def counts_for(rule: Significance, X: Any, names: Names) -> Any:
-    """Return X as counts, before any tree is built of them.
-
-    Refused are parameters of the rule out of range, an X that is not counts, and too many observations to draw tables.
-    """
-    check_scalar(rule.alpha, "alpha", Real, min_val=0, max_val=1, include_boundaries="neither")
-    check_scalar(rule.n_resamples, "n_resamples", Integral, min_val=1)
+def _counts_of(X: Any, names: Names) -> Any:
+    """Return X as counts, and refuse one that is not counts, or has too many observations to draw tables."""
     counts = as_counts(
         X,
         "significance needs counts: how many observations stand behind a row decides what chance may do, and "
@@ -102,13 +121,59 @@ def counts_for(rule: Significance, X: Any, names: Names) -> Any:
     return counts
 
 
-def cut_of_counts(
-    rule: Significance, counts: Any, masses: FloatArray | None, heights: TreeHeights, n_jobs: int | None
-) -> SignificanceCut:
-    """Return the rule that cuts the tree of some counts, whose heights are those that ``heights`` computes.
+def observed_rows(
+    rule: Significance,
+    X: Any,
+    names: Names,
+    masses: FloatArray | None,
+    blocks: Blocks | None,
+    *,
+    with_empty_bins: bool,
+) -> Rows:
+    """Return the rows to be tested, before any tree is built of them, and warn of what their test cannot tell.
 
-    ``masses`` are the weights of the rows, or None.
+    ``masses`` are the weights of the rows of X, or None if all are equal; ``blocks`` are those of which the rows are
+    the sums, or None. ``with_empty_bins`` says that bins in which no row has mass count too, because of a pseudocount.
     """
-    rows = CountedRows(counts, masses, with_empty_bins=heights.pseudocount > 0)
+    check_scalar(rule.alpha, "alpha", Real, min_val=0, max_val=1, include_boundaries="neither")
+    check_scalar(rule.n_resamples, "n_resamples", Integral, min_val=1)
+    rows: Rows
+    if blocks is None:
+        rows = CountedRows(_counts_of(X, names), masses, with_empty_bins)
+    else:
+        by_totals = masses is not None and are_totals(masses, X)
+        rows = RowsOfBlocks(blocks, masses, by_totals, with_empty_bins)
+        _refuse_too_few_blocks(rows, float(rule.alpha))
+        warn_of_sizes(blocks, names)
+    if masses is None:
+        _warn_of_totals(totals_of(X), names)
+    return rows
+
+
+def cut_of(rule: Significance, rows: Rows, heights: TreeHeights, names: Names, n_jobs: int | None) -> SignificanceCut:
+    """Return the rule that cuts the tree of some rows, whose heights are those that ``heights`` computes."""
     seed = int(check_random_state(rule.random_state).randint(np.iinfo(np.int32).max))
-    return SignificanceCut(NodeTests(float(rule.alpha), int(rule.n_resamples), seed, heights), rows, n_jobs)
+    tests = NodeTests(float(rule.alpha), int(rule.n_resamples), seed, heights)
+    return SignificanceCut(tests, rows, names, n_jobs)
+
+
+def _warn_of_totals(totals: FloatArray, names: Names) -> None:
+    """Warn if some rows, all of one mass, have far more observations than others."""
+    low, high = int(totals.argmin()), int(totals.argmax())
+    if totals[high] >= _UNEQUAL * totals[low]:
+        warn_caller(
+            f"{names.row(low)} has {totals[low]:g} observations and {names.row(high)} has {totals[high]:g}. Without "
+            "weights, rows of few counts, which are far from all others by chance, hide what others have in common. "
+            "Pass sample_weight='counts' to fit, best with linkage='information'."
+        )
+
+
+def _refuse_too_few_blocks(rows: RowsOfBlocks, alpha: float) -> None:
+    """Refuse rows of so few blocks that not even all of them together could be split."""
+    least = rows.least_pvalue()
+    if least > alpha:
+        raise ValueError(
+            f"blocks has too few blocks to find anything: the {rows.blocks.sizes.sum()} blocks of all rows can be "
+            f"arranged in so few ways that no p-value is below {least:.2g}, but alpha = {alpha:g}. Divide the rows "
+            "into more blocks, six a row or more, or pass none if single observations are independent."
+        )

@@ -10,14 +10,18 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
+from scipy.stats import kruskal
 
 from skdiv._input.checks import Matrix, MatrixLike, Names, as_weights, names_of, refuse_masked
 from skdiv._input.distributions import normalise
 from skdiv._utils.typing import FloatArray
+from skdiv._utils.warnings import warn_caller
 
 BlocksLike: TypeAlias = ArrayLike | Sequence[MatrixLike]
 
 _ROUNDING = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-5}  # of sums of blocks, relative to the row's total
+_UNEQUAL = 2  # times as many observations in the mean block of a row as of another, if chance is not why
+_BY_CHANCE = 0.05  # the level of the test of whether it is
 _FORM = (
     "Pass an array of shape (n_samples, n_blocks, n_bins), or a sequence of a matrix of shape (n_blocks, n_bins) for "
     "each row of X. skdiv.preprocessing.sum_blocks makes X and blocks of a table with a row for each block."
@@ -40,6 +44,14 @@ class Blocks:
         sizes, starts = self.sizes[rows], (np.cumsum(self.sizes) - self.sizes)[rows]
         places = np.arange(sizes.sum()) + np.repeat(starts - np.cumsum(sizes) + sizes, sizes)
         return Blocks(self.values[places], sizes)
+
+    def in_bins_with_mass(self) -> Blocks:
+        """Return the blocks in the bins alone in which one of them has mass."""
+        return Blocks(self.values[:, np.asarray(self.values.sum(axis=0)).ravel() > 0], self.sizes)
+
+    def dense(self) -> Blocks:
+        """Return the blocks as an array."""
+        return Blocks(self.values.toarray(), self.sizes) if sp.issparse(self.values) else self
 
     def totals(self) -> FloatArray:
         """Return the total of each block."""
@@ -111,4 +123,18 @@ def _refuse_other_sums(blocks: Blocks, X: Matrix, names: Names) -> None:
         raise ValueError(
             f"{names.entry(i, j)} = {X[i, j]:g}, but the blocks of this row, blocks[{i}], sum to {sums[i, j]:g} "
             "in this bin. A row has to be the sum of its blocks."
+        )
+
+
+def warn_of_sizes(blocks: Blocks, names: Names) -> None:
+    """Warn if the blocks of some rows are larger than those of others: they cannot be exchanged then."""
+    totals, starts = blocks.totals(), np.cumsum(blocks.sizes) - blocks.sizes
+    means = np.add.reduceat(totals, starts) / blocks.sizes
+    low, high = int(means.argmin()), int(means.argmax())
+    if means[high] >= _UNEQUAL * means[low] and kruskal(*np.split(totals, starts[1:])).pvalue < _BY_CHANCE:
+        warn_caller(
+            f"The blocks of {names.row(low)} hold {means[low]:g} observations on average, those of {names.row(high)} "
+            f"{means[high]:g}. The test exchanges blocks, and so may find what only tells small ones from large ones. "
+            "Make blocks of about one size; where that cannot be, linkage='information' with sample_weight='counts' is "
+            "misled the least."
         )

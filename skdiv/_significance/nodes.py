@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 
 from skdiv._input.blocks import Blocks
+from skdiv._input.checks import Names
 from skdiv._significance.heights import TreeHeights
 from skdiv._significance.nulls import ExchangedBlocks, ExchangedObservations, Null, as_dense, in_bins_with_mass
 from skdiv._significance.sequential import SequentialTest, is_significant
 from skdiv._trees.cut import Cut
 from skdiv._utils.progress import Advance, silent, stage, verbosity
 from skdiv._utils.typing import FloatArray, Labels
+from skdiv._utils.warnings import warn_caller
 
 _FIRST = 32  # the largest number of tables in a chunk before any is known, for few may settle the test
 _CELLS = 2**18  # the largest number of entries of the tables in a chunk, unless one table has more
@@ -39,6 +41,9 @@ class Rows(Protocol):
 
     def null(self) -> Null:
         """Return the hypothesis that all rows have one distribution."""
+
+    def least_pvalue(self) -> float:
+        """Return what no p-value of the hypothesis can be below, whatever the rows hold."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,10 @@ class CountedRows:
         table = self.counts if self.with_empty_bins else in_bins_with_mass(self.counts)
         return ExchangedObservations(as_dense(table).astype(np.int64), self.masses)
 
+    def least_pvalue(self) -> float:
+        """Return 0: how many tables there are depends on what the rows hold."""
+        return 0.0
+
 
 @dataclass(frozen=True)
 class RowsOfBlocks:
@@ -76,8 +85,12 @@ class RowsOfBlocks:
 
     def null(self) -> ExchangedBlocks:
         """Return the hypothesis that any block might as well be in any of the rows."""
-        values = self.blocks.values if self.with_empty_bins else in_bins_with_mass(self.blocks.values)
-        return ExchangedBlocks(Blocks(values, self.blocks.sizes), self.masses, self.by_totals)
+        blocks = self.blocks if self.with_empty_bins else self.blocks.in_bins_with_mass()
+        return ExchangedBlocks(blocks, self.masses, self.by_totals)
+
+    def least_pvalue(self) -> float:
+        """Return the share of the orders of the blocks that give these rows, or the same in another order."""
+        return self.blocks.share_of_one_arrangement(rows_alike=self.masses is None or self.by_totals)
 
 
 class Node(NamedTuple):
@@ -218,6 +231,7 @@ class SignificanceCut:
 
     tests: NodeTests
     rows: Rows
+    names: Names
     n_jobs: int | None
 
     def __call__(self, tree: FloatArray) -> Cut:
@@ -230,6 +244,7 @@ class SignificanceCut:
         with stage("significance", len(tree)) as advance, self._workers(advance) as parallel:
             small = self._test_large(tree, pvalues, parallel, advance)
             self._test_small(small, tree, pvalues, parallel, advance)
+        self._warn_of_the_untestable(tree, pvalues)
         return Cut(self.tests.labels(tree, pvalues), pvalues)
 
     def _workers(self, advance: Advance) -> Parallel:
@@ -270,3 +285,23 @@ class SignificanceCut:
             for (_, node, _), found in zip(some, results, strict=True):
                 pvalues[np.array(list(found)) - len(tree) - 1] = list(found.values())
                 advance(len(node.members) - 1)
+
+    def _warn_of_the_untestable(self, tree: FloatArray, pvalues: FloatArray) -> None:
+        """Warn of nodes that were tested although no p-value could be as low as their level."""
+        n, found, nodes = len(tree) + 1, [], [root_of(tree)]
+        while nodes:
+            node = nodes.pop()
+            if len(node.members) == 1:
+                continue
+            if self.tests.splits(node, pvalues[node.number - n], tree):
+                nodes += node.children(tree)
+            elif self._rows_of(node).least_pvalue() > self.tests.level(node, tree):
+                found.append(node)
+        if found:
+            node = min(found, key=lambda node: len(node.members))
+            rows = ", ".join(map(self.names.row, np.sort(node.members)[:3])) + (", …" if len(node.members) > 3 else "")
+            warn_caller(
+                f"{len(found)} clusters were not split for want of blocks: those of {rows} can be arranged in so few "
+                f"ways that no p-value is below {self._rows_of(node).least_pvalue():.2g}, and the level is "
+                f"{self.tests.level(node, tree):.2g}. Divide the rows into more blocks."
+            )

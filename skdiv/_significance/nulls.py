@@ -32,9 +32,6 @@ class Null(Protocol):
     def drawn(self, n: int, rng: np.random.Generator) -> Tables:
         """Return n tables that under the hypothesis are as likely as the observed one."""
 
-    def least_pvalue(self) -> float:
-        """Return the lowest p-value that any test of these rows can give, however many tables are drawn."""
-
 
 @dataclass(frozen=True)
 class ExchangedObservations:
@@ -62,10 +59,6 @@ class ExchangedObservations:
         tables = random_table(self.table.sum(axis=1), self.table.sum(axis=0))
         method = "boyett" if self.table.shape[1] == 1 else None  # SciPy's other method fails on a single column
         return self._stack(tables.rvs(size=n, method=method, random_state=rng).reshape(-1, self.table.shape[1]))
-
-    def least_pvalue(self) -> float:
-        """Return 0, for there are many tables where there is anything to find."""
-        return 0.0
 
     def _stack(self, rows: NDArray[Any]) -> Tables:
         """Return the rows of some tables as a stack of tables."""
@@ -99,10 +92,6 @@ class ExchangedBlocks:
         """Return n tables of the blocks in a random order."""
         order = np.tile(np.arange(self.blocks.values.shape[0]), (n, 1))
         return self._stack(rng.permuted(order, axis=1))
-
-    def least_pvalue(self) -> float:
-        """Return the share of the orders that give the table observed, or one with its rows in another order."""
-        return self.blocks.share_of_one_arrangement(rows_alike=self.masses is None)
 
     def _stack(self, orders: NDArray[np.intp]) -> Tables:
         """Return the tables that some orders of the blocks give, as a stack."""

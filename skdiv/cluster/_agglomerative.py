@@ -6,7 +6,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
@@ -14,8 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 from skdiv._compute.measure import SYMMETRIZATIONS, Measure, Symmetrize
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, resolve
-from skdiv._input.checks import ColumnLabels, MatrixLike, check_sample_weight, names_of
+from skdiv._input.blocks import BlocksLike, checked_blocks
+from skdiv._input.checks import ColumnLabels, MatrixLike, names_of
 from skdiv._input.estimators import learned_input, store_fitted, validated_input
+from skdiv._input.weights import WeightsLike, masses_of
 from skdiv._trees.build import LINKAGES, Linkage, resolved_linkage
 from skdiv._trees.cut import checked_rule
 from skdiv._utils.sklearn import (
@@ -28,7 +30,7 @@ from skdiv._utils.sklearn import (
 )
 from skdiv._utils.typing import FloatArray, Labels
 from skdiv.centroids import CENTROIDS, Centroid
-from skdiv.cluster._combinations import check_combination, is_precomputed
+from skdiv.cluster._combinations import check_combination, check_fit_arguments, is_precomputed
 from skdiv.cluster._fitting import Given, fitted_attributes, most_stages
 from skdiv.cluster._prediction import Assign, HandleEmpty, Predictor, predicted, transformed
 from skdiv.cluster._report import html_report
@@ -112,7 +114,8 @@ class DivergenceClustering(
         The center of each cluster: by default its weighted mean c, which minimises sum KL(p_i ‖ c). Absent for
         ``"precomputed"``.
     node_pvalues_ : ndarray of shape (n_samples - 1,)
-        The p-value of each merge that was tested for `Significance`, and NaN for the others.
+        The p-value of each merge that was tested for `Significance`, and NaN for the others. That of a clear split is
+        about half of its level.
     information_curve_ : tuple of ndarrays of shape (n_samples,)
         Numbers of clusters, from 1 on, and the share of the information about the bins that so many clusters retain;
         with linkage ``"information"`` alone. It is that of the tree; clusters that ``refine`` has changed retain more.
@@ -265,14 +268,25 @@ class DivergenceClustering(
 
     if TYPE_CHECKING:  # They come from scikit-learn's mixins, which have no types.
 
-        def fit_predict(self, X: MatrixLike, y: None = None, *, sample_weight: ArrayLike | None = None) -> Labels:
+        def fit_predict(
+            self, X: MatrixLike, y: None = None, *, sample_weight: WeightsLike = None, blocks: BlocksLike | None = None
+        ) -> Labels:
             """Return the labels of the rows of X."""
 
-        def fit_transform(self, X: MatrixLike, y: None = None, *, sample_weight: ArrayLike | None = None) -> FloatArray:
+        def fit_transform(
+            self, X: MatrixLike, y: None = None, *, sample_weight: WeightsLike = None, blocks: BlocksLike | None = None
+        ) -> FloatArray:
             """Return the distances of the rows of X to their clusters."""
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: MatrixLike, y: None = None, sample_weight: ArrayLike | None = None) -> Self:  # noqa: ARG002
+    def fit(
+        self,
+        X: MatrixLike,
+        y: None = None,  # noqa: ARG002
+        sample_weight: WeightsLike = None,
+        *,
+        blocks: BlocksLike | None = None,
+    ) -> Self:
         """Build the tree of the distributions in X and cut it.
 
         Parameters
@@ -281,9 +295,15 @@ class DivergenceClustering(
             Probabilities or counts; a square matrix of distances if ``metric="precomputed"``.
         y : None
             Ignored.
-        sample_weight : array-like of shape (n_samples,), optional
-            A mass from 1e-100 to 1e100 for each row, by place, which counts as so many equal rows; ``X.sum(axis=1)``
-            for counts. It enters the centers, and linkage by information, average and ward.
+        sample_weight : "counts" or array-like of shape (n_samples,), optional
+            A mass from 1e-100 to 1e100 for each row, by place, which counts as so many equal rows. ``"counts"`` takes
+            the totals of the rows, which must then be counts. It enters the centers, and linkage by information,
+            average and ward.
+        blocks : array-like of shape (n_samples, n_blocks, n_bins) or sequence of matrices, optional
+            For a `Significance` alone: the blocks that each row of X is the sum of, such as the pages of a book, days
+            or images. The sequence has a matrix of shape (n_blocks, n_bins), dense or CSR, for each row. Whole blocks
+            are then exchanged between rows in place of single observations; see the notes of `Significance`.
+            `skdiv.preprocessing.sum_blocks` makes X and blocks of a table with a row for each block.
 
         Returns
         -------
@@ -294,14 +314,16 @@ class DivergenceClustering(
         ------
         ValueError
             If a row is not a distribution, a distance is infinite, a precomputed matrix is not one of distances, or the
-            parameters do not fit together, as ward on a divergence that is not Hilbertian.
+            parameters do not fit together, as ward on a divergence that is not Hilbertian; or if the blocks do not sum
+            to the rows of X, are too few for any test, or are passed without a `Significance`.
         TypeError
             If X or ``sample_weight`` is masked or holds text, dates or objects; an array of objects may hold numbers.
         MemoryError
             If the distances do not fit into the memory that is left, before any of them is computed.
         """
-        given = self._validate(X, sample_weight)
-        with reporting_to_callbacks(self, most_stages(self), X=X, metadata={"sample_weight": sample_weight}):
+        given = self._validate(X, sample_weight, blocks)
+        metadata = {"sample_weight": sample_weight, "blocks": blocks}
+        with reporting_to_callbacks(self, most_stages(self), X=X, metadata=metadata):
             store_fitted(self, _FITTED, fitted_attributes(self, given))
         return self
 
@@ -428,18 +450,20 @@ class DivergenceClustering(
         check_is_fitted(self)
         return validated_input(self, X, reset=False, distances=self._predictor.takes_distances)
 
-    def _validate(self, X: MatrixLike, sample_weight: ArrayLike | None) -> Given:
+    def _validate(self, X: MatrixLike, sample_weight: WeightsLike, blocks: BlocksLike | None) -> Given:
         """Return the checked input of `fit`, with the entries of X unchecked; the estimator is left as it is."""
         check_combination(vars(self))
+        check_fit_arguments(vars(self), sample_weight, blocks)
         validated, learned = learned_input(self, X, distances=self._is_precomputed, min_samples=2)
         n_samples = validated.shape[0]
         if isinstance(self.n_clusters, Integral) and int(self.n_clusters) > n_samples:
             raise ValueError(f"n_clusters = {self.n_clusters} is more than the {n_samples} rows of X.")
-        divergence = None if self._is_precomputed else resolve(self.metric)
+        divergence, names = None if self._is_precomputed else resolve(self.metric), names_of(X)
         return Given(
             X=validated,
-            names=names_of(X),
-            masses=check_sample_weight(sample_weight, n_samples),
+            names=names,
+            masses=masses_of(sample_weight, validated, names),
+            blocks=None if blocks is None else checked_blocks(blocks, validated, names),
             linkage=resolved_linkage(self.linkage, divergence, on_graph=self.connectivity is not None),
             learned=learned,
         )

@@ -43,13 +43,31 @@ def _check_number_of_clusters(parameters: Mapping[str, Any]) -> None:
             "Exactly one of n_clusters and distance_threshold has to be set, and the other must be None; got "
             f"n_clusters = {n_clusters} and distance_threshold = {threshold}."
         )
-    tests_counts = n_clusters == "significant" or isinstance(n_clusters, Significance)
+    tests_counts = _is_significance(n_clusters)
     without_distributions = is_precomputed(parameters["metric"])
     if tests_counts and (without_distributions or parameters["connectivity"] is not None):
         what = "metric='precomputed'" if without_distributions else "a connectivity"
         raise ValueError(
             f"n_clusters = {n_clusters!r} cannot be had with {what}: the test draws counts, and builds a tree "
             "of them as it was built of X."
+        )
+
+
+def _is_significance(n_clusters: Any) -> bool:
+    """Return whether the number of clusters is to be found by a test of significance."""
+    return isinstance(n_clusters, Significance) or (isinstance(n_clusters, str) and n_clusters == "significant")
+
+
+def check_fit_arguments(parameters: Mapping[str, Any], sample_weight: Any, blocks: Any) -> None:
+    """Refuse what was passed to `fit` if the parameters of a `DivergenceClustering` make no use of it."""
+    if blocks is not None and not _is_significance(parameters["n_clusters"]):
+        raise ValueError(
+            f"blocks are exchanged by the test of a Significance, but n_clusters = {parameters['n_clusters']!r}. Pass "
+            "n_clusters=Significance(), or leave out the blocks."
+        )
+    if isinstance(sample_weight, str) and is_precomputed(parameters["metric"]):
+        raise ValueError(
+            f"sample_weight = {sample_weight!r} needs the counts; metric='precomputed' has none. Pass a vector."
         )
 
 

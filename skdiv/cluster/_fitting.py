@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_memory
 
 from skdiv._compute.measure import Measure, check_symmetrize
 from skdiv._divergences.registry import resolve
+from skdiv._input.blocks import Blocks
 from skdiv._input.checks import Names
 from skdiv._input.distributions import Distributions, normalise
 from skdiv._significance.heights import TreeHeights
@@ -29,12 +30,12 @@ from skdiv.cluster._collection import Collection
 from skdiv.cluster._combinations import is_precomputed
 from skdiv.cluster._prediction import FromDistances, FromRows, Members
 from skdiv.cluster._refinement import refined
-from skdiv.significance import Significance, counts_for, cut_of_counts
+from skdiv.significance import Significance, cut_of, observed_rows
 
 
 @dataclass(frozen=True)
 class Given:
-    """The checked input of a fit: the rows, how messages name them, their masses, and the linkage.
+    """The checked input of a fit: the rows, how messages name them, their masses and blocks, and the linkage.
 
     ``learned`` holds the fitted attributes that follow from X alone, such as the number of columns.
     """
@@ -42,6 +43,7 @@ class Given:
     X: Any
     names: Names
     masses: FloatArray | None
+    blocks: Blocks | None
     linkage: Linkage
     learned: dict[str, Any]
 
@@ -89,9 +91,11 @@ def _rule(estimator: Any, given: Given) -> Rule:
         return AtDistance(estimator.distance_threshold)
     rule = _significance(estimator)
     if rule is not None:
-        counts = counts_for(rule, given.X, given.names)
+        rows = observed_rows(
+            rule, given.X, given.names, given.masses, given.blocks, with_empty_bins=estimator.pseudocount > 0
+        )
         heights = TreeHeights(measure_of(estimator), given.linkage, float(estimator.pseudocount))
-        return cut_of_counts(rule, counts, given.masses, heights, estimator.n_jobs)
+        return cut_of(rule, rows, heights, given.names, estimator.n_jobs)
     n_clusters = int(estimator.n_clusters)
     if not is_precomputed(estimator.metric):
         with memory_for_centers(n_clusters, given.X.shape[1], given.X.dtype):

@@ -122,13 +122,13 @@ def _refuse_another_kind(array: NDArray[Any], first: NDArray[Any], name: str, na
 def _of_groups(X: Any, groups: ArrayLike) -> Observations:
     """Read one long array, Series or frame of observations; each group becomes a row, in ascending order of names."""
     values = as_observations(X, "X")
-    names, rows = np.unique(_names_of_groups(groups, len(values)), return_inverse=True)
+    names, rows = np.unique(names_of_groups(groups, len(values)), return_inverse=True)
     if not len(values):
         raise ValueError("X has 0 observations, but a minimum of 1 is required.")
     return Observations(values, rows, len(names), names_of(X).labels, groups=names)
 
 
-def _names_of_groups(groups: ArrayLike, n: int) -> NDArray[Any]:
+def names_of_groups(groups: ArrayLike, n: int) -> NDArray[Any]:
     """Return the group of each of n observations; refuse groups that are missing or cannot be put into an order."""
     refuse_masked(groups, "groups")
     names = _unconverted(groups, "groups")
