@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.preprocessing import OrdinalEncoder
+from threadpoolctl import threadpool_limits
 
 from skdiv._utils.typing import FloatArray, Labels
 from skdiv._utils.warnings import warn_caller
@@ -223,7 +224,9 @@ class Codebook:
         n_bins, values = int(bins), observations.values.astype(np.float64, copy=False)
         if n_bins > len(values):
             raise ValueError(f"bins = {bins}, but X has only {len(values)} observations to learn a codebook from.")
-        kmeans = MiniBatchKMeans(n_bins, random_state=random_state, n_init="auto").fit(values)
+        kmeans = MiniBatchKMeans(n_bins, random_state=random_state, n_init="auto", compute_labels=False)
+        with threadpool_limits(1, user_api="openmp"):  # Else threads wait for each other in each of the small batches.
+            kmeans.fit(values)
         prototypes = np.unique(kmeans.cluster_centers_, axis=0)
         if len(prototypes) < n_bins:
             warn_caller(
