@@ -8,12 +8,13 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from skdiv._compute.blocks.termwise import few_rows
-from skdiv._input.checks import MatrixLike, check_pseudocount, check_sample_weight
-from skdiv._input.distributions import Distributions, as_distributions
+from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount, names_of
+from skdiv._input.distributions import Distributions, normalise
+from skdiv._input.weights import WeightsLike, masses_of
 from skdiv._utils.blas import one_blas_thread
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray
@@ -37,7 +38,7 @@ def barycenter(
     X: MatrixLike,
     metric: Minimised = "mean",
     *,
-    sample_weight: ArrayLike | None = None,
+    sample_weight: WeightsLike = None,
     pseudocount: float = 0.0,
 ) -> FloatArray:
     """Compute the distribution c with the lowest weighted sum of divergences from the rows of X.
@@ -51,8 +52,8 @@ def barycenter(
         divergence. ``"geometric"`` minimises the sum of KL(c ‖ X[i]); the result is the normalised geometric mean.
         ``"js"``, or ``"js_divergence"`` and ``"js_distance"``, minimises the sum of the Jensen-Shannon divergences of
         X[i] and c, which are the squares of the distances.
-    sample_weight : array-like of shape (n,), optional
-        A positive weight for each row; by default all are equal.
+    sample_weight : "counts" or array-like of shape (n,), optional
+        A positive weight for each row; by default all are equal. ``"counts"`` takes the totals of rows of counts.
     pseudocount : float, default=0.0
         The number that is added to every entry before the rows are normalised, in the units of X.
 
@@ -100,8 +101,10 @@ def barycenter(
     kind = _KIND_OF.get(metric) if isinstance(metric, str) else None
     if kind is None:
         raise ValueError(f"metric = {metric!r} must be one of {tuple(_KIND_OF)}.")
-    rows = as_distributions(X, pseudocount=check_pseudocount(pseudocount))
-    masses = check_sample_weight(sample_weight, len(rows))
+    names = names_of(X)
+    weights = as_weights(X, names)
+    rows = normalise(weights, pseudocount=check_pseudocount(pseudocount), names=names)
+    masses = masses_of(sample_weight, weights, names)
     masses = np.ones(len(rows)) if masses is None else masses
     center: FloatArray = _CENTER_OF[kind](rows, masses / masses.sum()).astype(rows.dtype, copy=False)
     return center

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike
 from scipy.special import entr, xlog1py
 
 from skdiv._compute.blocks.termwise import few_rows
 from skdiv._compute.measure import Measure
 from skdiv._divergences.registry import resolve
-from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount, check_sample_weight, names_of
+from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount, names_of
 from skdiv._input.distributions import Distributions, as_distributions, normalise
+from skdiv._input.weights import WeightsLike, masses_of
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray
 from skdiv.centroids import centers_of
@@ -150,7 +150,7 @@ def cross_entropy(
 def mutual_information(
     X: MatrixLike,
     *,
-    sample_weight: ArrayLike | None = None,
+    sample_weight: WeightsLike = None,
     base: float | None = None,
     pseudocount: float = 0.0,
     n_jobs: int | None = None,
@@ -164,8 +164,8 @@ def mutual_information(
     ----------
     X : {array-like, sparse matrix, frame} of shape (n, n_bins)
         Probabilities or counts; each row is divided by its sum.
-    sample_weight : array-like of shape (n,), optional
-        A positive weight for each row, for instance its number of observations; by default all are equal.
+    sample_weight : "counts" or array-like of shape (n,), optional
+        A positive weight for each row; by default all are equal. ``"counts"`` takes the totals of rows of counts.
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     pseudocount : float, default=0.0
@@ -214,7 +214,7 @@ def mutual_information(
     >>> mutual_information([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 1]], base=2)
     1.5
     >>> counts = [[30, 10], [10, 30]]
-    >>> round(mutual_information(counts, sample_weight=[40, 40]), 4)
+    >>> round(mutual_information(counts, sample_weight="counts"), 4)
     0.1308
     """
     kl = resolve("kl")
@@ -222,7 +222,7 @@ def mutual_information(
     # Double precision is for the result: it is one number, which may be small.
     weights = as_weights(X, names).astype(np.float64, copy=False)
     rows = normalise(weights, pseudocount=check_pseudocount(pseudocount), names=names)
-    masses = check_sample_weight(sample_weight, len(rows))
+    masses = masses_of(sample_weight, weights, names)
     masses = np.ones(len(rows)) if masses is None else masses
     divergences = Measure(kl).matrix(rows, _mean(rows, masses), n_jobs=n_jobs)[:, 0]
     information = float(masses / masses.sum() @ divergences)

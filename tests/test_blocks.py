@@ -14,7 +14,14 @@ from sklearn import config_context
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skdiv import DivergenceClustering, Significance, pairwise_homogeneity
+from skdiv import (
+    DivergenceClustering,
+    MiniBatchDivergenceClustering,
+    Significance,
+    barycenter,
+    mutual_information,
+    pairwise_homogeneity,
+)
 from skdiv._input.blocks import Blocks
 from skdiv._significance.nulls import ExchangedBlocks
 from skdiv.preprocessing import sum_blocks
@@ -275,10 +282,20 @@ def test_totals_that_differ_much_are_named_unless_there_are_weights():
 
 def test_counts_stand_for_the_totals():
     counts, _ = planted(4)
+    counts[3] *= 3
     for X in (counts, sp.csr_array(counts), counts.astype(np.float32)):
         by_name = DivergenceClustering(3, linkage="information").fit(X, sample_weight="counts")
         by_value = DivergenceClustering(3, linkage="information").fit(X, sample_weight=counts.sum(axis=1))
         np.testing.assert_array_equal(by_name.linkage_matrix_, by_value.linkage_matrix_)
+        by_name, by_value = (
+            MiniBatchDivergenceClustering(3, random_state=0).fit(X, sample_weight=weights)
+            for weights in ("counts", counts.sum(axis=1))
+        )
+        np.testing.assert_array_equal(by_name.cluster_centers_, by_value.cluster_centers_)
+        for function in (barycenter, mutual_information):
+            by_name, by_value = (function(X, sample_weight=weights) for weights in ("counts", counts.sum(axis=1)))
+            np.testing.assert_array_equal(by_name, by_value)
+            assert not np.array_equal(by_name, function(X))
 
 
 def test_counts_that_are_none_are_refused():

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 from numpy.random import RandomState
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skdiv._input.checks import ColumnLabels, MatrixLike, check_sample_weight, names_of, refuse_other_columns
+from skdiv._input.checks import ColumnLabels, MatrixLike, names_of, refuse_other_columns
 from skdiv._input.estimators import learned_input, store_fitted, validated_input
+from skdiv._input.weights import WeightsLike, masses_of
 from skdiv._utils.progress import stage
 from skdiv._utils.sklearn import Interval, StrOptions, fit_context
 from skdiv._utils.typing import FloatArray, Labels
@@ -209,14 +210,14 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
 
     if TYPE_CHECKING:  # They come from scikit-learn's mixins, which have no types.
 
-        def fit_predict(self, X: MatrixLike, y: None = None, *, sample_weight: ArrayLike | None = None) -> Labels:
+        def fit_predict(self, X: MatrixLike, y: None = None, *, sample_weight: WeightsLike = None) -> Labels:
             """Return the labels of the rows of X."""
 
-        def fit_transform(self, X: MatrixLike, y: None = None, *, sample_weight: ArrayLike | None = None) -> FloatArray:
+        def fit_transform(self, X: MatrixLike, y: None = None, *, sample_weight: WeightsLike = None) -> FloatArray:
             """Return the divergences of the rows of X from the centers."""
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: MatrixLike, y: None = None, sample_weight: ArrayLike | None = None) -> Self:  # noqa: ARG002
+    def fit(self, X: MatrixLike, y: None = None, sample_weight: WeightsLike = None) -> Self:  # noqa: ARG002
         """Summarise the rows of X, merge the summaries into clusters, and refine these by passes over the rows.
 
         Parameters
@@ -225,8 +226,8 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
             Probabilities or counts.
         y : None
             Ignored.
-        sample_weight : array-like of shape (n_samples,), optional
-            A mass from 1e-100 to 1e100 for each row, which counts as so many equal rows; ``X.sum(axis=1)`` for counts.
+        sample_weight : "counts" or array-like of shape (n_samples,), optional
+            A mass from 1e-100 to 1e100 for each row, which counts as so many equal rows; ``"counts"`` takes the totals.
 
         Returns
         -------
@@ -255,7 +256,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: MatrixLike, y: None = None, sample_weight: ArrayLike | None = None) -> Self:  # noqa: ARG002
+    def partial_fit(self, X: MatrixLike, y: None = None, sample_weight: WeightsLike = None) -> Self:  # noqa: ARG002
         """Add the rows of X to the summaries of all rows so far, and cluster these anew.
 
         Parameters
@@ -264,8 +265,8 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
             Probabilities or counts, of the same columns as before. The first batch has at least ``n_clusters`` rows.
         y : None
             Ignored.
-        sample_weight : array-like of shape (n_samples,), optional
-            A mass from 1e-100 to 1e100 for each row, in the same units for all batches.
+        sample_weight : "counts" or array-like of shape (n_samples,), optional
+            A mass from 1e-100 to 1e100 for each row, as in `fit`, in the same units for all batches.
 
         Returns
         -------
@@ -444,13 +445,12 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
             )
         return summaries
 
-    def _collection(self, X: MatrixLike, validated: Any, sample_weight: ArrayLike | None) -> Collection:
+    def _collection(self, X: MatrixLike, validated: Any, sample_weight: WeightsLike) -> Collection:
         """Return the rows and their masses; their entries are checked when they are normalised."""
-        n, n_bins = validated.shape
-        with memory_for_centers(int(self.n_clusters), n_bins, validated.dtype):
+        with memory_for_centers(int(self.n_clusters), validated.shape[1], validated.dtype):
             pass  # This refuses too many clusters before the rows are read.
-        masses = check_sample_weight(sample_weight, n)
-        masses = np.ones(n) if masses is None else masses
+        masses = masses_of(sample_weight, validated, names_of(X))
+        masses = np.ones(validated.shape[0]) if masses is None else masses
         return Collection(validated, masses, float(self.pseudocount), names_of(X), self.n_jobs)
 
     def _most_summaries(self, known: Summaries | None) -> int:
