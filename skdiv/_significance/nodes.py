@@ -125,10 +125,11 @@ class NodeTests:
     seed: int
     heights: TreeHeights
 
-    def of_subtree(self, rows: Rows, node: Node, tree: FloatArray) -> dict[int, float]:
+    def of_subtree(self, rows: Rows, node: Node, tree: FloatArray, advance: Advance) -> dict[int, float]:
         """Return the p-value of a node, and those of the nodes below it as long as the ones above are significant.
 
-        ``rows`` are those of the node, in the order in which they are in the whole.
+        ``rows`` are those of the node, in the order in which they are in the whole. In the end as many merges have been
+        reported to ``advance`` as p-values are returned.
         """
         pvalues: dict[int, float] = {}
         places, nodes = np.sort(node.members), [node]
@@ -137,7 +138,7 @@ class NodeTests:
             if len(some.members) == 1:
                 continue
             of_some = rows.some(np.searchsorted(places, np.sort(some.members)))
-            pvalues[some.number] = self.of_node(of_some, some, tree, _in_turn, silent)
+            pvalues[some.number] = self.of_node(of_some, some, tree, _in_turn, advance)
             if self.splits(some, pvalues[some.number], tree):
                 nodes += some.children(tree)
         return pvalues
@@ -277,14 +278,15 @@ class SignificanceCut:
     ) -> None:
         """Test the small nodes, and those below them; the largest come first, so that all workers end together."""
         tasks = [(self._rows_of(node), node, tree) for node in sorted(nodes, key=lambda node: -len(node.members))]
-        step = 1 if parallel.n_jobs == 1 else 4 * parallel.n_jobs
+        here = parallel.n_jobs == 1 or len(tasks) == 1  # so that progress can be reported node by node
+        step = 1 if here else 4 * parallel.n_jobs
         for start in range(0, len(tasks), step):
             some = tasks[start : start + step]
-            calls = [delayed(self.tests.of_subtree)(*task) for task in some]
-            results = parallel(calls) if parallel.n_jobs > 1 and len(tasks) > 1 else _in_turn(iter(calls))
+            calls = [delayed(self.tests.of_subtree)(*task, advance if here else silent) for task in some]
+            results = _in_turn(iter(calls)) if here else parallel(calls)
             for (_, node, _), found in zip(some, results, strict=True):
                 pvalues[np.array(list(found)) - len(tree) - 1] = list(found.values())
-                advance(len(node.members) - 1)
+                advance(len(node.members) - 1 - (len(found) if here else 0))
 
     def _warn_of_the_untestable(self, tree: FloatArray, pvalues: FloatArray) -> None:
         """Warn of nodes that were tested although no p-value could be as low as their level."""
