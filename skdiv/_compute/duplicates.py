@@ -70,7 +70,9 @@ class EqualRows:
         counts = np.minimum(self.sizes[group], k)  # The lowest of a group suffice.
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         j = self.members[np.repeat(self.starts[group], counts) + within]
-        return lowest_of_each(np.repeat(i, counts), j, np.repeat(values[i, place], counts), n, k)
+        rows, of_each = np.repeat(i, counts), np.repeat(values[i, place], counts)
+        order = np.lexsort((j, rows))
+        return lowest_of_each(rows[order], j[order], of_each[order], n, k)
 
 
 def nearest_rows(

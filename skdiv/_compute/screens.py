@@ -27,11 +27,12 @@ from skdiv._divergences.forms import Elementwise, ProductForm, identity
 from skdiv._divergences.record import Divergence, is_power_of_sum
 from skdiv._divergences.spectra import Spectrum
 from skdiv._input.distributions import Distributions
-from skdiv._utils.typing import FloatArray
+from skdiv._utils.typing import FloatArray, Places
 
 _FINER = 5  # the number of features a bin of a finer screen, which leaves one pair in hundreds
 _ROUNDINGS = 8  # of both factors, of the terms that are added, and of the scores; two more than there are
 _OF_DOUBLE = 1e-14  # the norm of the error of features in double precision, or the error of a sum, times ten or more
+_FOR_MEAN = 4096  # the number of rows of which a center is the mean, or up to twice as many; any center is right
 _TINY = 1e-36  # above the error of a sum of products that underflow
 
 
@@ -65,7 +66,7 @@ class Screen(Protocol):
     def of_rows(self, P: Distributions) -> ScreenedRows:
         """Return what is needed of some rows of the left collection."""
 
-    def of_part(self, columns: slice) -> Self:
+    def of_part(self, columns: Places) -> Self:
         """Return the screen for some of the right rows."""
 
     def finer(self, Q: Distributions) -> Screen:
@@ -137,7 +138,7 @@ class SpectralScreen:
             right[some], terms[some] = from_center, np.vecdot(from_center, from_center)
         return cls(spectra, spectrum, power, center, right, terms)
 
-    def of_part(self, columns: slice) -> SpectralScreen:
+    def of_part(self, columns: Places) -> SpectralScreen:
         """Return the screen for some of the right rows."""
         return replace(self, right=self.right[columns], right_terms=self.right_terms[columns])
 
@@ -233,7 +234,7 @@ class ProductScreen:
         size += float(np.abs(center) @ np.abs(right_center))
         return cls(form, reverse, ours, term, unit, center, right_center, added, size, right, right_terms)
 
-    def of_part(self, columns: slice) -> ProductScreen:
+    def of_part(self, columns: Places) -> ProductScreen:
         """Return the screen for some of the right rows."""
         return replace(self, right=self.right[columns], right_terms=self.right_terms[columns])
 
@@ -290,9 +291,10 @@ def _in_double(rows: Distributions) -> FloatArray:
 
 
 def _mean(function: Callable[[Distributions], FloatArray], rows: Distributions) -> FloatArray:
-    """Return the mean over the rows of a function of them, of which some are computed at a time."""
-    total: FloatArray = sum(function(rows[some]).sum(axis=0) for some in few_rows(len(rows), rows.shape[1]))
-    return total / len(rows)
+    """Return the mean of a function of the rows, over so many of them that it is near that of all."""
+    places = np.arange(0, len(rows), max(1, len(rows) // _FOR_MEAN))
+    total: FloatArray = sum(function(rows[places[some]]).sum(axis=0) for some in few_rows(len(places), rows.shape[1]))
+    return total / len(places)
 
 
 def _product_error(n_terms: int, dtype: np.dtype[Any]) -> float:

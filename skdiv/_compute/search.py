@@ -7,7 +7,7 @@ else the divergences of all pairs are computed block by block, and the lowest ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from threading import Lock
@@ -172,7 +172,7 @@ class Search:
             return self.measure.scaled(of_candidates(divergence, self.Q, P, j, i, kernel))
         return self.measure.scaled(of_candidates(divergence, P, self.Q, i, j, kernel))
 
-    def block(self, P: Distributions, columns: slice) -> FloatArray:
+    def block(self, P: Distributions, columns: slice | Places) -> FloatArray:
         """Return the divergences of rows from all rows of Q in ``columns``."""
         Q = self.Q[columns]
         return self.measure(Q, P).T if self.reverse else self.measure(P, Q)
@@ -180,29 +180,28 @@ class Search:
     # --- Between parts of the collection ---
 
     def bounds_in_parts(
-        self, P: Distributions, places: Places, columns: slice, cuts: Places
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return bounds of the lowest divergence of each row from the rows of Q in each part of ``columns``.
+        self, P: Distributions, tiles: Iterable[tuple[Places, Places]]
+    ) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """Yield for each tile bounds of the lowest divergence of each row from the rows of Q in each part of the tile.
 
-        ``cuts`` are the first columns of the parts, from the first of ``columns`` on. The bounds are in the units of
-        the measure.
+        A tile is the columns, which are rows of Q, and the places among them where a part begins. The bounds are in the
+        units of the measure.
         """
         if self.screen is None:
-            lowest = np.minimum.reduceat(self.block(P, columns), cuts, axis=1)
-            return lowest, lowest
-        screen, rows = self.screen, self.screen.of_rows(P)
-        scores = np.minimum.reduceat(self._scores(rows, screen, places, columns), cuts, axis=1)
-        sums, margins = scores + rows.terms[:, np.newaxis], rows.margins[:, np.newaxis]
-        lower, upper = (
-            np.maximum(sums - margins, 0) / (1 + screen.distortion),
-            (sums + margins) / (1 - screen.distortion),
-        )
-        slack = _SLACK[P.dtype]
-        scale = self.measure.scale
-        return screen.values(lower) * (1 - slack) / scale, screen.values(upper) * (1 + slack) / scale
+            for columns, cuts in tiles:
+                lowest = np.minimum.reduceat(self.block(P, columns), cuts, axis=1)
+                yield lowest, lowest
+            return
+        screen, rows, slack, scale = self.screen, self.screen.of_rows(P), _SLACK[P.dtype], self.measure.scale
+        terms, margins = rows.terms[:, np.newaxis], rows.margins[:, np.newaxis]
+        for columns, cuts in tiles:
+            sums = np.minimum.reduceat(_product(rows, screen, columns), cuts, axis=1) + terms
+            lower = np.maximum(sums - margins, 0) / (1 + screen.distortion)
+            upper = (sums + margins) / (1 - screen.distortion)
+            yield screen.values(lower) * (1 - slack) / scale, screen.values(upper) * (1 + slack) / scale
 
-    def lowest_between(self, rows: slice, columns: slice, at_most: float) -> FloatArray:
-        """Return the lowest divergence between two parts of Q that have no row in common, and its row and column.
+    def lowest_between(self, rows: Places, columns: Places, at_most: float) -> FloatArray:
+        """Return the lowest divergence between two parts of Q that have no row in common, and its places in them.
 
         If it is not ``at_most`` a number, an infinite one may be returned. If a screen leaves many pairs, a finer one
         is made for these rows.
@@ -212,31 +211,32 @@ class Search:
         if not len(values):
             return np.array([np.inf, -1, -1])
         k = int(np.lexsort((j, i, values))[0])
-        return np.array([float(values[k]), rows.start + i[k], columns.start + j[k]])
+        return np.array([float(values[k]), i[k], j[k]])
 
-    def _all_between(self, P: Distributions, columns: slice) -> tuple[Places, Places, FloatArray]:
+    def _all_between(self, P: Distributions, columns: Places) -> tuple[Places, Places, FloatArray]:
         """Return all pairs of rows of P and Q with the lowest divergence, and that divergence for each."""
         values = self.block(P, columns)
         i, j = np.nonzero(values == values.min())
         return i, j, values[i, j]
 
     def _few_between(
-        self, P: Distributions, columns: slice, at_most: float
+        self, P: Distributions, columns: Places, at_most: float
     ) -> tuple[Places, Places, FloatArray] | None:
         """Return a few pairs of rows of P and Q, with the lowest if it is ``at_most`` a number; None if many remain."""
-        n_pairs = len(P) * (columns.stop - columns.start)
+        n_pairs = len(P) * len(columns)
         for screen in self._screens_between(columns, n_pairs):
             left = screen.of_rows(P)
             scores = _product(left, screen, slice(None))
-            i, j = np.unravel_index([(scores + left.terms[:, np.newaxis]).argmin()], scores.shape)
-            at_most = min(at_most, float(self._values(P, i, columns.start + j)[0]))
+            row = int((scores.min(axis=1) + left.terms).argmin())
+            i, j = np.array([row]), scores[row : row + 1].argmin(axis=1)
+            at_most = min(at_most, float(self._values(P, i, columns[j])[0]))
             limits = self._limits(left, screen, np.full(len(P), at_most * self.measure.scale), P.dtype)
             i, j = np.nonzero(scores <= limits[:, np.newaxis])
             if len(i) <= max(_FEW_BETWEEN, n_pairs // _MANY_BETWEEN):
-                return i, j, self._values(P, i, columns.start + j)
+                return i, j, self._values(P, i, columns[j])
         return None
 
-    def _screens_between(self, columns: slice, n_pairs: int) -> Iterator[Screen]:
+    def _screens_between(self, columns: Places, n_pairs: int) -> Iterator[Screen]:
         """Yield screens for some rows of Q: the screen of the search, unless there are many pairs, and a finer one."""
         if self.screen is not None:
             if n_pairs < _MANY_PAIRS:
@@ -270,10 +270,7 @@ class Search:
         """
         n, k = lists.lowest.shape
         i, j, scores = lists.kept()
-        order = np.lexsort((scores, i))
-        i, j, scores = i[order], j[order], scores[order]
-        counts = np.bincount(i, minlength=n)
-        first = np.arange(len(i)) - np.repeat(np.cumsum(counts) - counts, counts) < k
+        first = scores <= lists.lowest[i, 0]  # This is the k-th lowest score of the row.
         values = np.full(len(i), np.inf)
         values[first] = self._values(P, i[first], j[first])
         highest = np.zeros(n)
@@ -321,7 +318,7 @@ def _is_for_double(rows: ScreenedRows, screen: Screen, lists: Shortlists) -> NDA
     return uncertain
 
 
-def _product(rows: ScreenedRows, screen: Screen, columns: slice) -> FloatArray:
+def _product(rows: ScreenedRows, screen: Screen, columns: slice | Places) -> FloatArray:
     """Return the scores of some columns, in memory that is valid until this thread makes the next ones."""
     right, terms = screen.right[columns], screen.right_terms[columns]
     scores = _workspace.array((len(rows.factor), len(right)), right.dtype)
@@ -333,12 +330,15 @@ def _product(rows: ScreenedRows, screen: Screen, columns: slice) -> FloatArray:
 def lowest_of_each(i: Places, j: Places, values: FloatArray, n: int, k: int) -> FloatArray:
     """Return the k lowest values of each row and their columns; NaN for a row with fewer.
 
-    Of equal values the lower columns come first. The rows ``i`` of the values are in ascending order.
+    Of equal values the lower columns come first. The rows ``i`` of the values are in ascending order, and so are the
+    columns ``j`` within each.
     """
-    order = np.lexsort((j, values, i))
     counts = np.bincount(i, minlength=n)
+    table = np.full((n, max(k, int(counts.max(initial=0)))), np.inf)
+    starts = np.cumsum(counts) - counts
+    table[i, np.arange(len(i)) - starts[i]] = values
     rows = np.flatnonzero(counts >= k)
-    places = order[(np.cumsum(counts) - counts)[rows, np.newaxis] + np.arange(k)]
+    places = starts[rows, np.newaxis] + table[rows].argsort(axis=1, kind="stable")[:, :k]
     found = np.full((2, n, k), np.nan)
     found[0, rows], found[1, rows] = values[places], j[places]
     return found

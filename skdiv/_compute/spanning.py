@@ -30,7 +30,6 @@ from skdiv._utils.typing import FloatArray, Places
 
 _NEIGHBOURS = 10  # in the first lists
 _MORE = 4  # the factor of the length of the lists if too many components remain
-_PART = 4  # rows of a component are compared with those of another as many at a time as so many tasks have
 _NANOSECONDS_OF_TERM = 1.0  # the time for one pair and one bin where no pair is left out, roughly
 _PAIRS_OF_CALL = 2**13  # to look for one shortest edge takes as long as the divergences of so many pairs, at the least
 
@@ -83,7 +82,7 @@ def _of_distinct(measure: Measure, rows: Distributions, n_jobs: int | None) -> E
             break
         n_neighbors *= _MORE
     if forest.n_components > 1:
-        _join_components(forest, measure, rows, n_jobs)
+        _join_components(forest, search, n_jobs)
     return forest.edges()
 
 
@@ -149,18 +148,17 @@ def _root(parent: list[int], place: int) -> int:
 # --- Components that lie apart ---
 
 
-def _join_components(forest: _Forest, measure: Measure, rows: Distributions, n_jobs: int | None) -> None:
+def _join_components(forest: _Forest, search: Search, n_jobs: int | None) -> None:
     """Join all components of a forest by the shortest edges between them."""
     order = np.argsort(forest.labels, kind="stable")
     starts = np.searchsorted(forest.labels[order], np.arange(forest.n_components + 1))
-    search = Search.of(measure, rows[order], None, reverse=False)
-    parts = _Parts(search, starts)
+    parts = _Parts(search, order, starts)
     lower, upper = parts.bounds(n_jobs)
-    if np.count_nonzero(_may_be_needed(lower, upper)) * _PAIRS_OF_CALL > len(rows) ** 2 / 2:
+    if np.count_nonzero(_may_be_needed(lower, upper)) * _PAIRS_OF_CALL > len(order) ** 2 / 2:
         edges = parts.shortest_edges(n_jobs)
     else:
         edges = _asked_one_by_one(parts, lower, upper, n_jobs)
-    forest.add(Edges(order[edges.i], order[edges.j], edges.lengths.astype(rows.dtype)))
+    forest.add(Edges(order[edges.i], order[edges.j], edges.lengths.astype(search.Q.dtype)))
 
 
 def _may_be_needed(lower: FloatArray, upper: FloatArray) -> NDArray[np.bool_]:
@@ -201,9 +199,14 @@ def _asked_one_by_one(parts: _Parts, lower: FloatArray, upper: FloatArray, n_job
 
 @dataclass(frozen=True)
 class _Parts:
-    """The components of a forest, whose rows lie one component after another; ``starts`` says where each begins."""
+    """The components of a forest of the rows of a search.
+
+    ``order`` lists the rows one component after another, and ``starts`` says where each begins. Edges are between
+    places in this order.
+    """
 
     search: Search
+    order: Places
     starts: Places
 
     def bounds(self, n_jobs: int | None) -> FloatArray:
@@ -246,7 +249,7 @@ class _Parts:
         n, step = int(self.starts[-1]), self.search.rows_of_task
         for start in range(0, n, step):
             some = slice(start, min(start + step, n))
-            yield self._parts_of(some), (self.search.Q[some], some)
+            yield self._parts_of(some), (self.search.Q[self.order[some]], some)
 
     def _parts_of(self, rows: slice) -> slice:
         """Return which components some rows meet."""
@@ -262,13 +265,12 @@ class _Parts:
         """Return the bounds for the components that some rows meet: a task of `bounds`."""
         table = np.full((2, len(P), len(self.starts) - 1), np.inf)
         first = self.starts[self._parts_of(rows).start]
+        tiles = [columns for columns in self.search.tiles() if columns.stop > first]
         with one_blas_thread():
-            for columns in self.search.tiles():
-                if columns.stop > first:
-                    parts = table[:, :, self._parts_of(columns)]
-                    places = np.arange(rows.start, rows.stop)
-                    bounds = self.search.bounds_in_parts(P, places, columns, self._cuts(columns))
-                    np.minimum(parts, bounds, out=parts)
+            bounds = self.search.bounds_in_parts(P, ((self.order[some], self._cuts(some)) for some in tiles))
+            for columns, of_columns in zip(tiles, bounds, strict=True):
+                parts = table[:, :, self._parts_of(columns)]
+                np.minimum(parts, of_columns, out=parts)
         minima: FloatArray = np.minimum.reduceat(table, self._cuts(rows), axis=1)
         return minima
 
@@ -282,14 +284,14 @@ class _Parts:
         with one_blas_thread():
             for columns in self.search.tiles():
                 if columns.stop > self.starts[parts.start]:
-                    values = self.search.block(P, columns)
+                    values = self.search.block(P, self.order[columns])
                     lengths, i, j = _first_minima(values, self._cuts(rows), self._cuts(columns))
                     places = (rows.start + i) * n + columns.start + j
                     _keep_shorter(table[:, :, self._parts_of(columns)], lengths, places)
         return table
 
     def shortest_edge(self, one: int, other: int, at_most: float, n_jobs: int | None) -> tuple[float, int, int]:
-        """Return the length and the rows of the shortest edge between two components, known to be ``at_most``."""
+        """Return the length and the places of the shortest edge between two components, known to be ``at_most``."""
         left, right = (self._slices(part) for part in (one, other))
         n_pairs = (left[-1].stop - left[0].start) * (right[-1].stop - right[0].start)
         calls = ((None, (rows, columns, at_most)) for rows in left for columns in right)
@@ -304,13 +306,14 @@ class _Parts:
         return min(edges)
 
     def lowest_between(self, rows: slice, columns: slice, at_most: float) -> FloatArray:
-        """Return the lowest divergence between some rows and others, and its row and column: a task."""
+        """Return the lowest divergence between some rows and others, and their places: a task."""
         with one_blas_thread():
-            return self.search.lowest_between(rows, columns, at_most)
+            lowest = self.search.lowest_between(self.order[rows], self.order[columns], at_most)
+        return np.add(lowest, [0, rows.start, columns.start]) if lowest[1] >= 0 else lowest
 
     def _slices(self, part: int) -> list[slice]:
         """Return the rows of a component as slices of not too many rows."""
-        start, stop, step = int(self.starts[part]), int(self.starts[part + 1]), _PART * self.search.rows_of_task
+        start, stop, step = int(self.starts[part]), int(self.starts[part + 1]), self.search.rows_of_task
         return [slice(some, min(some + step, stop)) for some in range(start, stop, step)]
 
 

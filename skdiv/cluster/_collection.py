@@ -22,13 +22,15 @@ from skdiv._divergences.registry import resolve
 from skdiv._input.checks import UNNAMED, Matrix, Names
 from skdiv._input.distributions import Distributions, normalise
 from skdiv._utils.blas import one_blas_thread
+from skdiv._utils.memory import Workspace
 from skdiv._utils.typing import FloatArray, Labels
 
 _CELL = 2**18  # the number of entries of a part, or of its divergences from centers
-_TO_SUM = 2**21  # the number of entries of rows that are summed at once
+_TO_SUM = 2**19  # the number of entries of rows that are summed at once
 _CROWDED = 4  # sparse rows with more than one entry in so many are held as dense ones once they are summed
 _NANOSECONDS_OF_PRODUCT = 0.04  # the time for one row, one center and one bin, roughly
 _NANOSECONDS_OF_TERM = 4.0  # the time for one entry of a row that is normalised and summed or compared with a center
+_memory_for_rows, _memory_for_distances = Workspace(), Workspace()  # see `Part.rows`
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,16 @@ class Part:
     totals: FloatArray | None
 
     def rows(self) -> Distributions:
-        """Return the rows, normalised in double precision."""
+        """Return the rows, normalised in double precision; small parts are valid until this thread makes the next.
+
+        Workers of `distributed` give freed memory back to the system at once, and to have it anew for each part took
+        them half of the time.
+        """
         if self.totals is None:
             return normalise(self.X.astype(np.float64, copy=False), pseudocount=self.pseudocount)
         weights = np.add(self.X, self.pseudocount, dtype=np.float64) if self.pseudocount else self.X
-        return Distributions(np.divide(weights, self.totals[:, np.newaxis], dtype=np.float64, order="C"))
+        out = _memory_for_rows.array(self.X.shape) if self.X.size <= _TO_SUM else np.empty(self.X.shape)
+        return Distributions(np.divide(weights, self.totals[:, np.newaxis], out=out))
 
 
 @dataclass(frozen=True)
@@ -235,7 +242,8 @@ def _from_own_center(part: Part, labels: Labels, centers: Distributions, kl: Mea
 
 def _nearest_center(part: Part, labels: Labels, centers: Distributions, kl: Measure) -> FloatArray:
     """Return the nearest center of each row, and below it the divergence; see `Collection.nearest`."""
-    distances = kl(part.rows(), centers)
+    memory = _memory_for_distances.array((len(labels), len(centers)))
+    distances = kl(part.rows(), centers, out=memory)
     places = np.arange(len(labels))
     own, nearest = distances[places, labels], distances.argmin(axis=1)
     lowest = distances[places, nearest]

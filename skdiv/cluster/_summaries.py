@@ -12,11 +12,12 @@ from skdiv._input.checks import Matrix
 from skdiv._input.distributions import Distributions
 from skdiv._trees.cut import IntoClusters
 from skdiv._trees.information import information_tree
-from skdiv._utils.memory import enough_memory
+from skdiv._utils.memory import Workspace, enough_memory
 from skdiv._utils.typing import FloatArray, Labels
 from skdiv.cluster._collection import Collection, Part
 
 _SCORES = 2**20  # the number of scores, in single precision, of a part of the rows: they stay in the cache
+_memory_for_rows, _memory_for_scores = Workspace(), Workspace()  # see `Part.rows`
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,8 @@ def _nearest_seed(part: Part, mean: FloatArray, factors: Matrix) -> Labels:
     if sp.issparse(factors):
         scores = (rows.values @ factors).toarray()
         return scores.argmax(axis=1)  # type: ignore[no-any-return]
-    centred = np.ones((len(rows), len(mean) + 1), dtype=np.float32)
+    centred = _memory_for_rows.array((len(rows), len(mean) + 1), np.float32)
     np.subtract(rows.dense(), mean, out=centred[:, :-1], casting="same_kind")
-    return (centred @ factors).argmax(axis=1)  # type: ignore[no-any-return]
+    centred[:, -1] = 1
+    scores = _memory_for_scores.array((len(rows), factors.shape[1]), np.float32)
+    return np.matmul(centred, factors, out=scores).argmax(axis=1)  # type: ignore[no-any-return]
