@@ -6,15 +6,12 @@ import re
 import runpy
 import subprocess
 import sys
-from itertools import combinations
 from pathlib import Path
 from textwrap import indent
 
 import numpy as np
 import pytest
 from scipy.cluster.hierarchy import leaves_list
-from scipy.spatial.distance import pdist
-from scipy.stats import wasserstein_distance
 
 import skdiv
 import skdiv.datasets
@@ -52,7 +49,7 @@ def test_the_code_of_a_page_runs_as_a_reader_would_paste_it(page):
 
 
 def test_the_pages_with_code_are_among_those_that_are_run():
-    assert {"README.md", "how_many_clusters.md", "plots.md"} <= {
+    assert {"README.md", "how_many_clusters.md", "models.md", "plots.md", "samples.md"} <= {
         page.name for page in PAGES if "```python" in page.read_text("utf-8")
     }
 
@@ -137,13 +134,6 @@ def test_twenty_clusters_of_languages_are_twelve_alone_and_eight_groups_as_the_r
     labels = skdiv.DivergenceClustering(n_clusters=20).fit_predict(skdiv.datasets.load_languages().data)
     sizes = np.bincount(labels)
     assert (np.sum(sizes == 1), np.sum(sizes > 1)) == (12, 8)
-
-
-def test_distances_of_cumulative_sums_are_the_wasserstein_distances_that_the_readme_names():
-    assert 'pdist(np.cumsum(P, axis=1), "cityblock")' in README
-    P, bins = np.random.default_rng(0).dirichlet(np.ones(7), 5), np.arange(7)
-    expected = [wasserstein_distance(bins, bins, p, q) for p, q in combinations(P, 2)]
-    np.testing.assert_allclose(pdist(np.cumsum(P, axis=1), "cityblock"), expected, rtol=1e-12)
 
 
 def test_the_fast_mark_selects_a_thousand_tests():
