@@ -10,6 +10,7 @@ import pytest
 import scipy.sparse as sp
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import norm
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -23,7 +24,7 @@ from sklearn.utils.fixes import parse_version
 from skdiv import DivergenceClustering, pairwise_divergences
 from skdiv.preprocessing import HistogramTransformer
 
-RULES = ["auto", "doane", "fd", "rice", "scott", "sqrt", "stone", "sturges"]
+RULES = ["doane", "fd", "rice", "scott", "sqrt", "stone", "sturges"]
 SIZES = [40, 1, 120, 75, 3]
 
 
@@ -120,6 +121,55 @@ def test_the_bins_of_integers_are_those_of_numpy():
     X = [np.random.default_rng(0).poisson(3, 500), [1, 2]]
     edges = HistogramTransformer("auto").fit(X).bin_edges_[0]
     assert_array_equal(edges, np.histogram_bin_edges(np.concatenate(X), "auto"))
+
+
+# --- "auto" goes by the size of a collection ---
+
+
+@pytest.mark.parametrize("strategy", ["uniform", "quantile"])
+@pytest.mark.parametrize("n_collections", [1, 2, 30])
+@pytest.mark.parametrize("seed", range(3))
+def test_of_equal_collections_auto_chooses_what_numpy_does_for_one(n_collections, seed, strategy):
+    one = np.random.default_rng(seed).gamma(2, size=150)
+    expected = np.histogram_bin_edges(one, "auto")
+    transformer = HistogramTransformer(strategy=strategy, out_of_range="clip").fit([one] * n_collections)
+    assert transformer.n_bins_ == len(expected) - 1
+    if strategy == "uniform":
+        assert_allclose(transformer.bin_edges_[0], expected, rtol=1e-12)
+    in_two = HistogramTransformer(["auto", "fd"]).fit([np.column_stack([one, one])] * n_collections)
+    assert len(in_two.bin_edges_[0]) <= len(expected)
+    assert_array_equal(in_two.bin_edges_[1], np.histogram_bin_edges(np.tile(one, n_collections), "fd"))
+
+
+def test_auto_goes_by_the_median_of_the_collections_that_have_observations():
+    rng = np.random.default_rng(0)
+    middle = norm.ppf((np.arange(100) + 0.5) / 100)
+    few, many, empty = [rng.normal(size=n) for n in (3, 7000, 0)]
+    width = np.diff(np.histogram_bin_edges(middle, "auto"))[0]
+    for X in ([middle], [few, middle, many], [empty, empty, empty, few, middle, many]):
+        assert_allclose(np.diff(HistogramTransformer().fit(X).bin_edges_[0]), width, rtol=0.12)
+    assert np.diff(np.histogram_bin_edges(np.concatenate(X), "auto"))[0] < 0.4 * width
+
+
+@pytest.mark.parametrize(("n_dimensions", "n"), [(1, 64), (2, 81), (4, 729)])
+def test_in_more_dimensions_auto_is_for_fewer_observations_as_the_best_width_of_a_grid_is(n_dimensions, n):
+    fewer = {1: 64, 2: 27, 4: 27}[n_dimensions]  # n ** (3 / (2 + n_dimensions))
+    of_n, of_fewer = (norm.ppf((np.arange(k) + 0.5) / k) for k in (n, fewer))
+    edges = np.histogram_bin_edges(of_fewer, "auto", (of_n[0], of_n[-1]))
+    points = np.column_stack([np.random.default_rng(seed).permutation(of_n) for seed in range(n_dimensions)])
+    transformer = HistogramTransformer().fit([points, points[::-1]])
+    for along in transformer.bin_edges_:
+        assert_allclose(along, edges, rtol=1e-12)
+
+
+def test_equal_distributions_are_nearer_in_bins_of_auto_than_in_those_that_numpy_takes_for_all():
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=200) for _ in range(40)]
+    by_auto, by_all = (
+        pairwise_divergences(HistogramTransformer(bins).fit_transform(X)).mean()
+        for bins in ("auto", np.histogram_bin_edges(np.concatenate(X), "auto"))
+    )
+    assert by_auto < 0.65 * by_all
 
 
 def test_learned_edges_can_be_passed_again():

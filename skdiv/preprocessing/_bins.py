@@ -61,9 +61,9 @@ class Grid:
                 f"strategy = {strategy!r} needs numbers, but X holds text. Pass strategy='categories', which is what "
                 "strategy='auto' takes for text."
             )
-        columns = observations.values.T
+        columns, n_typical = observations.values.T, _typical_size(observations)
         specs = zip(columns, _per_dimension(bins, len(columns)), strict=True)
-        grid = cls([_edges_of(values, spec, strategy) for values, spec in specs], out_of_range)
+        grid = cls([_edges_of(values, spec, strategy, n_typical) for values, spec in specs], out_of_range)
         if grid.n_bins > _MOST_BINS:
             raise ValueError(
                 f"The grid would have {' x '.join(map(str, grid.shape))} = {grid.n_bins:,} bins, and at most "
@@ -133,16 +133,36 @@ def _per_dimension(bins: Any, n_dimensions: int) -> list[Any]:
     return specs
 
 
-def _edges_of(values: NDArray[Any], spec: Any, strategy: str) -> FloatArray:
-    """Return the edges of bins in one dimension: those that are given, or chosen by a rule, or of so many bins."""
+def _typical_size(observations: Observations) -> int:
+    """Return for how many observations the rule "auto" is to choose bins: the median of the collections.
+
+    In d dimensions the width of bins is to shrink as n ** (-1 / (2 + d)) (Scott 1992), and that of the rule, which sees
+    one dimension, shrinks as n ** (-1 / 3). So the number is n ** (3 / (2 + d)).
+    """
+    sizes = np.bincount(observations.rows)
+    return int(np.ceil(np.median(sizes[sizes > 0]) ** (3 / (2 + observations.n_dimensions))))
+
+
+def _typical(values: NDArray[Any], n: int) -> NDArray[Any]:
+    """Return n of the values that are distributed as all are: the one in the middle of each n-th part."""
+    middles = ((np.arange(n) + 0.5) * len(values) / n).astype(np.intp)
+    return np.asarray(np.sort(values)[middles])
+
+
+def _edges_of(values: NDArray[Any], spec: Any, strategy: str, n_typical: int) -> FloatArray:
+    """Return the edges of bins in one dimension: those that are given, or chosen by a rule, or of so many bins.
+
+    The rule "auto" chooses as for ``n_typical`` observations, all other rules as for all that there are.
+    """
     if not isinstance(spec, str | Integral):
         return _checked_edges(spec)
     if isinstance(spec, str) and spec not in get_args(Rule):
         raise ValueError(f"bins = {spec!r} is no rule of NumPy; choose one of {list(get_args(Rule))}.")
     if isinstance(spec, Integral) and spec < 1:
         raise ValueError(f"bins = {spec}, but there must be 1 bin at the least.")
+    seen, limits = (_typical(values, n_typical) if spec == "auto" else values), (values.min(), values.max())
     try:
-        edges = np.histogram_bin_edges(values, spec if isinstance(spec, str) else int(spec))
+        edges = np.histogram_bin_edges(seen, spec if isinstance(spec, str) else int(spec), limits)
     except MemoryError as error:
         raise ValueError(
             f"bins = {spec!r} takes so many bins that their edges do not fit into memory: the observations go from "

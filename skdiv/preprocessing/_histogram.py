@@ -30,10 +30,11 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     bins : int, str or array-like, default="auto"
-        The bins, as `numpy.histogram` and `numpy.histogramdd` have them: a number of bins; a rule that chooses it, one
-        of ``"auto"``, ``"doane"``, ``"fd"``, ``"rice"``, ``"scott"``, ``"sqrt"``, ``"stone"`` and ``"sturges"``; or
-        ascending edges. For observations in several dimensions, a list has a number, a rule or edges for each. For
-        categories, ``"auto"`` is all that occur in the fitted observations, and a list has those that get a bin.
+        The bins, as `numpy.histogram` and `numpy.histogramdd` have them: a number of bins; ascending edges; or a rule
+        that chooses the number. ``"auto"`` goes by the size of a collection, see the notes. ``"doane"``, ``"fd"``,
+        ``"rice"``, ``"scott"``, ``"sqrt"``, ``"stone"`` and ``"sturges"`` are those of NumPy on all observations
+        together. For observations in several dimensions, a list has a number, a rule or edges for each. For categories,
+        ``"auto"`` is all that occur in the fitted observations, and a list has those that get a bin.
     strategy : {"auto", "categories", "kmeans", "quantile", "uniform"}, default="auto"
         How bins are chosen where ``bins`` has no edges. ``"uniform"`` bins are equally wide, and ``"quantile"`` bins
         hold equally many of the fitted observations. ``"kmeans"`` learns a codebook of as many prototypes as ``bins``
@@ -82,6 +83,12 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
     dimensions, and a codebook any number. As k-means goes by Euclidean distances, dimensions in different units are to
     be brought to one scale first.
 
+    The rules of NumPy are made for one histogram. On all observations together they choose bins that are too narrow for
+    a collection, which has far fewer: most of its bins are empty, and chance decides over divergences. So ``"auto"`` is
+    NumPy's rule of this name as it would choose for as many observations as the median collection has, distributed as
+    all are. In d dimensions it is that of n^(3 / (2 + d)) observations, by which the width of bins shrinks with n as in
+    the best grid of d dimensions (Scott 1992). ``benchmarks/bins.py`` measures what that gains.
+
     Collections with more observations have more influence on the bins. A collection without observations is a row of
     zeros, which `DivergenceClustering` refuses unless there is a pseudocount, and predicts as -1 with
     ``handle_empty="label"``.
@@ -91,6 +98,7 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
     D. Freedman and P. Diaconis, "On the histogram as a density estimator: L2 theory", Zeitschrift für
     Wahrscheinlichkeitstheorie und verwandte Gebiete 57 (1981), for ``"fd"``, which ``"auto"`` takes for many
     observations.
+    D. W. Scott, "Multivariate Density Estimation" (Wiley 1992), for grids in several dimensions.
     J. Sivic and A. Zisserman, "Video Google: A Text Retrieval Approach to Object Matching in Videos", ICCV (2003), for
     codebooks.
 
