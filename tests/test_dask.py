@@ -21,9 +21,16 @@ from sklearn.metrics import adjusted_rand_score
 
 import skdiv
 from skdiv import DivergenceClustering
-from skdiv._dask import Blocks
 from skdiv.cluster import _blocks
-from skdiv.dask import MiniBatchDivergenceClustering, from_npy, nearest_divergences, predict, transform
+from skdiv.dask import (
+    MiniBatchDivergenceClustering,
+    divergences_within,
+    from_npy,
+    nearest_divergences,
+    predict,
+    transform,
+)
+from skdiv.dask._graph import Blocks
 from skdiv.embedding import DivergenceEmbedding
 
 COUNTS, LABELS = planted(400)
@@ -163,7 +170,7 @@ def test_threads_give_the_same_bits():
 
 def test_a_fit_is_one_graph_that_is_computed_once(monkeypatch):
     computed = []
-    monkeypatch.setattr("skdiv._dask.Delayed.compute", lambda self: computed.append(self) or 1 / 0)
+    monkeypatch.setattr("skdiv.dask._graph.Delayed.compute", lambda self: computed.append(self) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         fitted(in_blocks(COUNTS), refine=3)
     (graph,) = computed
@@ -521,7 +528,29 @@ def test_neighbours_on_a_cluster_have_the_same_bits(client):
         np.testing.assert_allclose(found[0], expected[0], rtol=1e-12)
 
 
+@pytest.mark.parametrize("kind", [in_blocks, csr_blocks, frame_of])
+def test_rows_within_a_radius_are_those_of_the_rows_in_memory(kind):
+    lazy = divergences_within(kind(COUNTS), COUNTS[:200], radius=0.2)
+    assert lazy.chunks[1] == (200,)
+    assert (lazy.chunks[0] == SIZES) == (kind is not frame_of)
+    found, expected = lazy.compute(), skdiv.divergences_within(COUNTS, COUNTS[:200], radius=0.2)
+    assert isinstance(found, sp.csr_array)
+    assert 0 < found.nnz < found.shape[0] * found.shape[1] / 2
+    np.testing.assert_array_equal(found.indptr, expected.indptr)
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    np.testing.assert_allclose(found.data, expected.data, rtol=1e-9)
+
+
+def test_rows_within_a_radius_on_a_cluster(client):
+    expected = skdiv.divergences_within(COUNTS, COUNTS[:200], radius=0.2).toarray()
+    for Y in (COUNTS[:200].tolist(), client.scatter(COUNTS[:200], broadcast=True)):
+        lazy = divergences_within(in_blocks(COUNTS), Y, radius=0.2)
+        np.testing.assert_allclose(client.compute(lazy).result().toarray(), expected, rtol=1e-12)
+
+
 def test_queries_that_cannot_be_answered_are_refused():
+    with pytest.raises(ValueError, match=r"In block \d of X: radius == -1"):
+        divergences_within(in_blocks(COUNTS), COUNTS[:3], radius=-1).compute()
     with pytest.raises(ValueError, match="Y = None, but rows of a Dask collection are compared with others"):
         nearest_divergences(in_blocks(COUNTS), None)
     with pytest.raises(ValueError, match=r"In block \d of X: n_neighbors = 5, but Y has 3 rows"):

@@ -81,7 +81,8 @@ LAYERS = [
     "models._matrix", "models._gaussians", "models._markov", "models._samples", "models._mixtures", "models._wasserstein", "models",
     "cluster._prediction", "cluster._combinations", "cluster._collection", "cluster._refinement", "cluster._summaries",
     "cluster._reduction", "cluster._blocks", "cluster._fitting", "cluster._report", "cluster._scoring",
-    "cluster._agglomerative", "cluster._minibatch", "cluster", "_dask", "dask", "_show_versions", "",
+    "cluster._agglomerative", "cluster._minibatch", "cluster", "dask._graph", "dask._files", "dask._clustering", "dask._neighbors", "dask",
+    "_show_versions", "",
 ]  # fmt: skip
 
 

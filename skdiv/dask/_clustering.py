@@ -1,17 +1,8 @@
-"""Clustering, prediction and neighbours of rows in Dask collections, which may be larger than memory.
-
-The rows are those of a `dask.array` in blocks of rows, dense or sparse, or of a `dask.dataframe`. Each block is handled
-by a task of its own, on the worker that has it, and what is passed between workers is small. All tasks are given to
-Dask as one graph, so they run wherever its scheduler puts them: in threads, or on a cluster of `distributed`. Install
-Dask by ``pip install 'dask[array,dataframe]' distributed``.
-"""
+"""Clustering of Dask collections, and what fitted estimators make of their rows."""
 
 from __future__ import annotations
 
-import os
-from operator import itemgetter
 from typing import Any, Self
-from uuid import uuid4
 
 import numpy as np
 from numpy.random import RandomState
@@ -20,17 +11,12 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skdiv import cluster, neighbors
-from skdiv._compute.measure import Symmetrize
-from skdiv._dask import Blocks, Graph, MappedFile, da, delayed, is_dask_collection, precision_of
-from skdiv._divergences.record import Divergence
-from skdiv._divergences.registry import MetricName
+from skdiv import cluster
 from skdiv._input.estimators import store_fitted
 from skdiv._utils.sklearn import fit_context
 from skdiv.cluster._blocks import State, clustered, labels_of, naming_block
 from skdiv.cluster._combinations import check_numbers
-
-__all__ = ["MiniBatchDivergenceClustering", "from_npy", "nearest_divergences", "predict", "transform"]
+from skdiv.dask._graph import Blocks, Graph, da, delayed, is_dask_collection
 
 
 class MiniBatchDivergenceClustering(cluster.MiniBatchDivergenceClustering):
@@ -338,144 +324,6 @@ def _by_blocks(estimator: Any, method: str, X: Any, shape: tuple[int, ...], dtyp
     return blocks.joined(parts, shape, dtype)
 
 
-def nearest_divergences(
-    X: Any,
-    Y: Any,
-    n_neighbors: int = 5,
-    metric: MetricName | Divergence = "js_distance",
-    *,
-    reverse: bool = False,
-    symmetrize: Symmetrize | None = None,
-    base: float | None = None,
-    pseudocount: float = 0.0,
-    n_jobs: int | None = None,
-) -> tuple[da.Array, da.Array]:
-    """Find the nearest rows of Y for each row of a Dask collection, as `skdiv.nearest_divergences` does it in memory.
-
-    Parameters
-    ----------
-    X : dask.array.Array or dask.dataframe.DataFrame of shape (n_X, n_bins)
-        Probabilities or counts, in blocks of rows.
-    Y : {array-like, sparse matrix, frame} of shape (n_Y, n_bins), or a future or delayed object of one
-        The collection in which the neighbours are looked for. It becomes one node of the graph, so each worker gets it
-        once. From some 10 MB on, ``client.scatter(Y, broadcast=True)`` is better.
-    n_neighbors : int, default=5
-        The number of neighbours of each row.
-    metric : str or Divergence, default="js_distance"
-        A name from `skdiv.divergences` or a record.
-    reverse : bool, default=False
-        The nearest are those with the lowest D(X[i] ‖ Y[j]), or with ``reverse`` D(Y[j] ‖ X[i]).
-    symmetrize : {"mean", "min", "max"}, optional
-        How both directions of an asymmetric divergence become one number; by default they do not.
-    base : float, optional
-        Base of the logarithm, 2 for bits; by default nats.
-    pseudocount : float, default=0.0
-        The number that is added to every entry before the rows are normalised.
-    n_jobs : int, optional
-        Number of joblib workers within each task.
-
-    Returns
-    -------
-    divergences : dask.array.Array of shape (n_X, n_neighbors)
-        The divergences of the neighbours in ascending order, in nats unless ``base`` is given.
-    indices : dask.array.Array of shape (n_X, n_neighbors)
-        Their rows in Y. Both arrays are lazy, and come of the same tasks: compute them together, as
-        ``dask.compute(divergences, indices)``.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If X has blocks of columns, or is another kind of collection, or if there is no Y; and when the result is
-        computed, as by `skdiv.nearest_divergences`, with the number of the block.
-
-    See Also
-    --------
-    skdiv.nearest_divergences : The same for rows in memory, or for the rows of X among each other.
-
-    References
-    ----------
-    The formulas of the divergences and their sources are those of `skdiv.divergences`.
-
-    Examples
-    --------
-    >>> import dask
-    >>> import dask.array as da
-    >>> from skdiv.dask import nearest_divergences
-    >>> X = da.from_array([[8, 1, 1], [7, 2, 1], [1, 2, 7], [1, 1, 8]], chunks=(2, 3))
-    >>> divergences, indices = dask.compute(*nearest_divergences(X, [[9, 1, 0], [0, 1, 9]], n_neighbors=1))
-    >>> indices[:, 0].tolist()
-    [0, 0, 1, 1]
-    """
-    if Y is None:
-        raise ValueError(
-            "Y = None, but rows of a Dask collection are compared with others: pass these as Y, in memory."
-        )
-    blocks = Blocks.of(X)
-    options = {
-        "metric": metric,
-        "reverse": reverse,
-        "symmetrize": symmetrize,
-        "base": base,
-        "pseudocount": pseudocount,
-        "n_jobs": n_jobs,
-    }
-    dtype = np.result_type(blocks.expected.dtype, precision_of(Y, blocks.expected.dtype))
-    others = delayed(Y, traverse=False, pure=False)
-    of_block = delayed(_nearest_in_block, pure=False)
-    pairs = [of_block(number, part, others, n_neighbors, dtype, options) for number, part in enumerate(blocks.parts)]
-    divergences, indices = (
-        blocks.joined([delayed(itemgetter(k), pure=False)(pair) for pair in pairs], (int(n_neighbors),), kind)
-        for k, kind in enumerate((dtype, np.dtype(np.intp)))
-    )
-    return divergences, indices
-
-
-def from_npy(path: str | os.PathLike[str], chunks: int | str = "auto") -> da.Array:
-    """Return a Dask array of the rows in a ``.npy`` file, each block of which is read by the task that needs it.
-
-    ``dask.array.from_array(numpy.load(path, mmap_mode="r"))`` would send the rows themselves to the workers, by way of
-    the scheduler. For Parquet and Zarr, Dask has ``dask.dataframe.read_parquet`` and ``dask.array.from_zarr``, which
-    read in the tasks too.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file, at a place where all workers find it.
-    chunks : int or str, default="auto"
-        The number of rows of a block, or how Dask is to choose it, as in ``dask.array.from_array``.
-
-    Returns
-    -------
-    dask.array.Array
-        The array, in blocks of rows. A block is a view of the file mapped into memory, so that pages are read as they
-        are used, and may be dropped again.
-
-    Raises
-    ------
-    ValueError
-        If the file holds Python objects, or an array without rows.
-
-    References
-    ----------
-    M. Rocklin, "Dask: Parallel Computation with Blocked Algorithms and Task Scheduling", SciPy (2015).
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> import numpy as np
-    >>> from skdiv.dask import from_npy
-    >>> path = Path(tempfile.mkdtemp()) / "counts.npy"
-    >>> np.save(path, np.ones((10, 3)))
-    >>> from_npy(path, chunks=5)
-    dask.array<from-npy, shape=(10, 3), dtype=float64, chunksize=(5, 3), chunktype=numpy.ndarray>
-    """
-    mapped = MappedFile.of(path)
-    if not mapped.shape:
-        raise ValueError(f"{path} holds a single number, but rows are needed.")
-    return da.from_array(mapped, chunks=(chunks, *mapped.shape[1:]), name=f"from-npy-{uuid4().hex}", meta=np.ndarray)
-
-
 # --- Tasks -----------------------------------------------------------------------------------------------------------
 
 
@@ -485,14 +333,3 @@ def _by_method(estimator: Any, method: str, number: int, X: Any, shape: tuple[in
         return np.empty((0, *shape), dtype)
     with naming_block(number):
         return getattr(estimator, method)(X)
-
-
-def _nearest_in_block(
-    number: int, X: Any, Y: Any, n_neighbors: int, dtype: np.dtype[Any], options: dict[str, Any]
-) -> tuple[Any, Any]:
-    """Return the divergences and the rows of Y of the nearest neighbours of the rows of a block."""
-    if not X.shape[0]:
-        return np.empty((0, n_neighbors), dtype), np.empty((0, n_neighbors), np.intp)
-    with naming_block(number):
-        values, indices = neighbors.nearest_divergences(X, Y, n_neighbors, **options)
-        return values.astype(dtype, copy=False), indices

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,7 @@ except ImportError as error:  # pragma: no cover
     remedy = "pip install 'dask[array,dataframe]' distributed"
     raise ImportError(f"skdiv.dask needs Dask, which is not installed: {remedy}.") from error
 
-__all__ = ["Blocks", "Graph", "MappedFile", "da", "delayed", "is_dask_collection", "precision_of"]
+__all__ = ["Blocks", "Graph", "da", "delayed", "is_dask_collection", "precision_of"]
 _REMEDY = "Pass a dask.array in blocks of rows, or a dask.dataframe; what is in memory belongs in skdiv itself."
 
 
@@ -101,10 +100,14 @@ class Blocks:
             )
         return parts
 
-    def joined(self, parts: list[Delayed], shape: tuple[int, ...], dtype: Any) -> da.Array:
-        """Return a lazy array of what tasks find for the blocks: for each row, an array of this shape."""
+    def joined(self, parts: list[Delayed], shape: tuple[float, ...], dtype: Any, nothing: Any = None) -> da.Array:
+        """Return a lazy array of what tasks find for the blocks: for each row, an array of this shape.
+
+        ``nothing`` is an empty array of the kind that they return, if that is not NumPy's.
+        """
         arrays = [
-            da.from_delayed(part, (size, *shape), dtype=dtype) for part, size in zip(parts, self.sizes, strict=True)
+            da.from_delayed(part, (size, *shape), dtype=dtype, meta=nothing)
+            for part, size in zip(parts, self.sizes, strict=True)
         ]
         return da.concatenate(arrays, allow_unknown_chunksizes=True)
 
@@ -145,27 +148,3 @@ class Graph:
         name = f"skdiv-{result.key}"
         graph = HighLevelGraph.from_collections(name, self._tasks, dependencies=self._parts)
         return Delayed(result.key, graph, layer=name).compute()
-
-
-@dataclass(frozen=True)
-class MappedFile:
-    """What Dask has to know of a ``.npy`` file to make an array of it; the file is opened where a part is read."""
-
-    path: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    @classmethod
-    def of(cls, path: str | os.PathLike[str]) -> MappedFile:
-        """Read the header of the file."""
-        rows = np.load(path, mmap_mode="r")
-        return cls(os.path.abspath(path), rows.shape, rows.dtype)
-
-    @property
-    def ndim(self) -> int:
-        """Return the number of dimensions."""
-        return len(self.shape)
-
-    def __getitem__(self, index: Any) -> Any:
-        """Return a part of the array, which is read when it is used."""
-        return np.load(self.path, mmap_mode="r")[index]
