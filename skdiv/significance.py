@@ -13,7 +13,8 @@ from skdiv._input.blocks import Blocks, warn_of_sizes
 from skdiv._input.checks import Names, as_counts
 from skdiv._input.weights import are_totals, totals_of
 from skdiv._significance.heights import TreeHeights
-from skdiv._significance.nodes import CountedRows, NodeTests, Rows, RowsOfBlocks, SignificanceCut
+from skdiv._significance.nodes import NodeTests, SignificanceCut
+from skdiv._significance.nulls import CountedRows, Rows, RowsOfBlocks
 from skdiv._utils.typing import FloatArray
 from skdiv._utils.warnings import warn_caller
 

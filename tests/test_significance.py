@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skdiv import DivergenceClustering, Significance
 from skdiv._significance.heights import TreeHeights
-from skdiv._significance.nodes import CountedRows
+from skdiv._significance.nulls import CountedRows
 from skdiv._significance.sequential import SequentialTest
 from skdiv.cluster._fitting import measure_of
 
@@ -116,17 +116,20 @@ def test_the_level_of_a_node_and_the_tables_it_gets(monkeypatch):
 def test_the_tables_of_a_node_have_its_totals_and_its_weights():
     counts, _ = planted(4)
     members, weights = np.array([1, 5, 6]), np.arange(1.0, 13)
-    null = CountedRows(counts, weights, with_empty_bins=False).some(members).null()
-    for tables in (null.observed(), null.drawn(7, np.random.default_rng(0))):
+    counts[members, 4] = 0
+    rows = CountedRows(counts, weights, with_empty_bins=True).some(members)
+    for tables in (rows.observed(), rows.null().drawn(7, np.random.default_rng(0))):
         np.testing.assert_array_equal(tables.masses, np.tile(weights[members], (len(tables), 1)))
         stack = tables.rows.reshape(len(tables), 3, -1)
         np.testing.assert_array_equal(stack.sum(axis=2), np.tile(counts[members].sum(axis=1), (len(tables), 1)))
-        in_bins = counts[members].sum(axis=0)
-        np.testing.assert_array_equal(stack.sum(axis=1), np.tile(in_bins[in_bins > 0], (len(tables), 1)))
+        np.testing.assert_array_equal(stack.sum(axis=1), np.tile(counts[members].sum(axis=0), (len(tables), 1)))
     assert len(np.unique(tables.rows, axis=0)) > 3
+    in_bins = CountedRows(counts, weights, with_empty_bins=False).some(members).null().bin_totals
+    np.testing.assert_array_equal(in_bins, [total for total in counts[members].sum(axis=0) if total > 0])
+    assert len(in_bins) < counts.shape[1]
     heights = TreeHeights(measure_of(DivergenceClustering()), "information", 0.0)
     expected = DivergenceClustering(1, linkage="information").fit(counts[members], sample_weight=weights[members])
-    np.testing.assert_allclose(heights(null.observed()), expected.distances_[-1], rtol=1e-12)
+    np.testing.assert_allclose(heights(rows.observed()), expected.distances_[-1], rtol=1e-12)
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])

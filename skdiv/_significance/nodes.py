@@ -11,17 +11,16 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 
-from skdiv._input.blocks import Blocks
 from skdiv._input.checks import Names
 from skdiv._significance.heights import TreeHeights
-from skdiv._significance.nulls import ExchangedBlocks, ExchangedObservations, Null, as_dense, in_bins_with_mass
+from skdiv._significance.nulls import Null, Rows
 from skdiv._significance.sequential import SequentialTest, is_significant
 from skdiv._trees.cut import Cut
 from skdiv._utils.progress import Advance, silent, stage, verbosity
@@ -31,66 +30,6 @@ from skdiv._utils.warnings import warn_caller
 _FIRST = 32  # the largest number of tables in a chunk before any is known, for few may settle the test
 _CELLS = 2**18  # the largest number of entries of the tables in a chunk, unless one table has more
 _SMALL = 32  # a node of so many rows or fewer is tested by one worker, with all nodes below it
-
-
-class Rows(Protocol):
-    """The interface of observed rows, which can be taken for any of them to be tested."""
-
-    def some(self, places: NDArray[np.intp]) -> Rows:
-        """Return some of the rows."""
-
-    def null(self) -> Null:
-        """Return the hypothesis that all rows have one distribution."""
-
-    def least_pvalue(self) -> float:
-        """Return what no p-value of the hypothesis can be below, whatever the rows hold."""
-
-
-@dataclass(frozen=True)
-class CountedRows:
-    """Rows of counts of observations, each of which is one draw; ``counts`` is an array or a CSR matrix."""
-
-    counts: Any
-    masses: FloatArray | None
-    with_empty_bins: bool
-
-    def some(self, places: NDArray[np.intp]) -> CountedRows:
-        """Return some of the rows."""
-        masses = None if self.masses is None else self.masses[places]
-        return CountedRows(self.counts[places], masses, self.with_empty_bins)
-
-    def null(self) -> ExchangedObservations:
-        """Return the hypothesis that any observation might as well be in any of the rows."""
-        table = self.counts if self.with_empty_bins else in_bins_with_mass(self.counts)
-        return ExchangedObservations(as_dense(table).astype(np.int64), self.masses)
-
-    def least_pvalue(self) -> float:
-        """Return 0: how many tables there are depends on what the rows hold."""
-        return 0.0
-
-
-@dataclass(frozen=True)
-class RowsOfBlocks:
-    """Rows that are sums of blocks; ``masses`` and ``by_totals`` are what they are for `ExchangedBlocks`."""
-
-    blocks: Blocks
-    masses: FloatArray | None
-    by_totals: bool
-    with_empty_bins: bool
-
-    def some(self, places: NDArray[np.intp]) -> RowsOfBlocks:
-        """Return some of the rows."""
-        masses = None if self.masses is None else self.masses[places]
-        return RowsOfBlocks(self.blocks.of(places), masses, self.by_totals, self.with_empty_bins)
-
-    def null(self) -> ExchangedBlocks:
-        """Return the hypothesis that any block might as well be in any of the rows."""
-        blocks = self.blocks if self.with_empty_bins else self.blocks.in_bins_with_mass()
-        return ExchangedBlocks(blocks, self.masses, self.by_totals)
-
-    def least_pvalue(self) -> float:
-        """Return the share of the orders of the blocks that give these rows, or the same in another order."""
-        return self.blocks.share_of_one_arrangement(rows_alike=self.masses is None or self.by_totals)
 
 
 class Node(NamedTuple):
@@ -149,7 +88,7 @@ class NodeTests:
         ``run`` runs tasks of which each draws some tables; in the end one merge has been reported to ``advance``.
         """
         null, test = rows.null(), SequentialTest.at(self.level(node, tree), self.n_resamples)
-        (height,) = self.heights(null.observed())
+        (height,) = self.heights(rows.observed())
         tasks = (delayed(self._drawn)(null, n, (node.number, k)) for k, n in enumerate(_chunks(null.shape, test)))
         with closing(_reported(run(tasks), test.n_early, advance)) as heights:
             return test.pvalue(float(height), heights)
