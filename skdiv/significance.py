@@ -56,9 +56,10 @@ class Significance(BaseEstimator):
     The p-value of a node is exact, whatever the common distribution and however few the counts, if its rows would be
     in the node whatever they hold, as they are in the root: with both totals kept, any observation might as well be in
     any row. So the probability that anything is split where all rows have one distribution is alpha at the most. Below
-    the root the rows of a node have been chosen by the tree, because they are alike, and no theorem covers that; in
-    simulations no level has been exceeded. A node that is split has rows of more than one distribution. It does not
-    follow that its two parts are the groups: where groups are faint or of unequal size, a tree may divide one of them.
+    the root the rows of a node have been chosen by the tree, because they are alike. That changes nothing where groups
+    are far apart; where they overlap no theorem covers it, but in simulations no level has been exceeded. A split says
+    that the rows of a node have more than one distribution. It does not say that the two parts are the groups: where
+    groups are faint or of unequal size, a tree may divide one of them.
 
     No more tables are drawn when none of the first 2 / level - 1 reaches the observed height, or when so many have
     reached it that the node cannot be significant any more (Besag and Clifford 1991). The p-values in ``node_pvalues_``
