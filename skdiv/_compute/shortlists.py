@@ -43,7 +43,7 @@ class Shortlists:
     lowest: FloatArray
     limits: FloatArray
     scores: FloatArray
-    columns: NDArray[np.intp]
+    columns: NDArray[np.int32]
     lengths: NDArray[np.intp]
 
     @classmethod
@@ -58,7 +58,7 @@ class Shortlists:
             np.full((n, n_lowest), np.inf),
             np.full(n, np.inf),
             np.empty((n, capacity), dtype=dtype),
-            np.empty((n, capacity), dtype=np.intp),
+            np.empty((n, capacity), dtype=np.int32),
             np.zeros(n, dtype=np.intp),
         )
 
@@ -95,7 +95,7 @@ class Shortlists:
             self.columns[i, : len(kept)] = self.columns[i, kept]
             self.lengths[i] = len(kept) if len(kept) + n_more[i] <= self.scores.shape[1] else -1
 
-    def kept(self) -> tuple[NDArray[np.intp], NDArray[np.intp], FloatArray]:
+    def kept(self) -> tuple[NDArray[np.intp], NDArray[np.int32], FloatArray]:
         """Return the rows, columns and scores of all lists, row by row, as far as they are at most at the limits."""
         is_kept = np.arange(self.scores.shape[1]) < self.lengths[:, np.newaxis]
         is_kept &= self.scores <= self.limits[:, np.newaxis]

@@ -250,8 +250,7 @@ def _shares(weights: FloatArray, added: Any, totals: FloatArray, dtype: np.dtype
     """Return weights plus ``added``, divided in double precision by the totals of their rows, in the given dtype."""
     with np.errstate(under="ignore", over="ignore"):
         weights = np.add(weights, added, dtype=np.float64) if np.any(added) else weights
-        shares = np.divide(weights, totals, dtype=np.float64)
-        return shares.astype(dtype, copy=False)
+        return np.divide(weights, totals, out=np.empty(weights.shape, dtype), dtype=np.float64, casting="same_kind")
 
 
 def _towards_one(largest: FloatArray) -> FloatArray:
