@@ -120,6 +120,9 @@ def test_far_mixtures_do_not_overflow():
     D = mixture_divergences(mixtures, random_state=0)
     assert D[0, 2] == pytest.approx(gaussian_divergences([[0.0], [1e8]], [1.0, 1.0])[0, 1], rel=1e-3)
     assert np.isfinite(D).all()
+    near = [mixture([1], [0], [1]), mixture([1], [50], [1])]  # where shares of densities underflow at all points
+    D, errors = mixture_divergences(near, n_samples=100_000, return_standard_error=True, random_state=0)
+    assert abs(D[0, 1] - 1250) < 4 * errors[0, 1] < 1
     np.testing.assert_allclose(
         mixture_divergences(mixtures, "js_divergence", base=2, random_state=0), 1 - np.eye(3), rtol=1e-12
     )

@@ -136,7 +136,7 @@ class CumulativeDistances:
     ) -> FloatArray:
         """Return the block of all W(P[i], Q[j]), computed in double precision."""
         values: FloatArray = cdist(self._cumulative(P), self._cumulative(Q), "cityblock")
-        return values.astype(P.dtype, copy=False)
+        return values
 
     def _cumulative(self, rows: Distributions) -> FloatArray:
         """Return the cumulative sums times the widths; the last sum, which is 1 in every row, is left out."""
