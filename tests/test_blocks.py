@@ -23,7 +23,9 @@ from skdiv import (
     pairwise_homogeneity,
 )
 from skdiv._input.blocks import Blocks
+from skdiv._significance.nodes import _chunks
 from skdiv._significance.nulls import ExchangedBlocks
+from skdiv._significance.sequential import SequentialTest
 from skdiv.preprocessing import sum_blocks
 
 
@@ -103,6 +105,13 @@ def test_rows_keep_their_numbers_of_blocks_and_masses_are_computed_again():
     some = blocks.of(np.array([0, 2]))
     np.testing.assert_array_equal(some.values, [[1], [10000]])
     assert some.sizes.tolist() == [1, 1]
+
+
+def test_few_orders_of_many_blocks_are_held_at_a_time():
+    many = ExchangedBlocks(Blocks(np.ones((100_000, 2)), np.array([50_000, 50_000])), None, by_totals=False)
+    sizes = list(_chunks(many.size, SequentialTest.at(0.001, 99)))
+    assert sum(sizes) == 999
+    assert max(sizes) * 100_000 <= 2**18
 
 
 def test_weights_that_are_the_totals_are_computed_again():
@@ -222,6 +231,9 @@ def test_blocks_that_do_not_fit_are_refused():
         clustered(X, X)
     with pytest.raises(ValueError, match=r"blocks has the shape \(4, 12\)"):
         clustered(X, sp.csr_array(X))
+    for none in (3, "blocks", dict(enumerate(blocks))):
+        with pytest.raises(TypeError, match=f"blocks is of the type {type(none).__name__}. Pass an array of shape"):
+            clustered(X, none)
     with pytest.raises(ValueError, match=r"blocks\[0\] has 11 bins, but X has 12"):
         clustered(X, blocks[:, :, 1:])
     empty = blocks.copy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -103,6 +103,8 @@ def _matrices(blocks: BlocksLike, n: int, names: Names) -> list[Any]:
     is_table = sp.issparse(of_blocks) or names_of(of_blocks, "blocks").frame is not None
     if is_table or (isinstance(of_blocks, np.ndarray) and of_blocks.dtype != object and of_blocks.ndim != 3):
         raise ValueError(f"blocks has the shape {of_blocks.shape}, which does not tell whose a block is. {_FORM}")
+    if not isinstance(of_blocks, Iterable) or isinstance(of_blocks, str | Mapping):
+        raise TypeError(f"blocks is of the type {type(of_blocks).__name__}. {_FORM}")
     matrices = list(of_blocks)
     if len(matrices) != n:
         raise ValueError(f"blocks has blocks of {len(matrices)} rows, but {names} has {n} rows. {_FORM}")

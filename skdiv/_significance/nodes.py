@@ -2,7 +2,7 @@
 
 The tables of a large node are drawn in chunks by several workers. Small nodes are many, and each takes little time, so
 one worker tests a small node and all nodes below it. Each chunk of tables of a node has its own seed, and its size
-depends on the test and on the shape of the table alone, so that the result is the same whoever does what.
+depends on the test and on the size of the table alone, so that the result is the same whoever does what.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from skdiv._utils.typing import FloatArray, Labels
 from skdiv._utils.warnings import warn_caller
 
 _FIRST = 32  # the largest number of tables in a chunk before any is known, for few may settle the test
-_CELLS = 2**18  # the largest number of entries of the tables in a chunk, unless one table has more
+_CELLS = 2**18  # the largest size of all tables of a chunk, unless one table is larger
 _SMALL = 32  # a node of so many rows or fewer is tested by one worker, with all nodes below it
 
 
@@ -89,7 +89,7 @@ class NodeTests:
         """
         null, test = rows.null(), SequentialTest.at(self.level(node, tree), self.n_resamples)
         (height,) = self.heights(rows.observed())
-        tasks = (delayed(self._drawn)(null, n, (node.number, k)) for k, n in enumerate(_chunks(null.shape, test)))
+        tasks = (delayed(self._drawn)(null, n, (node.number, k)) for k, n in enumerate(_chunks(null.size, test)))
         with closing(_reported(run(tasks), test.n_early, advance)) as heights:
             return test.pvalue(float(height), heights)
 
@@ -118,9 +118,9 @@ class NodeTests:
         return numbered
 
 
-def _chunks(shape: tuple[int, int], test: SequentialTest) -> Iterator[int]:
-    """Yield the numbers of tables of some shape to be drawn one after another; one chunk ends where luck may end it."""
-    drawn, most = 0, max(1, _CELLS // (shape[0] * shape[1]))
+def _chunks(size: int, test: SequentialTest) -> Iterator[int]:
+    """Yield the numbers of tables of some size to be drawn one after another; one chunk ends where luck may end it."""
+    drawn, most = 0, max(1, _CELLS // size)
     while drawn < test.n_most:
         size = min(
             most if drawn else min(most, _FIRST), (test.n_early if drawn < test.n_early else test.n_most) - drawn

@@ -23,8 +23,8 @@ class Null(Protocol):
     """The interface of a hypothesis about some rows."""
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Return the number of rows and of bins of a table."""
+    def size(self) -> int:
+        """Return how many numbers are held in memory for each table that is drawn."""
 
     def drawn(self, n: int, rng: np.random.Generator) -> Tables:
         """Return n tables that under the hypothesis are as likely as the observed one."""
@@ -45,13 +45,13 @@ class ExchangedObservations:
     sparse: bool
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Return the number of rows and of bins of a table."""
-        return len(self.row_totals), len(self.bin_totals)
+    def size(self) -> int:
+        """Return the number of entries of a table."""
+        return len(self.row_totals) * len(self.bin_totals)
 
     def drawn(self, n: int, rng: np.random.Generator) -> Tables:
         """Return n tables with the totals of the one observed."""
-        n_rows, n_bins = self.shape
+        n_rows, n_bins = len(self.row_totals), len(self.bin_totals)
         tables = random_table(self.row_totals, self.bin_totals)
         method = "boyett" if n_bins == 1 else None  # SciPy's other method fails on a single column
         rows = tables.rvs(size=n, method=method, random_state=rng).reshape(-1, n_bins).astype(np.float64)
@@ -72,9 +72,10 @@ class ExchangedBlocks:
     by_totals: bool
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Return the number of rows and of bins of a table."""
-        return len(self.blocks), int(self.blocks.values.shape[1])
+    def size(self) -> int:
+        """Return the number of entries of a table, and of blocks, which are put into an order."""
+        n_blocks, n_bins = self.blocks.values.shape
+        return int(len(self.blocks) * n_bins + n_blocks)
 
     def drawn(self, n: int, rng: np.random.Generator) -> Tables:
         """Return n tables of the blocks in a random order."""
