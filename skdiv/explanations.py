@@ -311,7 +311,12 @@ def _contributions(divergence: Divergence, P: Distributions, Q: Distributions, u
 def _fitted_rows(clustering: Any, X: MatrixLike) -> tuple[Distributions, list[Any]]:
     """Return the rows that a clustering was fitted to, normalised as it does, and the names of their columns."""
     check_is_fitted(clustering)
-    names, predictor = names_of(X), clustering._predictor
+    names, predictor = names_of(X), getattr(clustering, "_predictor", None)
+    if predictor is None:
+        raise TypeError(
+            "clustering must be a fitted DivergenceClustering or MiniBatchDivergenceClustering, but it is "
+            f"{type(clustering).__name__}; divergence_contributions compares any two rows."
+        )
     if predictor.takes_distances:
         return normalise(as_weights(X, names), pseudocount=clustering.pseudocount, names=names), names.columns
     validated = validated_input(clustering, X, reset=False)

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from conftest import RECORDS, planted, random_distributions
 from numpy.testing import assert_allclose, assert_array_equal, assert_equal
 from oracle import DEFINITIONS, exact, relative_error
+from sklearn.cluster import KMeans
 
 from skdiv import (
     Divergence,
@@ -266,6 +267,11 @@ def test_sparse_rows_and_frames_are_described_alike(container):
     names = list(getattr(clustering, "feature_names_in_", range(15)))
     of_center = [clustering.cluster_centers_[row["cluster"], names.index(row["feature"])] for row in described]
     assert_allclose(described["inside"], of_center, rtol=1e-12)
+
+
+def test_clusters_of_another_estimator_are_refused():
+    with pytest.raises(TypeError, match="must be a fitted DivergenceClustering or .* but it is KMeans"):
+        describe_clusters(KMeans(2, n_init=1).fit(COUNTS), COUNTS)
 
 
 def test_a_description_is_by_the_parameters_of_the_fit():

@@ -37,7 +37,7 @@ from skdiv.plotting import (
     InformationCurveDisplay,
 )
 from skdiv.plotting import _matrix as matrix_module
-from skdiv.plotting._style import NEUTRAL, PALETTE, unit_of
+from skdiv.plotting._style import NEUTRAL, PALETTE, extent_of, unit_of
 from skdiv.plotting._tree import MIXED, clusters_of_nodes, cut_of, layout_of
 
 COUNTS, _ = planted(8, n_bins=12, n_clusters=3, seed=1)
@@ -575,6 +575,56 @@ def test_displays_say_what_was_fitted_whatever_the_parameters_are_now():
     clustering = DivergenceClustering(3, metric="precomputed").fit(D).set_params(metric="kl", base=2)
     assert DendrogramDisplay.from_estimator(clustering).height_name == "distance of the merge (average linkage)"
     assert DivergenceMatrixDisplay.from_estimator(clustering, D).matrix_name == "distance"
+
+
+def test_a_display_fits_into_a_part_of_a_figure(clustering):
+    figure = plt.figure(figsize=(12, 5))
+    left, right = figure.subfigures(1, 2)
+    display = ClusterMapDisplay.from_estimator(clustering, COUNTS, labels=NAMES, ax=left.subplots(1, 2))
+    assert display.figure_ is left
+    DistributionDisplay.from_distributions([1, 2], [2, 1], ax=right.subplots(2))
+    whole = figure.add_axes((0, 0, 0.5, 1))
+    np.testing.assert_allclose(extent_of(whole), (6, 5))
+
+
+def test_rows_of_a_day_each_have_short_names(clustering):
+    frame = pd.DataFrame(COUNTS, index=pd.date_range("2024-02-28", periods=24))
+    display = DivergenceMatrixDisplay.from_estimator(clustering, frame)
+    assert display.labels[:2] == ["2024-02-28", "2024-02-29"]
+
+
+UNSEEN = [
+    (lambda: DivergenceMatrixDisplay.from_matrix(np.empty((0, 0))), ValueError, "The matrix has no rows"),
+    (lambda: DivergenceMatrixDisplay.from_matrix(sp.eye_array(3)), TypeError, r"sparse, .*pass D\.toarray\(\)"),
+    (lambda: DivergenceMatrixDisplay.from_matrix(np.ma.masked_equal(np.eye(3), 1)), TypeError, "is a masked array"),
+    (lambda: DivergenceMatrixDisplay.from_matrix(np.eye(2), clusters=[None, 1]), TypeError, "clusters must hold one"),
+    (lambda: DendrogramDisplay(np.zeros((3, 3))), ValueError, "linkage_matrix"),
+    (lambda: DendrogramDisplay([[0, 1, 1, 2], [2, 2, 2, 3]]), ValueError, "linkage_matrix"),
+    (lambda: DistributionDisplay([0.5, 0.5], [1], [0, 0]), ValueError, r"shapes are \(2,\), \(1,\) and \(2,\)"),
+    (lambda: DistributionDisplay.from_distributions([1], [1], labels=("a",)), ValueError, "must be two texts"),
+    (lambda: InformationCurveDisplay([1, 2], [0, 1], chosen=7), ValueError, "chosen = 7 is none of the numbers"),
+    (lambda: InformationCurveDisplay([1, 2, 3], [0, 1]), ValueError, r"shapes are \(3,\) and \(2,\)"),
+]
+
+
+@pytest.mark.parametrize(("make", "error", "message"), UNSEEN, ids=[message for *_, message in UNSEEN])
+def test_what_cannot_be_drawn_is_refused_by_name(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+    assert not plt.get_fignums()
+
+
+def test_a_tree_of_plain_lists_is_drawn():
+    assert len(DendrogramDisplay([[0, 1, 1, 2], [2, 3, 2, 3]]).plot().lines_.get_segments()) == 2
+
+
+def test_properties_of_the_user_replace_those_of_the_display():
+    display = DistributionDisplay.from_distributions([1, 2], [2, 1], bar_kwargs={"color": "k", "width": 0.3})
+    assert {(to_hex(bar.get_facecolor()), round(bar.get_width(), 9)) for bars in display.bars_ for bar in bars} == {
+        ("#000000", 0.3)
+    }
+    curve = InformationCurveDisplay([1, 2, 3], [0, 0.5, 1]).plot(curve_kwargs={"c": "k", "lw": 3, "ls": ":"})
+    assert (curve.line_.get_color(), curve.line_.get_linewidth(), curve.line_.get_linestyle()) == ("k", 3, ":")
 
 
 # --- Distributions ---

@@ -7,7 +7,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 import numpy as np
-from scipy.cluster.hierarchy import leaves_list
+from scipy.cluster.hierarchy import is_valid_linkage, leaves_list
 from sklearn.utils import check_scalar
 
 from skdiv._utils.typing import FloatArray, Labels
@@ -104,8 +104,9 @@ class DendrogramDisplay:
         height_name: str = "height",
         name: str | None = None,
     ) -> None:
-        n = len(linkage_matrix) + 1
-        self.linkage_matrix = linkage_matrix
+        self.linkage_matrix = np.asarray(linkage_matrix, dtype=np.float64)
+        is_valid_linkage(self.linkage_matrix, throw=True, name="linkage_matrix")
+        n = len(self.linkage_matrix) + 1
         self.clusters: Labels | None = clusters_of(clusters, n)
         self.labels = texts_of(labels, n)
         self.cut = cut

@@ -87,8 +87,15 @@ class DistributionDisplay:
         self.p = np.asarray(p)
         self.q = np.asarray(q)
         self.contributions = np.asarray(contributions)
+        if self.p.ndim != 1 or not self.p.shape == self.q.shape == self.contributions.shape:
+            raise ValueError(
+                f"p, q and contributions must be vectors of one length, but their shapes are {self.p.shape}, "
+                f"{self.q.shape} and {self.contributions.shape}."
+            )
+        if len(labels) != 2:
+            raise ValueError(f"labels = {labels!r} must be two texts, for p and for q.")
         self.feature_names = list(range(len(self.p))) if feature_names is None else list(feature_names)
-        self.labels = labels
+        self.labels = tuple(labels)
         self.contribution_name = contribution_name
 
     @classmethod
@@ -223,11 +230,11 @@ class DistributionDisplay:
     def _draw_bars(self, places: Places, bar_kwargs: Mapping[str, Any]) -> None:
         """Draw the bars from zero; an infinite contribution is a hatched bar, a tenth higher than the finite ones."""
         at, (above, below) = np.arange(len(places)), self.ax_
-        of_p = above.bar(at - 0.2, self.p[places], width=0.4, color=_OF_P, label=self.labels[0], **bar_kwargs)
-        of_q = above.bar(at + 0.2, self.q[places], width=0.4, color=_OF_Q, label=self.labels[1], **bar_kwargs)
+        of_p = above.bar(at - 0.2, self.p[places], **{**_bar(_OF_P, 0.4, self.labels[0]), **bar_kwargs})
+        of_q = above.bar(at + 0.2, self.q[places], **{**_bar(_OF_Q, 0.4, self.labels[1]), **bar_kwargs})
         values, infinite = self.contributions[places], np.isinf(self.contributions[places])
         top = 1.1 * float(values[~infinite].max(initial=0)) or 1.0
-        added = below.bar(at, np.where(infinite, top, values), width=0.8, color=_ADDED, **bar_kwargs)
+        added = below.bar(at, np.where(infinite, top, values), **{**_bar(_ADDED, 0.8, None), **bar_kwargs})
         for bar in np.array(added.patches, dtype=object)[infinite]:
             bar.set(facecolor="white", edgecolor=_ADDED, hatch="////")
             below.annotate("∞", (bar.get_x() + bar.get_width() / 2, top), ha="center", va="bottom", color=_ADDED)
@@ -247,6 +254,11 @@ class DistributionDisplay:
         self.ax_[1].set_xticks(at, texts[::step], rotation=90 if turned else 0, fontsize=size, parse_math=False)
         for axes in self.ax_:
             axes.tick_params(axis="x", length=0 if step == 1 else 3)
+
+
+def _bar(colour: str, width: float, label: str | None) -> dict[str, Any]:
+    """Return the properties of bars, which those of the user replace."""
+    return {"color": colour, "width": width, "label": label}
 
 
 def _readable(texts: list[str], inches: float) -> tuple[int, bool, float]:

@@ -77,6 +77,15 @@ class InformationCurveDisplay:
         self.n_clusters = np.asarray(n_clusters)
         self.retained = np.asarray(retained)
         self.chosen = chosen
+        if self.n_clusters.ndim != 1 or self.n_clusters.shape != self.retained.shape:
+            raise ValueError(
+                "n_clusters and retained must be vectors of one length, but their shapes are "
+                f"{self.n_clusters.shape} and {self.retained.shape}."
+            )
+        if chosen is not None and chosen not in self.n_clusters:
+            raise ValueError(
+                f"chosen = {chosen} is none of the numbers in n_clusters, so it has no point on the curve."
+            )
         self.name = name
 
     @classmethod
@@ -146,7 +155,11 @@ class InformationCurveDisplay:
             ax = pyplot(f"{type(self).__name__}.plot").subplots(figsize=(6, 3.8), layout="constrained")[1]
         self.ax_, self.figure_ = ax, ax.figure  # type: ignore[assignment]
         style = {"color": PALETTE[0], "marker": "." if len(self.n_clusters) <= _MANY else "", "linewidth": 1.2}
-        (self.line_,) = ax.plot(self.n_clusters, self.retained, **{**style, **(curve_kwargs or {})})
+        from matplotlib.cbook import normalize_kwargs
+        from matplotlib.lines import Line2D
+
+        given = normalize_kwargs(dict(curve_kwargs or {}), Line2D)  # such as c, which is short for color
+        (self.line_,) = ax.plot(self.n_clusters, self.retained, **{**style, **given})
         ax.set(xlabel="number of clusters", ylabel="information retained", ylim=(0, 1.03))
         if len(self.n_clusters) > _MANY:
             ax.set_xscale("log")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import leaves_list
+from scipy.sparse import issparse
 
-from skdiv._input.checks import MatrixLike
+from skdiv._input.checks import MatrixLike, refuse_masked
 from skdiv._utils.typing import FloatArray, Labels, Places
 from skdiv.pairwise import pairwise_divergences
 from skdiv.plotting._style import (
@@ -44,7 +45,7 @@ class DivergenceMatrixDisplay:
 
     Parameters
     ----------
-    matrix : ndarray of shape (n, n)
+    matrix : array-like of shape (n, n)
         The divergences, in the order of the rows.
     order : array-like of shape (n,), optional
         The rows in the order in which they are drawn. By default they are sorted by clusters, or left as they are.
@@ -101,7 +102,7 @@ class DivergenceMatrixDisplay:
 
     def __init__(
         self,
-        matrix: FloatArray,
+        matrix: ArrayLike,
         *,
         order: ArrayLike | None = None,
         clusters: Any = None,
@@ -169,7 +170,7 @@ class DivergenceMatrixDisplay:
         tree = tree_of(clustering, cls.__name__)
         predictor = clustering._predictor
         if predictor.takes_distances:
-            matrix, matrix_name, symmetric = np.asarray(X), "distance", True
+            matrix, matrix_name, symmetric = _checked(X), "distance", True
         else:
             divergence, base = clustering._between.divergence, clustering._base
             matrix = pairwise_divergences(
@@ -242,7 +243,7 @@ class DivergenceMatrixDisplay:
             If matplotlib is not installed.
         """
         display = cls(
-            np.asarray(D),
+            D,
             order=order,
             clusters=clusters,
             labels=labels_of_rows(labels, D),
@@ -367,9 +368,14 @@ class DivergenceMatrixDisplay:
 # --- The matrix ---
 
 
-def _checked(matrix: FloatArray) -> FloatArray:
+def _checked(matrix: Any) -> FloatArray:
     """Return a square matrix of numbers without NaN, and refuse any other."""
+    refuse_masked(matrix, "The matrix")
+    if issparse(matrix):
+        raise TypeError("The matrix is sparse, but entries that it does not store may be unknown; pass D.toarray().")
     array = np.asarray(matrix)
+    if array.size == 0:
+        raise ValueError(f"The matrix has no rows: its shape is {array.shape}.")
     if array.ndim != 2 or array.shape[0] != array.shape[1]:
         raise ValueError(f"The matrix must be square, but its shape is {array.shape}.")
     if array.dtype.kind not in "fiub":

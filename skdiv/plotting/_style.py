@@ -54,14 +54,20 @@ def texts_of(labels: Any, n: int, what: str = "rows") -> list[str] | None:
 
 def labels_of_rows(labels: Any, X: Any) -> Any:
     """Return the labels that a user gives the rows of X, or else those of the index if X is a pandas frame."""
-    return labels if labels is not None else names_of(X).index
+    index = names_of(X).index if labels is None else labels
+    return index.astype(str) if hasattr(index, "strftime") else index  # Dates without a time of day are short then.
 
 
 def clusters_of(clusters: Any, n: int) -> Labels | None:
     """Return a user's clusters of n rows as an array, or None if there are none."""
     if clusters is None:
         return None
-    array: Labels = np.unique(np.asarray(clusters), return_inverse=True)[1].astype(np.intp)
+    try:
+        array: Labels = np.unique(np.asarray(clusters), return_inverse=True)[1].astype(np.intp)
+    except TypeError as error:
+        raise TypeError(
+            f"clusters must hold one label for each row, all of them numbers or all text: {error}."
+        ) from error
     if array.shape != (n,):
         raise ValueError(
             f"clusters has the shape {array.shape}, but there are {n} rows; pass one cluster for each row."
@@ -98,9 +104,8 @@ def inches_of_texts(texts: Sequence[str], size: float = _LARGEST_FONT) -> float:
 
 def extent_of(ax: Axes) -> tuple[float, float]:
     """Return the width and the height of axes in inches, as they are before the figure is laid out."""
-    box = ax.get_position()
-    width, height = ax.figure.get_figwidth(), ax.figure.get_figheight()  # type: ignore[union-attr]
-    return float(box.width * width), float(box.height * height)
+    box, dpi = ax.get_window_extent(), ax.figure.dpi  # which a subfigure has too
+    return float(box.width / dpi), float(box.height / dpi)
 
 
 def unit_of(exponent: float | None, base: float | None) -> str:
