@@ -89,7 +89,7 @@ def mixture_divergences(
     method : {"monte_carlo", "variational"}, default="monte_carlo"
         ``"monte_carlo"`` simulates: it tends to the divergence as ``n_samples`` grows, and knows its standard error.
         ``"variational"`` computes a formula from the divergences of all pairs of components, many times faster, for
-        ``"kl"`` alone. It is right for single Gaussians, good where components and mixtures lie far from each other, and
+        ``"kl"`` alone. It is right for single Gaussians, good if components and mixtures lie far from each other, and
         may be wrong by a multiple where they overlap: see the notes.
     n_samples : int, default=10000
         The number of points that are drawn from each mixture, for ``"monte_carlo"``. Four times as many halve
