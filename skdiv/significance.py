@@ -63,8 +63,8 @@ class Significance(BaseEstimator):
 
     No more tables are drawn when none of the first 2 / level - 1 reaches the observed height, or when so many have
     reached it that the node cannot be significant any more (Besag and Clifford 1991). The p-values in ``node_pvalues_``
-    take this into account: each is the exact probability of an outcome as extreme or more, so those of clear splits are
-    about half of the level, and no lower.
+    take this into account: each is the exact probability of an outcome as extreme or more. Those of clear splits lie
+    between half of the level and the level.
 
     Blocks need not be counts, only weights. Two rows of b blocks each have no p-value below 2 (b!)² / (2 b)!: 1/3 for
     two blocks, 1/10 for three, 1/462 for six. Six a row are a good number, and more where there are many rows. A node

@@ -115,7 +115,7 @@ class DivergenceClustering(
         ``"precomputed"``.
     node_pvalues_ : ndarray of shape (n_samples - 1,)
         The p-value of each merge that was tested for `Significance`, and NaN for the others. That of a clear split is
-        about half of its level.
+        no lower than half of its level.
     information_curve_ : tuple of ndarrays of shape (n_samples,)
         Numbers of clusters, from 1 on, and the share of the information about the bins that so many clusters retain;
         with linkage ``"information"`` alone. It is that of the tree; clusters that ``refine`` has changed retain more.
