@@ -7,6 +7,7 @@ from skdiv._version import __version__ as __version__
 from skdiv.centroids import barycenter
 from skdiv.chunked import divergences_chunked
 from skdiv.cluster import DivergenceClustering, MiniBatchDivergenceClustering
+from skdiv.estimates import DivergenceEstimates, divergence_estimates
 from skdiv.homogeneity import HomogeneityResult, pairwise_homogeneity
 from skdiv.information import cross_entropy, entropy, mutual_information
 from skdiv.neighbors import divergences_within, nearest_divergences
@@ -16,12 +17,14 @@ from skdiv.significance import Significance
 __all__ = [
     "Divergence",
     "DivergenceClustering",
+    "DivergenceEstimates",
     "HomogeneityResult",
     "MiniBatchDivergenceClustering",
     "Significance",
     "barycenter",
     "condensed_divergences",
     "cross_entropy",
+    "divergence_estimates",
     "divergences",
     "divergences_chunked",
     "divergences_within",

@@ -1,0 +1,152 @@
+"""Estimates of divergences between rows of counts, with their errors, for a tile of a matrix or in pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+from scipy.stats import t as student
+
+from skdiv._compute.jackknife import Deleted, Sums, shares, sums_of_blocks, sums_of_counts
+from skdiv._compute.noncentral import limits
+from skdiv._compute.tiles import Tile
+from skdiv._divergences.record import Divergence
+from skdiv._divergences.terms import Term
+from skdiv._input.blocks import Blocks
+from skdiv._input.distributions import Distributions
+from skdiv._utils.typing import FloatArray
+
+N_LAYERS = 6  # of a result: estimate, corrected, standard error, lower and upper limit, and 1 if the counts are too few
+
+_CELL = 2**15  # the number of entries of rows that are evaluated at a time
+_FEWEST_BLOCKS = 6
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows of counts, and the blocks that they are the sums of if the observations are not independent."""
+
+    counts: Distributions
+    blocks: Blocks | None = None
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.counts)
+
+    def __getitem__(self, rows: slice) -> Sample:
+        """Return some of the rows, with their blocks."""
+        blocks = None if self.blocks is None else self.blocks.of(np.arange(len(self))[rows])
+        return Sample(self.counts[rows], blocks)
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """How estimates are made.
+
+    Parameters
+    ----------
+    divergence : Divergence
+        The divergence.
+    scale : float
+        The number by which its values in nats are divided.
+    level : float
+        The confidence level.
+    pseudocount : float
+        The number that is added to every count.
+    """
+
+    divergence: Divergence
+    scale: float
+    level: float
+    pseudocount: float
+
+    def fewest(self) -> tuple[int, int]:
+        """Return how many observations a row needs for each bin, and how many in any case, for limits that hold.
+
+        These are measured by benchmarks/intervals.py.
+        """
+        return (20, 1000) if is_steep(self.divergence.term) else (5, 100)
+
+    def tile(self, P: Sample, Q: Sample, tile: Tile) -> FloatArray:
+        """Return the layers of a tile, of shape (N_LAYERS, n_P, n_Q); of a symmetric matrix only above the diagonal."""
+        layers = np.zeros((N_LAYERS, len(P), len(Q)))
+        upper = tile.diagonal is not None and self.divergence.symmetric
+        step = max(1, _CELL // P.counts.shape[1])
+        for i in range(len(P)):
+            for start in range(i + 1 if upper else 0, len(Q), step):
+                some = slice(start, min(start + step, len(Q)))
+                layers[:, i, some] = self.against(P[i : i + 1], Q[some])
+        return layers
+
+    def pairs(self, P: Sample, Q: Sample) -> FloatArray:
+        """Return the layers of the pairs of rows with the same position, of shape (N_LAYERS, n)."""
+        if P.blocks is None:
+            return self.against(P, Q)
+        return np.hstack([self.against(P[i : i + 1], Q[i : i + 1]) for i in range(len(P))])
+
+    def against(self, P: Sample, Q: Sample) -> FloatArray:
+        """Return the layers of the pairs of one row and each of some rows, or, without blocks, of as many rows."""
+        x, y = P.counts.dense(), Q.counts.dense()
+        quantile = np.full(len(y), norm.isf((1 - self.level) / 2))
+        few = self._are_few(x, y)
+        if P.blocks is not None and Q.blocks is not None:
+            least = np.minimum(P.blocks.sizes, Q.blocks.sizes)
+            few |= least < _FEWEST_BLOCKS
+            quantile = student.isf((1 - self.level) / 2, least - 1)
+            p, q = shares(x, self.pseudocount), shares(y, self.pseudocount)
+            of_p, of_q = Deleted.of(x, P.blocks, self.pseudocount), Deleted.of(y, Q.blocks, self.pseudocount)
+            sums = sums_of_blocks(self.divergence, p, q, of_p, of_q)
+        else:
+            if not self.pseudocount:  # Bins that are empty in all rows add nothing.
+                used = (x > 0).any(axis=0) | (y > 0).any(axis=0)
+                x, y = x[:, used], y[:, used]
+            sums = sums_of_counts(self.divergence, x, y, self.pseudocount)
+        n_bins = np.count_nonzero(x + y, axis=1)
+        return np.vstack([*self._values(sums, limits(*sums[:3], n_bins, quantile)), few])
+
+    def _are_few(self, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
+        """Return for which pairs a row has too few observations, for the bins where one of the two has mass."""
+        of_bin, at_least = self.fewest()
+        observations = np.minimum(x.sum(axis=1), y.sum(axis=1))
+        few: NDArray[np.bool_] = observations < np.maximum(of_bin * np.count_nonzero(x + y, axis=1), at_least)
+        return few
+
+    def _values(self, sums: Sums, of_sums: tuple[FloatArray, FloatArray]) -> list[FloatArray]:
+        """Return the values of sums: estimate, corrected, standard error and limits.
+
+        What lies outside of the range of the divergence, below 0 or above the bound, is moved to its end.
+        """
+        corrected = np.maximum(sums.total - sums.bias, 0)
+        with np.errstate(all="ignore"):
+            estimate, unbiased, *ends = map(self.divergence.finish, (sums.total, corrected, *of_sums))
+        low, high = np.minimum(*ends), np.maximum(*ends)
+        values = [estimate, *(np.minimum(each, self.divergence.bound) for each in (unbiased, low, high))]
+        estimate, unbiased, low, high = (self.divergence.checked(each) / self.scale for each in values)
+        return [estimate, unbiased, np.sqrt(sums.value_variance) / self.scale, low, high]
+
+
+def is_kinked(term: Term) -> bool:
+    """Return whether a term has a kink where p = q, as abs(p − q) has: no jackknife tells how much it varies there."""
+    p = np.array([0.3])
+    bends = [float((term(p + h, p) + term(p - h, p) - 2 * term(p, p))[0]) for h in (1e-3, 1e-4)]
+    return abs(bends[1]) > abs(bends[0]) / 30  # A tenth of the step gives a tenth of a kink, a hundredth of a bend.
+
+
+def is_steep(term: Term) -> bool:
+    """Return whether a term has an infinite slope at p = 0 or q = 0, as √p has, beyond that of a logarithm.
+
+    A bin that few observations reach, or none, then adds more than can be told from them.
+    """
+    one = np.array([0.5])
+    with np.errstate(all="ignore"):
+        for swapped in (False, True):
+            rises = []
+            for h in (0.0, 1e-4, 1e-8):
+                pair = np.array([h]), one
+                rises.append(float(term(*(pair[::-1] if swapped else pair))[0]))
+            slopes = [abs(rises[0] - each) / h for each, h in zip(rises[1:], (1e-4, 1e-8), strict=True)]
+            if np.isfinite(slopes).all() and slopes[1] > 4 * slopes[0]:
+                return True
+    return False
