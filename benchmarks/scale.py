@@ -20,11 +20,13 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import version
 from io import StringIO
+from itertools import groupby
 from pathlib import Path
 
 import faiss
 import hnswlib
 import numpy as np
+import scale_report
 import summaries
 from compare import ROOT, machine, peak_mib, seconds, shown, table
 from pynndescent import NNDescent
@@ -43,7 +45,7 @@ K = 10  # neighbours of a row
 WORKERS = 2
 RECALL = 0.98  # what an approximate index is tuned for
 NEARLY = 0.005  # so near to what an exact index on √p has, an approximate one need not have more
-LONG = 10  # what takes so many times as long as skdiv is not given a setting that takes longer
+LONG = 5  # what takes so many times as long as skdiv is not given a setting that takes longer
 PAUSE = 0.2  # seconds, after which the idle threads of BLAS do not keep the processors busy any more
 JUDGED = 5000  # rows whose recall is taken
 SLICE = 1024  # rows of the bare product at a time
@@ -325,21 +327,24 @@ def single_linkage(sizes: Sizes) -> str:
 # --- Summaries, which are measured in a file of their own ---
 
 
+def printed(measure: Callable[..., None], *arguments: int) -> str:
+    """What a measurement prints: tables as they are, and other lines as a list."""
+    out = StringIO()
+    with redirect_stdout(out):
+        measure(*arguments)
+    print(out.getvalue(), flush=True)
+    lines = (line if line.startswith("|") else f"- {line}" for line in out.getvalue().splitlines())
+    return "\n\n".join("\n".join(group) for _, group in groupby(lines, key=lambda line: line[0]))
+
+
 def of_summaries(*, quick: bool) -> str:
-    printed = StringIO()
-    with redirect_stdout(printed):
-        if quick:
-            summaries.one_pass(20_000, 200, 1)
-            summaries.streams(5000, 5, 1000)
-        else:
-            summaries.one_pass()
-            summaries.streams()
-            summaries.beside_the_tree()
-            summaries.large()
-    print(printed.getvalue(), flush=True)
-    tables = [line for line in printed.getvalue().splitlines() if line.startswith("|")]
-    others = [f"- {line}" for line in printed.getvalue().splitlines() if line and not line.startswith("|")]
-    return "\n".join([*others, "", *tables]) + "\n"
+    if quick:
+        parts = [printed(summaries.one_pass, 20_000, 200, 1), printed(summaries.streams, 5000, 5, 1000)]
+    else:
+        parts = [
+            printed(m) for m in (summaries.one_pass, summaries.streams, summaries.beside_the_tree, summaries.large)
+        ]
+    return "\n\n".join(parts) + "\n"
 
 
 # --- Output ---
@@ -384,6 +389,7 @@ def main() -> None:
     print(text)
     if not arguments.quick:
         (arguments.output / "scale.md").write_text(text, encoding="utf-8")
+        scale_report.write(arguments.output)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,10 @@ def one_pass(n=250_000, n_summaries=2000, repetitions=5):
 
 def beside_the_tree(n=10_000):
     """What is kept and how long it takes, beside the tree of all rows with the same refinement."""
-    print("| rows | clusters | kept | tree of all | share | summaries | seconds | tree | ratio |")
+    print(
+        f"| {n:,} rows | clusters | information kept | by the tree of all rows | share of that | summaries | seconds "
+        "| of the tree | ratio |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for make in (planted, flat, text_like):
         for k in (20, 50, 100, 200):
@@ -125,16 +128,18 @@ def streams(n=100_000, n_clusters=50, batch=5000):
 
 def large():
     """All of `fit`, from a hundred thousand rows to a million."""
+    print("| all of fit | 100,000 rows | 1,000,000 rows | ratio | information kept | adjusted Rand index |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for make, k in [(planted, 50), (planted, 200), (flat, 50)]:
         taken = []
         for n in (100_000, 1_000_000):
             X, labels = make(n, k)
             model = MiniBatchDivergenceClustering(k, random_state=0, n_jobs=2)
             taken.append(seconds(lambda: model.fit(X))[0])  # noqa: B023
-            found = "" if labels is None else f", ARI {adjusted_rand_score(labels, model.labels_):.4f}"
-            kept = f"{model.information_retained_:.4f} kept{found}"
-            print(f"{make.__name__}, {k} clusters, {n:,} rows: {taken[-1]:.1f} s, {kept}")
-        print(f"{taken[1] / taken[0]:.1f} × the time", flush=True)
+        found = "no clusters" if labels is None else f"{adjusted_rand_score(labels, model.labels_):.4f}"
+        kept, ratio = f"{model.information_retained_:.4f}", f"{taken[1] / taken[0]:.1f} ×"
+        cells = f"{taken[0]:.1f} s | {taken[1]:.1f} s | {ratio} | {kept} | {found}"
+        print(f"| {make.__name__}, {k} clusters | {cells} |", flush=True)
     tracemalloc.start()
     MiniBatchDivergenceClustering(50, random_state=0, n_summaries=2000, refine=1, n_jobs=2).fit(X)
     print(f"memory beyond the input: {tracemalloc.get_traced_memory()[1] / 2**20:.0f} MiB")
