@@ -229,7 +229,8 @@ def pairwise_homogeneity(
     if store.few.any():
         warn_caller(
             f"For {np.count_nonzero(store.few)} of {n * (n - 1) // 2} pairs an expected count is below {_FEW:g}, where "
-            "the chi-squared approximation of their p-values is poor, and often too low. Use method='permutation'."
+            "the chi-squared approximation of their p-values is poor: mostly too low, and too high if one row is far "
+            "smaller than the other. Use method='permutation'."
         )
     statistic, pvalue = store.layers
     np.fill_diagonal(pvalue, 1)
