@@ -151,11 +151,36 @@ def test_auto_goes_by_the_median_of_the_collections_that_have_observations():
     assert np.diff(np.histogram_bin_edges(np.concatenate(X), "auto"))[0] < 0.4 * width
 
 
+@pytest.mark.parametrize("out_of_range", ["bins", "clip", "error"])
+def test_a_few_outliers_leave_the_bins_of_auto_as_they_are(out_of_range):
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=100) for _ in range(50)]
+    edges = HistogramTransformer(out_of_range=out_of_range).fit(X).bin_edges_[0]
+    X[7][3], X[9][1] = 1e9, -1e12
+    transformer = HistogramTransformer(out_of_range=out_of_range).fit(X)
+    assert_allclose(transformer.bin_edges_[0][1:-1], edges[1:-1], rtol=0.05, atol=0.02)
+    assert_array_equal(transformer.transform(X).sum(axis=1), 100)
+    if out_of_range == "error":
+        assert_array_equal(transformer.bin_edges_[0][[0, -1]], [-1e12, 1e9])
+
+
+def test_collections_with_heavy_tails_are_told_apart():
+    rng = np.random.default_rng(2)
+    origins = np.repeat([0, 1], 15)
+    X = [(1 + 0.7 * origin) * rng.standard_cauchy(1000) for origin in origins]
+    by_auto, by_all = (
+        adjusted_rand_score(origins, make_pipeline(HistogramTransformer(bins), DivergenceClustering(2)).fit_predict(X))
+        for bins in ("auto", np.histogram_bin_edges(np.concatenate(X), "auto"))
+    )
+    assert by_auto > 0.8
+    assert by_all < 0.3
+
+
 @pytest.mark.parametrize(("n_dimensions", "n"), [(1, 64), (2, 81), (4, 729)])
 def test_in_more_dimensions_auto_is_for_fewer_observations_as_the_best_width_of_a_grid_is(n_dimensions, n):
     fewer = {1: 64, 2: 27, 4: 27}[n_dimensions]  # n ** (3 / (2 + n_dimensions))
     of_n, of_fewer = (norm.ppf((np.arange(k) + 0.5) / k) for k in (n, fewer))
-    edges = np.histogram_bin_edges(of_fewer, "auto", (of_n[0], of_n[-1]))
+    edges = np.histogram_bin_edges(of_fewer, "auto")
     points = np.column_stack([np.random.default_rng(seed).permutation(of_n) for seed in range(n_dimensions)])
     transformer = HistogramTransformer().fit([points, points[::-1]])
     for along in transformer.bin_edges_:
@@ -546,7 +571,13 @@ PARAMETERS_AND_REASONS = [
     ({"bins": [2, 0]}, POINTS, "bins = 0, but there must be 1 bin at the least"),
     ({"bins": [2, "many"]}, POINTS, "bins = 'many' is no rule of NumPy"),
     ({"bins": 2000}, POINTS, r"2002 x 2002 = 4,008,004 bins, and at most 1,048,576 .*strategy='kmeans'"),
-    ({"bins": "fd"}, [[*range(99), 1e18]], "Pass the number of bins, or strategy='quantile'"),
+    (
+        {"bins": "fd"},
+        [[*range(99), 1e18]],
+        r"makes 4\.\d*e\+16 bins of .* Pass a smaller number, or strategy='quantile'",
+    ),
+    ({"bins": 10**9}, [[1, 2]], r"bins = 1000000000 makes 1e\+09 bins .* at most 1,048,576 are allowed"),
+    ({"bins": 3}, [[-1e308, 1.1e308]], "the difference is beyond the largest number of double precision"),
     ({"strategy": "uniform"}, [["a"]], "strategy = 'uniform' needs numbers, but X holds text"),
     ({"strategy": "kmeans", "bins": 1}, [["a"]], "strategy = 'kmeans' needs numbers, but X holds text"),
     ({"bins": 3}, [["a"]], "bins = 3, but categories have one bin each"),

@@ -63,7 +63,7 @@ class Grid:
             )
         columns, n_typical = observations.values.T, _typical_size(observations)
         specs = zip(columns, _per_dimension(bins, len(columns)), strict=True)
-        grid = cls([_edges_of(values, spec, strategy, n_typical) for values, spec in specs], out_of_range)
+        grid = cls([_edges_of(values, spec, strategy, n_typical, out_of_range) for values, spec in specs], out_of_range)
         if grid.n_bins > _MOST_BINS:
             raise ValueError(
                 f"The grid would have {' x '.join(map(str, grid.shape))} = {grid.n_bins:,} bins, and at most "
@@ -149,7 +149,7 @@ def _typical(values: NDArray[Any], n: int) -> NDArray[Any]:
     return np.asarray(np.sort(values)[middles])
 
 
-def _edges_of(values: NDArray[Any], spec: Any, strategy: str, n_typical: int) -> FloatArray:
+def _edges_of(values: NDArray[Any], spec: Any, strategy: str, n_typical: int, out_of_range: OutOfRange) -> FloatArray:
     """Return the edges of bins in one dimension: those that are given, or chosen by a rule, or of so many bins.
 
     The rule "auto" chooses as for ``n_typical`` observations, all other rules as for all that there are.
@@ -160,17 +160,33 @@ def _edges_of(values: NDArray[Any], spec: Any, strategy: str, n_typical: int) ->
         raise ValueError(f"bins = {spec!r} is no rule of NumPy; choose one of {list(get_args(Rule))}.")
     if isinstance(spec, Integral) and spec < 1:
         raise ValueError(f"bins = {spec}, but there must be 1 bin at the least.")
-    seen, limits = (_typical(values, n_typical) if spec == "auto" else values), (values.min(), values.max())
-    try:
-        edges = np.histogram_bin_edges(seen, spec if isinstance(spec, str) else int(spec), limits)
-    except MemoryError as error:
-        raise ValueError(
-            f"bins = {spec!r} takes so many bins that their edges do not fit into memory: the observations go from "
-            f"{values.min()} to {values.max()}. Pass the number of bins, or strategy='quantile' and a number."
-        ) from error
+    _refuse_too_many(values, spec)
+    seen = _typical(values, n_typical) if spec == "auto" else values
+    edges = np.histogram_bin_edges(seen, spec if isinstance(spec, str) else int(spec))
     if strategy == "quantile":
         return _quantiles(values, len(edges) - 1)
+    if out_of_range == "error":  # No fitted observation is to be refused.
+        edges[[0, -1]] = min(edges[0], values.min()), max(edges[-1], values.max())
     return _checked_edges(edges)
+
+
+def _refuse_too_many(values: NDArray[Any], spec: Any) -> None:
+    """Refuse a number of bins, or observations of which a rule makes a number of bins, that is beyond all measure."""
+    lowest, highest = float(values.min()), float(values.max())
+    if not np.isfinite(highest - lowest):
+        raise ValueError(
+            f"The observations go from {lowest} to {highest}, and the difference is beyond the largest number of "
+            "double precision. Scale them, or pass their logarithms."
+        )
+    n_bins = float(spec) if isinstance(spec, Integral) else 0.0
+    if spec == "fd":  # the one rule whose number of bins is not bounded by that of the observations
+        width = 2 * float(np.subtract(*np.percentile(values, [75, 25]))) / len(values) ** (1 / 3)
+        n_bins = (highest - lowest) / width if width > 0 else 0.0
+    if n_bins > _MOST_BINS:
+        raise ValueError(
+            f"bins = {spec!r} makes {n_bins:.3g} bins of observations from {lowest} to {highest}, and at most "
+            f"{_MOST_BINS:,} are allowed. Pass a smaller number, or strategy='quantile' and a number."
+        )
 
 
 def _checked_edges(spec: ArrayLike) -> FloatArray:

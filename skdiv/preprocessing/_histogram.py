@@ -86,8 +86,10 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
     The rules of NumPy are made for one histogram. On all observations together they choose bins that are too narrow for
     a collection, which has far fewer: most of its bins are empty, and chance decides over divergences. So ``"auto"`` is
     NumPy's rule of this name as it would choose for as many observations as the median collection has, distributed as
-    all are. In d dimensions it is that of n^(3 / (2 + d)) observations, by which the width of bins shrinks with n as in
-    the best grid of d dimensions (Scott 1992). ``benchmarks/bins.py`` measures what that gains.
+    all are. The edges span what such a collection would, and the few observations beyond are counted as out of range:
+    else a single outlier would make all bins wide. With ``out_of_range="error"`` the outermost bins reach to the last
+    observation. In d dimensions it is that of n^(3 / (2 + d)) observations, by which the width of bins shrinks with n
+    as in the best grid of d dimensions (Scott 1992). ``benchmarks/bins.py`` measures what that gains.
 
     Collections with more observations have more influence on the bins. A collection without observations is a row of
     zeros, which `DivergenceClustering` refuses unless there is a pseudocount, and predicts as -1 with
