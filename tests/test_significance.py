@@ -12,6 +12,7 @@ from sklearn.metrics import adjusted_rand_score, make_scorer
 from sklearn.model_selection import GridSearchCV
 
 from skdiv import DivergenceClustering, Significance
+from skdiv._significance import nodes
 from skdiv._significance.heights import TreeHeights
 from skdiv._significance.nulls import CountedRows
 from skdiv._significance.sequential import SequentialTest
@@ -143,6 +144,13 @@ def test_the_same_bits_for_any_number_of_workers(backend):
         np.testing.assert_array_equal(one.labels_, two.labels_)
     other = clustered(homogeneous(40), seed=1)
     assert not np.array_equal(other.node_pvalues_, clustered(homogeneous(40)).node_pvalues_)
+
+
+def test_it_does_not_matter_how_small_a_node_is_tested_with_all_below_it(monkeypatch):
+    expected = clustered(planted(12)[0]).node_pvalues_
+    for small in (1, 5, 1000):
+        monkeypatch.setattr(nodes, "_SMALL", small)
+        np.testing.assert_array_equal(clustered(planted(12)[0]).node_pvalues_, expected)
 
 
 def test_joblibs_verbose_tells_how_many_merges_are_settled(capsys):
