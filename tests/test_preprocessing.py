@@ -491,6 +491,20 @@ def test_a_polars_frame_has_the_names_of_the_bins():
     assert_array_equal(rows.to_numpy(), HistogramTransformer(3).fit_transform(values, groups=groups))
 
 
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_frames_in_a_list_give_their_names_and_must_agree_in_them(frame):
+    one, other = frame({"b": [1.0, 2.0], "a": [5.0, 7.0]}), frame({"b": [3.0], "a": [6.0]})
+    transformer = HistogramTransformer(2).fit([one, np.array([[1.0, 6.0]]), other])
+    assert_array_equal(transformer.feature_names_in_, ["b", "a"])
+    assert transformer.get_feature_names_out()[0] == "b in (-inf, 1), a in (-inf, 5)"
+    with pytest.raises(
+        ValueError, match=r"Column 0 of X\[1\] is 'a' and of X\[0\] 'b'.*X\[1\]\[list\(X\[0\]\.columns\)\]"
+    ):
+        transformer.fit([one, other[["a", "b"]]])
+    with pytest.raises(ValueError, match="Column 0 of X is 'a' and of the fitted X 'b'"):
+        transformer.transform([other[["a", "b"]]])
+
+
 # --- Refusals ---
 
 X_AND_REASONS = [
@@ -513,6 +527,7 @@ X_AND_REASONS = [
     ([[1, 2], [[1, 2]]], ValueError, r"X\[1\] has 2 dimensions and X\[0\] has 1"),
     ([[[1, 2], [3]]], ValueError, r"X\[0\] is no array, because its entries differ in length"),
     (np.ones((2, 2, 2, 2)), ValueError, r"X\[0\] has the shape \(2, 2, 2\), but observations have the shape \(n,\)"),
+    (np.ones((2, 3, 0)), ValueError, r"X\[0\] has the shape \(3, 0\): its observations have no dimension"),
     ([[1 + 2j]], ValueError, r"Complex data not supported: X\[0\] has dtype complex128"),
     ([np.array(["2024-01-01"], "M8[D]")], TypeError, r"X\[0\] has dtype datetime64\[D\].*numbers of seconds"),
     ([[b"a"]], TypeError, r"X\[0\] has dtype \|S1.*bytes to strings"),

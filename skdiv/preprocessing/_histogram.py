@@ -66,7 +66,8 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
     n_features_in_ : int
         The number of dimensions of an observation.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        The names of the dimensions, if X is one long frame whose columns have names that are all strings.
+        The names of the dimensions, if X is one long frame, or a list of frames, whose columns have names that are all
+        strings.
 
     See Also
     --------

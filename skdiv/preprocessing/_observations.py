@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-from skdiv._input.checks import UNNAMED, ColumnLabels, names_of, refuse_masked
+from skdiv._input.checks import UNNAMED, ColumnLabels, names_of, refuse_masked, refuse_other_columns
 from skdiv._utils.typing import Labels
 
 _LONG_FORM = "one long array of observations needs groups=, which name the collection of each"
@@ -88,9 +88,21 @@ def _of_list(X: Any) -> Observations:
         values=np.concatenate([arrays[i] for i in filled]),
         rows=np.repeat(np.arange(len(arrays)), sizes),
         n_rows=len(arrays),
-        columns=UNNAMED.labels,
+        columns=_columns_of_all([(i, collections[i]) for i in filled]),
         starts=np.cumsum(sizes) - sizes,
     )
+
+
+def _columns_of_all(collections: list[tuple[int, Any]]) -> ColumnLabels:
+    """Return the labels of the columns that those collections have which are frames; refuse different ones."""
+    labels = [(i, names_of(each).labels) for i, each in collections if hasattr(each, "columns")]
+    if not labels:
+        return UNNAMED.labels
+    first, of_first = labels[0]
+    for i, each in labels:
+        owners, remedy = (f"X[{i}]", f"X[{first}]"), f"; pass X[{i}][list(X[{first}].columns)]"
+        refuse_other_columns(each, of_first, owners, remedy)
+    return of_first
 
 
 def _listed(X: Any) -> list[Any]:
@@ -172,6 +184,8 @@ def as_observations(X: Any, name: str) -> NDArray[Any]:
         raise ValueError(
             f"{name} has the shape {array.shape}, but observations have the shape (n,) or (n, n_dimensions)."
         )
+    if array.ndim == 2 and array.shape[1] == 0 and len(array):
+        raise ValueError(f"{name} has the shape {array.shape}: its observations have no dimension.")
     values = _numbers_or_text(array, name)
     return values[:, np.newaxis] if values.ndim == 1 else values
 
