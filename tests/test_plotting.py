@@ -614,6 +614,20 @@ def test_what_cannot_be_drawn_is_refused_by_name(make, error, message):
     assert not plt.get_fignums()
 
 
+def test_a_display_has_a_tree_of_its_own(clustering):
+    before = clustering.linkage_matrix_.copy()
+    DendrogramDisplay.from_estimator(clustering).linkage_matrix[:] = 0
+    assert_array_equal(clustering.linkage_matrix_, before)
+
+
+def test_no_grid_lies_over_a_matrix_whatever_the_defaults(clustering):
+    with mpl.rc_context({"axes.grid": True}):
+        display = DivergenceMatrixDisplay.from_estimator(clustering, COUNTS, labels=NAMES)
+    lines = [*display.ax_.get_xgridlines(), *display.ax_.get_ygridlines()]
+    assert lines
+    assert not any(line.get_visible() for line in lines)
+
+
 def test_a_tree_of_plain_lists_is_drawn():
     assert len(DendrogramDisplay([[0, 1, 1, 2], [2, 3, 2, 3]]).plot().lines_.get_segments()) == 2
 

@@ -104,7 +104,7 @@ class DendrogramDisplay:
         height_name: str = "height",
         name: str | None = None,
     ) -> None:
-        self.linkage_matrix = np.asarray(linkage_matrix, dtype=np.float64)
+        self.linkage_matrix = np.array(linkage_matrix, dtype=np.float64)
         is_valid_linkage(self.linkage_matrix, throw=True, name="linkage_matrix")
         n = len(self.linkage_matrix) + 1
         self.clusters: Labels | None = clusters_of(clusters, n)

@@ -322,6 +322,7 @@ class DivergenceMatrixDisplay:
         style = {"cmap": "magma", "extent": (0, n, n, 0), **limits, **image_kwargs}
         style["cmap"] = mpl.colormaps.get_cmap(style["cmap"]).with_extremes(bad=_INFINITE)
         self.im_ = self.ax_.imshow(np.ma.masked_array(image, infinite), **style)
+        self.ax_.grid(visible=False)  # The user's defaults may draw one, over the image.
         if infinite.any():
             patch = Patch(facecolor=_INFINITE, edgecolor="0.3", label="infinite")
             self.ax_.legend(handles=[patch], loc="upper left", bbox_to_anchor=(1, 0.12), frameon=False)
