@@ -163,6 +163,9 @@ def _edges_of(values: NDArray[Any], spec: Any, strategy: str, n_typical: int, ou
     _refuse_too_many(values, spec)
     seen = _typical(values, n_typical) if spec == "auto" else values
     edges = np.histogram_bin_edges(seen, spec if isinstance(spec, str) else int(spec))
+    most = int(np.ceil(2 * np.sqrt(n_typical)))
+    if spec == "auto" and len(edges) - 1 > most:  # Recent versions of NumPy have this bound, for heavy tails.
+        edges = np.histogram_bin_edges(seen, most)
     if strategy == "quantile":
         return _quantiles(values, len(edges) - 1)
     if out_of_range == "error":  # No fitted observation is to be refused.
