@@ -104,7 +104,7 @@ def main() -> None:
     counts = sp.csr_array(vectorizer.fit_transform(texts), dtype=float)
     print(f"{counts.shape[0]:,} texts of {counts.shape[1]:,} different words\n")
     clustering = DivergenceClustering(len(PACKAGES), linkage="information", refine=20)
-    clustering.fit(counts, sample_weight=counts.sum(axis=1))
+    clustering.fit(counts, sample_weight="counts")
     by_information = {"information, every word counts as one": [clustering.labels_]}
     print_agreement(by_information | clusterings(counts), packages)
     print_words(clustering, counts, vectorizer.get_feature_names_out(), packages)
