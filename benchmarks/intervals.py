@@ -2,8 +2,8 @@
 
     python benchmarks/intervals.py [--quick] [--only NAME]
 
-writes the tables of docs/how_large.md: for independent observations, also of unequal totals, for blocks, and for the total
-variation, which is refused, to show why.
+writes the tables of docs/how_large.md: for independent observations, also of unequal totals, for blocks, and for the
+total variation, which is refused, to show why.
 """
 
 from __future__ import annotations

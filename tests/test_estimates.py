@@ -1,15 +1,18 @@
 """Estimates of divergences, against the deletion of each observation and each block, and against simulation."""
 
 import pickle
+import re
 import warnings
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from conftest import RECORDS, random_distributions
 from mpmath import mp, mpf
-from scipy.stats import chi2, ncx2, norm
+from scipy.optimize import brentq
+from scipy.stats import binom, chi2, ncx2, norm
 from scipy.stats import t as student
 
 from skdiv import Divergence, divergence_estimates, divergences, paired_divergences, pairwise_divergences, renyi
@@ -404,3 +407,86 @@ def test_refusals():
         divergence_estimates(X, Y_blocks=[X, X, X])
     with pytest.raises(ValueError, match=r"X\[0\] has one block"):
         divergence_estimates(X, blocks=X[:, np.newaxis])
+
+
+# --- What docs/how_large.md says ---
+
+MEANING = re.search(
+    r"<!-- meaning -->\n.+?\n.+?\n(.+?)<!-- /meaning -->",
+    (Path(__file__).parents[1] / "docs" / "how_large.md").read_text(encoding="utf-8"),
+    flags=re.DOTALL,
+)[1]
+
+
+def binary_entropy(error):
+    return -(error * np.log2(error) + (1 - error) * np.log2(1 - error))
+
+
+def error_of_best_guess(p, q, n):
+    """Of n draws from two bins, whose number in the first one tells all."""
+    k = np.arange(n + 1)
+    return np.minimum(binom.pmf(k, n, p), binom.pmf(k, n, q)).sum() / 2
+
+
+def draws_needed(p, q, error=0.05):
+    n = 1
+    while error_of_best_guess(p, q, n) > error:
+        n += 1
+    return n
+
+
+def test_the_jensen_shannon_divergence_is_the_information_of_a_draw_about_the_coin():
+    for p, q in random_distributions(20, 6).reshape(10, 2, 6):
+        joint = np.array([p, q]) / 2
+        expected = (joint * np.log2(joint / (joint.sum(axis=0) / 2))).sum()
+        np.testing.assert_allclose(divergences()["js_divergence"](p, q, base=2), expected, rtol=1e-12)
+
+
+def test_the_total_variation_lies_between_its_bounds():
+    P = np.vstack([random_distributions(40, 8, zeros=0.4), np.eye(8)[:2], [[0.5, 0.5, 0, 0, 0, 0, 0, 0]]])
+    bits, distance, h, variation = (
+        pairwise_divergences(P, metric=name, base=2 if name == "js_divergence" else None)
+        for name in ("js_divergence", "js_distance", "hellinger", "total_variation")
+    )
+    tiny = 1e-12
+    assert (bits <= variation + tiny).all()
+    assert (variation <= np.sqrt(2 * bits * np.log(2)) + tiny).all()
+    np.testing.assert_allclose(np.sqrt(2) * distance, np.sqrt(2 * bits * np.log(2)), atol=1e-9)
+    assert (h**2 <= variation + tiny).all()
+    assert (variation <= h * np.sqrt(2 - h**2) + tiny).all()
+    assert (bits * np.log(2) <= h**2 + tiny).all()  # term by term, so that sum √(pq) is at most 1 − J ln 2
+
+
+@pytest.mark.parametrize(("p", "q"), [(0.5, 0.8), (0.1, 0.3), (0.02, 0.5), (0.0, 0.4), (0.3, 0.36), (0.9, 0.05)])
+def test_the_draws_that_tell_two_coins_apart_lie_between_the_bounds(p, q):
+    needed, rows = draws_needed(p, q), ([p, 1 - p], [q, 1 - q])
+    bits = divergences()["js_divergence"](*rows, base=2)
+    assert (1 - binary_entropy(0.05)) / bits <= needed <= np.ceil(np.log(0.1) / np.log1p(-bits * np.log(2)))
+    apart = divergences()["bhattacharyya"](*rows)
+    assert np.ceil(-np.log(4 * 0.05 * 0.95) / (2 * apart)) <= needed <= np.ceil(-np.log(2 * 0.05) / apart)
+    assert error_of_best_guess(p, q, 1) == pytest.approx((1 - abs(p - q)) / 2)
+
+
+def test_where_the_divergence_is_small_it_takes_two_draws_for_each_bit():
+    for p, q in ((0.3, 0.36), (0.5, 0.55), (0.1, 0.13)):
+        bits = divergences()["js_divergence"]([p, 1 - p], [q, 1 - q], base=2)
+        assert draws_needed(p, q) == pytest.approx(norm.isf(0.05) ** 2 / (2 * np.log(2) * bits), rel=0.05)
+    assert norm.isf(0.05) ** 2 / (2 * np.log(2)) == pytest.approx(2, rel=0.03)
+
+
+@pytest.mark.parametrize("line", MEANING.strip().splitlines())
+def test_the_table_of_meanings_is_that_of_the_formulas(line):
+    bits, distance, variation, right, draws, small = (cell.strip() for cell in line.split("|")[1:-1])
+    bits = float(bits)
+    at_most = brentq(lambda v: 1 - binary_entropy((1 - v) / 2) - bits, 1e-9, 1 - 1e-12)
+    low, high = variation.split(" to ")
+    assert float(low) == bits
+    assert f"{at_most:.3f}" == f"{float(high):.3f}"
+    assert float(distance) == pytest.approx(np.sqrt(bits * np.log(2)), abs=6e-4)
+    guesses = [float(each) for each in right.removesuffix(" %").split(" to ")]
+    np.testing.assert_allclose(guesses, [50 * (1 + bits), 50 * (1 + at_most)], atol=0.051)
+    fewest = (1 - binary_entropy(0.05)) / bits, np.log(0.1) / np.log1p(-bits * np.log(2))
+    assert draws == " to ".join(f"{np.ceil(each):,.0f}" for each in fewest)
+    if small:
+        about = norm.isf(0.05) ** 2 / (2 * np.log(2) * bits)
+        assert float(small.replace(",", "")) == pytest.approx(about, rel=0.01)
