@@ -217,3 +217,56 @@ def test_rounding_may_break_symmetry():
     np.testing.assert_allclose(
         gaussian_divergences(means, skewed), gaussian_divergences(means, covariances), rtol=1e-10
     )
+
+
+# --- Extreme units ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("metric", ["kl", "bhattacharyya"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("unit", [1e-70, 1e70])
+def test_the_unit_of_the_features_changes_nothing_however_small_or_large(metric, kind, unit):
+    """The squares of the means and the products of two variances would overflow or underflow."""
+    means, covariances = gaussians(kind, near=1e-4, n=3)
+    assert worst_error(metric, unit * means, unit * covariances * unit) < 1e-10
+
+
+@pytest.mark.parametrize("metric", ["kl", "bhattacharyya"])
+@pytest.mark.parametrize(("shift", "variance"), [(1e-170, 1e-149), (1e170, 1e149)])
+def test_a_small_or_large_shift_is_seen_beside_its_variance(metric, shift, variance):
+    assert worst_error(metric, np.array([[0.0], [shift]]), np.full(2, variance)) < 1e-12
+
+
+@pytest.mark.parametrize("metric", ["kl", "bhattacharyya"])
+def test_the_most_extreme_variances_that_are_accepted_are_right(metric):
+    assert worst_error(metric, np.zeros((3, 1)), np.array([1e-150, 1e-150 * (1 + 1e-9), 1e150])) < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("means", "covariances", "message"),
+    [
+        ([[0.0], [0.0]], [1, 1e-300], r"covariances\[1\] = 1e-300, but .* from 1e-150 to 1e\+150\. .* other units"),
+        ([[0.0], [0.0]], [[1], [1e300]], r"covariances\[1, 0\] = 1e\+300, but a variance"),
+        ([[0.0, 0]] * 2, [np.eye(2), np.diag([1, 1e-300])], r"covariances\[1, 1, 1\] = 1e-300, but a variance"),
+        ([[0.0, 0], [0, -1e300]], [1, 1], r"means\[1, 1\] = -1e\+300, but .* ±1e\+200\. .* other units"),
+    ],
+)
+def test_units_in_which_squares_overflow_are_refused(means, covariances, message):
+    with pytest.raises(ValueError, match=message):
+        gaussian_divergences(means, covariances)
+
+
+def test_a_number_beyond_float64_is_refused_by_its_place():
+    with pytest.raises(ValueError, match=r"means\[0, 1\] = 1e\+400 is beyond the range of float64"):
+        gaussian_divergences(np.array([[0, np.longdouble("1e400")]]), [1.0])
+
+
+@pytest.mark.parametrize("metric", ["kl", "bhattacharyya"])
+@pytest.mark.parametrize(("condition", "near"), [(1e4, 1e-4), (1e12, 0.5), (1e12, 1e-4)])
+def test_the_error_is_that_of_the_condition_number_of_the_covariances(metric, condition, near):
+    rng = np.random.default_rng(0)
+    root = np.linalg.qr(rng.normal(size=(4, 4)))[0] * np.geomspace(1, condition**-0.5, 4)
+    B = np.eye(4) + near * (lambda A: A @ A.swapaxes(1, 2))(rng.normal(size=(3, 4, 4)))
+    covariances = root @ B @ root.T
+    covariances = (covariances + covariances.swapaxes(1, 2)) / 2
+    assert worst_error(metric, np.zeros((3, 4)), covariances) < 4 * (1e-13 + 1e-16 * condition)

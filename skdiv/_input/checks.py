@@ -277,7 +277,11 @@ def as_doubles(vector: ArrayLike, name: str) -> FloatArray:
         raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
     i = _first_beyond(array, np.float64) if _is_extended(array.dtype) else None
     if i is not None:
-        raise ValueError(f"{name}[{i}] = {array[i]!s} is beyond the range of float64; divide {name} by its sum first.")
+        place = tuple(map(int, np.unravel_index(i, array.shape)))
+        raise ValueError(
+            f"{name}[{', '.join(map(str, place))}] = {array[place]!s} is beyond the range of float64; rescale "
+            f"{name} first."
+        )
     return array.astype(np.float64)
 
 
