@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_scalar
 
-from skdiv._compute.estimates import N_LAYERS, Estimator, Sample, is_kinked
+from skdiv._compute.estimates import FEWEST_OF_UNEQUAL, N_LAYERS, UNEQUAL, Estimator, Sample, is_kinked
 from skdiv._compute.run import Call, Work, run
 from skdiv._compute.tiles import Tile, number_of_tiles, tiles_of
 from skdiv._divergences.record import Divergence
@@ -140,7 +140,8 @@ def divergence_estimates(
     -----
     UserWarning
         If a row of a pair has so few observations that its interval may miss more often than it should: fewer than 5
-        for each bin in which one of the two has mass, or than 100; of ``"hellinger"``, ``"bhattacharyya"`` and
+        for each bin in which one of the two has mass, or than 100, or than 1,000 if the other row has ten times as
+        many; of ``"hellinger"``, ``"bhattacharyya"`` and
         ``renyi(alpha)`` with alpha below 1 fewer than 20, or than 1,000; or fewer than 6 blocks. Or if a divergence is
         infinite, or would be without some observation: its interval then reaches from 0 to infinity.
 
@@ -334,7 +335,8 @@ def _warn(estimator: Estimator, n_few: int, n_infinite: int, n_pairs: int) -> No
         warn_caller(
             f"For {n_few} of {n_pairs} pairs the counts are too few, and their intervals may miss more often than they "
             f"should: a row needs {of_bin} observations for each bin in which one of the two has mass, {at_least} in "
-            "any case, and if there are blocks six of them. Join bins that are rare, or leave out rows of few counts."
+            f"any case, {FEWEST_OF_UNEQUAL} beside a row of {UNEQUAL} times as many, and if there are blocks six of them. "
+            "Join bins that are rare, or leave out rows of few counts."
         )
     if n_infinite:
         warn_caller(

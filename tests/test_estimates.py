@@ -340,6 +340,10 @@ def test_the_fewest_observations_depend_on_bins_and_slope():
         divergence_estimates(even)
     with pytest.warns(UserWarning, match="For 4 of 6 pairs"):
         divergence_estimates(even, metric="jeffreys", Y=even[1:])
+    divergence_estimates([[100, 100]], [[900, 1099]])
+    with pytest.warns(UserWarning, match="For 1 of 1 pairs.* 1000 beside a row of 10 times"):
+        divergence_estimates([[100, 100]], [[900, 1100]])
+    divergence_estimates([[500, 500]], [[90_000, 110_000]])
     blocks = np.full((2, 5, 4), 30)
     with pytest.warns(UserWarning, match="For 1 of 1 pairs.* blocks six"):
         divergence_estimates(blocks.sum(axis=1), blocks=blocks)

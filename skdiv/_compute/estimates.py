@@ -22,6 +22,10 @@ N_LAYERS = 6  # of a result: estimate, corrected, standard error, lower and uppe
 
 _CELL = 2**15  # the number of entries of rows that are evaluated at a time
 _FEWEST_BLOCKS = 6
+UNEQUAL, FEWEST_OF_UNEQUAL = (
+    10,
+    1000,
+)  # a row that has so many times the other's observations knows rare bins of its own
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,10 @@ class Estimator:
     def _are_few(self, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
         """Return for which pairs a row has too few observations, for the bins where one of the two has mass."""
         of_bin, at_least = self.fewest()
-        observations = np.minimum(x.sum(axis=1), y.sum(axis=1))
-        few: NDArray[np.bool_] = observations < np.maximum(of_bin * np.count_nonzero(x + y, axis=1), at_least)
+        one, other = x.sum(axis=1), y.sum(axis=1)
+        observations = np.minimum(one, other)
+        least = np.where(np.maximum(one, other) >= UNEQUAL * observations, FEWEST_OF_UNEQUAL, at_least)
+        few: NDArray[np.bool_] = observations < np.maximum(of_bin * np.count_nonzero(x + y, axis=1), least)
         return few
 
     def _values(self, sums: Sums, of_sums: tuple[FloatArray, FloatArray]) -> list[FloatArray]:
