@@ -335,7 +335,7 @@ def _warn(estimator: Estimator, n_few: int, n_infinite: int, n_pairs: int) -> No
         warn_caller(
             f"For {n_few} of {n_pairs} pairs the counts are too few, and their intervals may miss more often than they "
             f"should: a row needs {of_bin} observations for each bin in which one of the two has mass, {at_least} in "
-            f"any case, {FEWEST_OF_UNEQUAL} beside a row of {UNEQUAL} times as many, and if there are blocks six of them. "
+            f"any case, {FEWEST_OF_UNEQUAL} beside a row of {UNEQUAL} times as many, and of blocks six. "
             "Join bins that are rare, or leave out rows of few counts."
         )
     if n_infinite:
