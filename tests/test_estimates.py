@@ -306,9 +306,7 @@ def test_overdispersed_blocks_are_covered_where_observations_are_not():
     rng, record = np.random.default_rng(0), divergences()["js_divergence"]
     p, q = random_distributions(2, 8)
     true = record(p, q)
-    blocks = np.array([
-        [[rng.multinomial(50, rng.dirichlet(20 * each)) for _ in range(12)] for _ in range(200)] for each in (p, q)
-    ])  # fmt: skip
+    blocks = np.array([rng.multinomial(50, rng.dirichlet(20 * each, (200, 12))) for each in (p, q)])
     X, Y = blocks.sum(axis=2)
     hits = []
     for arguments in ({"blocks": blocks[0], "Y_blocks": blocks[1]}, {}):
