@@ -230,3 +230,51 @@ def test_a_pseudocount_makes_every_transition_possible():
 def test_bad_sequences_are_refused_by_name(sequences, options, error, message):
     with pytest.raises(error, match=message):
         transition_matrices(sequences, **options)
+
+
+# --- Rare states and odd input ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("up", [1e-3, 1 - 1e-3])
+def test_a_long_walk_with_a_drift_has_its_rate(up):
+    """A state at the other end has a probability of about 1e-600, which underflows; weights relative to it overflow."""
+    n_states = 200
+    walk = np.diag(np.full(n_states - 1, up), 1) + np.diag(np.full(n_states - 1, 1 - up), -1)
+    walk[0, 0], walk[-1, -1] = 1 - up, up
+    lazy = 0.5 * walk + 0.5 * np.eye(n_states)
+    D = markov_divergences([lazy, walk, np.full((n_states, n_states), 1 / n_states)])
+    assert np.isinf(D[0, 1])  # the lazy walk rests in a state, which the other one does not
+    assert np.isfinite(D[:, 2]).all()
+    entropy = -up * np.log(up) - (1 - up) * np.log1p(-up)
+    assert D[1, 2] == pytest.approx(np.log(n_states) - entropy, rel=1e-12)
+
+
+def test_a_chain_whose_transitions_underflow_is_refused():
+    e = 1e-200
+    with pytest.raises(ValueError, match=r"transition_matrices\[1\] has transitions so rare .* stationary"):
+        markov_divergences([np.full((3, 3), 1 / 3), [[0.5, 0.5, 0], [0, 1 - e, e], [e, 1 - e, 0]]])
+
+
+def test_weights_of_states_of_any_size_are_divided_by_their_sum():
+    chains = [[[0.5, 0.5], [0.5, 0.5]], [[0.1, 0.9], [0.5, 0.5]]]
+    expected = markov_divergences(chains, stationary=[[1, 1], [1, 1]])
+    assert expected[0, 1] > 0
+    for weight in (1.5e308, 5e-324):
+        np.testing.assert_array_equal(markov_divergences(chains, stationary=np.full((2, 2), weight)), expected)
+
+
+@pytest.mark.parametrize("sequences", [pd.DataFrame({"aab": [1, 2, 1]}), {"ann": [1, 2, 1]}])
+def test_a_frame_or_a_dict_of_sequences_is_refused_with_a_remedy(sequences):
+    """Python goes through the names in them, whose letters would be counted as states."""
+    with pytest.raises(TypeError, match=r"sequences is a (DataFrame|dict).*names.*list"):
+        transition_counts(sequences)
+
+
+def test_a_mask_is_not_ignored():
+    with pytest.raises(TypeError, match=r"sequences\[1\] is a masked array"):
+        transition_counts([[1, 2], np.ma.array([1, 2, 3], mask=[0, 1, 0])])
+
+
+def test_more_states_than_memory_are_refused_before_the_count():
+    with pytest.raises(MemoryError, match=r"300000 states.*Count fewer"):
+        transition_counts([np.arange(300_000)])

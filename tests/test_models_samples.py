@@ -1,6 +1,7 @@
 """Divergences that are estimated from samples, beside those of the distributions that the samples come from."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
@@ -115,3 +116,26 @@ def test_samples_are_clustered_by_their_estimates():
 def test_what_cannot_be_estimated_is_refused(samples, options, message):
     with pytest.raises(ValueError, match=message):
         sample_divergences(samples, **options)
+
+
+@pytest.mark.parametrize("metric", ["kl", "js_divergence"])
+@pytest.mark.parametrize("unit", [2.0**-1000, 2.0**-600, 2.0**1000])
+def test_the_unit_changes_nothing_however_small_or_large(metric, unit):
+    """The squares of the distances would overflow or underflow."""
+    samples = gaussian_samples([0, 1], [100, 150], 2)
+    scaled = [unit * sample for sample in samples]
+    assert_array_equal(sample_divergences(scaled, metric), sample_divergences(samples, metric))
+
+
+def test_frames_with_other_columns_are_refused():
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 2)), columns=["height", "weight"])
+    sample_divergences([frame, frame.iloc[5:], frame.to_numpy()])
+    with pytest.raises(ValueError, match=r"Column 0 of samples\[0\] is 'height' and of samples\[1\] 'weight'"):
+        sample_divergences([frame, frame[["weight", "height"]]])
+
+
+@pytest.mark.parametrize("samples", [pd.DataFrame({"a": np.arange(9.0)}), {"a": np.arange(9.0)}, {0: np.arange(9.0)}])
+def test_a_frame_or_a_dict_of_samples_is_refused_with_a_remedy(samples):
+    """Python goes through the names in them."""
+    with pytest.raises(TypeError, match=r"samples is a (DataFrame|dict).*names.*list"):
+        sample_divergences(samples)

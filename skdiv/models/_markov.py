@@ -13,10 +13,11 @@ from scipy.sparse.csgraph import connected_components
 
 from skdiv._compute.measure import Measure, Symmetrize
 from skdiv._divergences.registry import resolve
-from skdiv._input.checks import check_pseudocount
+from skdiv._input.checks import check_pseudocount, refuse_masked
 from skdiv._input.distributions import Distributions
+from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray, Places
-from skdiv.models._matrix import ModelMeasure, as_finite, symmetrization
+from skdiv.models._matrix import ModelMeasure, as_finite, refuse_named, symmetrization
 
 _SIDE = 256  # the number of rows and columns of a tile
 _CELL = 2**18  # the number of entries of a temporary array
@@ -128,7 +129,7 @@ def transition_matrices(
     ------
     ValueError
         If a sequence never leaves some state and there is no pseudocount; or as `transition_counts`.
-    TypeError
+    TypeError, MemoryError
         As `transition_counts`.
 
     See Also
@@ -186,7 +187,9 @@ def transition_counts(
         If a sequence is not one-dimensional, has a state that is not among ``states``, or there are no states; or if
         the pseudocount is negative or not finite.
     TypeError
-        If ``sequences`` is a single string, or states are of different types.
+        If ``sequences`` is a single string, a frame or a dict, a sequence is masked, or states are of different types.
+    MemoryError
+        If the counts do not fit into the memory that is left.
 
     See Also
     --------
@@ -253,18 +256,24 @@ def stationary_distributions(matrices: FloatArray) -> FloatArray:
     """Return the stationary distribution of each of several irreducible transition matrices.
 
     The states are eliminated, the last one first: a visit to the state is replaced by what the chain does after it. All
-    steps are sums, products and quotients of positive numbers, so every probability is right relative to itself.
+    steps are sums, products and quotients of positive numbers, so every probability is right relative to itself. Where
+    products of transitions underflow, the distribution of a chain is NaN.
     """
     censored = matrices.copy()
     n, n_states, _ = censored.shape
-    for state in range(n_states - 1, 0, -1):
-        censored[:, :state, state] /= censored[:, state, :state].sum(axis=1)[:, np.newaxis]
-        censored[:, :state, :state] += censored[:, :state, state, np.newaxis] * censored[:, state, np.newaxis, :state]
     weights = np.ones((n, n_states))
-    for state in range(1, n_states):
-        weights[:, state] = np.einsum("ia,ia->i", weights[:, :state], censored[:, :state, state])
-    weights /= weights.sum(axis=1, keepdims=True)
-    return weights
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        for state in range(n_states - 1, 0, -1):
+            censored[:, :state, state] /= censored[:, state, :state].sum(axis=1)[:, np.newaxis]
+            through = censored[:, :state, state, np.newaxis] * censored[:, state, np.newaxis, :state]
+            censored[:, :state, :state] += through
+        for state in range(1, n_states):
+            weights[:, state] = np.einsum("ia,ia->i", weights[:, :state], censored[:, :state, state])
+            # Relative to one state the weight of another may overflow, so they are kept relative to the largest.
+            weights[:, : state + 1] /= weights[:, : state + 1].max(axis=1, keepdims=True)
+    shares: FloatArray = weights / weights.sum(axis=1, keepdims=True)
+    # None is 0, and must not become so by underflow: the rate is infinite where the other chain forbids a transition.
+    return np.maximum(shares, np.finfo(np.float64).tiny)
 
 
 # --- Checks ---
@@ -309,7 +318,14 @@ def _stationary(matrices: FloatArray) -> FloatArray:
         _refuse_reducible(matrix, i)
     step = max(1, _CELL // matrices[0].size)
     blocks = [stationary_distributions(matrices[start : start + step]) for start in range(0, len(matrices), step)]
-    return np.concatenate(blocks)
+    distributions = np.concatenate(blocks)
+    lost = np.flatnonzero(np.isnan(distributions).any(axis=1))
+    if lost.size:
+        raise ValueError(
+            f"transition_matrices[{lost[0]}] has transitions so rare that products of them are 0 in double precision. "
+            "Set them to 0 or to larger numbers, or pass the share of steps from each state as stationary."
+        )
+    return distributions
 
 
 def _refuse_reducible(matrix: FloatArray, i: int) -> None:
@@ -341,15 +357,16 @@ def _given_weights(stationary: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
             f"stationary must hold one row for each chain and one column for each state, {shape}, but its shape is "
             f"{weights.shape}."
         )
-    totals = weights.sum(axis=1, keepdims=True)
-    bad = np.argwhere((weights < 0) | ((totals == 0) & (weights.max(axis=1, keepdims=True) == 0)))
+    largest = weights.max(axis=1, keepdims=True)
+    bad = np.argwhere((weights < 0) | (largest == 0))
     if bad.size:
         i, a = map(int, bad[0])
         raise ValueError(
             f"stationary[{i}, {a}] = {weights[i, a]}, but the weights of the states must not be negative, and some "
             "weight of each chain must be above 0."
         )
-    shares: FloatArray = weights / totals
+    relative = weights / largest  # Their sum does not overflow.
+    shares: FloatArray = relative / relative.sum(axis=1, keepdims=True)
     return shares
 
 
@@ -361,18 +378,27 @@ def _counted(sequences: Sequence[Any], states: ArrayLike | None, pseudocount: fl
     added = check_pseudocount(pseudocount)
     if isinstance(sequences, str):
         raise TypeError("sequences is a single string; pass a list of strings, each of which is a sequence.")
+    refuse_named(sequences, "sequences")
     visited = [_as_states(sequence, f"sequences[{i}]") for i, sequence in enumerate(sequences)]
     given = None if states is None else _given_states(states)
     _refuse_mixed_types(visited if given is None else [given, *visited])
     names = np.unique(np.concatenate(visited)) if given is None else given
-    k, counts = len(names), np.empty((len(visited), len(names), len(names)))
-    for i, codes in enumerate(_codes(visited, names)):
-        counts[i] = np.bincount(codes[:-1] * k + codes[1:], minlength=k * k).reshape(k, k)
-    return counts + added, names
+    n, k = len(visited), len(names)
+    what, remedy = (
+        f"Transitions between {k} states in {n} sequences",
+        "Count fewer sequences at a time, or fewer states.",
+    )
+    with enough_memory(8 * n * k * k, what, remedy):
+        counts = np.empty((n, k, k))
+        for i, codes in enumerate(_codes(visited, names)):
+            counts[i] = np.bincount(codes[:-1] * k + codes[1:], minlength=k * k).reshape(k, k)
+        counts += added
+    return counts, names
 
 
 def _as_states(sequence: Any, name: str) -> NDArray[Any]:
     """Return a user's sequence of states as a vector of numbers or strings."""
+    refuse_masked(sequence, name)
     members = list(sequence) if isinstance(sequence, str) else sequence
     if not hasattr(members, "dtype") or np.asarray(members).dtype == object:
         types = {type(state).__name__ for state in members} if np.ndim(members) == 1 else set()

@@ -14,7 +14,7 @@ from skdiv._compute.run import Work, run
 from skdiv._compute.tiles import IntoMatrix, number_of_tiles, tiles_of
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import resolve
-from skdiv._input.checks import as_doubles
+from skdiv._input.checks import as_doubles, names_of
 from skdiv._utils.blas import one_blas_thread
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray
@@ -131,3 +131,12 @@ def as_finite(values: ArrayLike, name: str) -> FloatArray:
         place = tuple(map(int, np.argwhere(~np.isfinite(array))[0]))
         raise ValueError(f"{name}[{', '.join(map(str, place))}] = {array[place]}, but its entries must be finite.")
     return array
+
+
+def refuse_named(items: object, name: str) -> None:
+    """Refuse a frame or a dict in place of a list, because iteration over it goes through its names alone."""
+    if isinstance(items, Mapping) or names_of(items, name).frame is not None:
+        raise TypeError(
+            f"{name} is a {type(items).__name__}, whose names would be taken for its values; pass a list of the "
+            f"values, such as [{name}[key] for key in {name}]."
+        )

@@ -14,13 +14,15 @@ from sklearn.neighbors import KDTree
 from sklearn.utils import check_scalar
 
 from skdiv._compute.measure import Symmetrize
+from skdiv._input.checks import names_of, refuse_other_columns
 from skdiv._utils.typing import FloatArray, Places
-from skdiv.models._matrix import ModelMeasure, as_finite, record_of, symmetrization
+from skdiv.models._matrix import ModelMeasure, as_finite, record_of, refuse_named, symmetrization
 
 SampleMetric = Literal["kl", "js_divergence", "js_distance", "jensenshannon"]
 
 _SIDE = 16  # the number of rows and columns of a tile
 _ROUNDING = 1e-12  # by which a ball is enlarged, so that it holds the neighbour that lies on its surface
+_EXPONENT = 450  # of 2: the largest number after scaling, of which a sum of squares does not overflow
 _NANOSECONDS = 5_000.0  # of one observation, in each pair of samples
 
 
@@ -65,15 +67,17 @@ def sample_divergences(
     ------
     ValueError
         If an entry is NaN or infinite, a sample has not more than ``n_neighbors`` observations, samples differ in their
-        number of features, or an argument is not valid. The message names the sample and the remedy.
+        features, or an argument is not valid. The message names the sample and the remedy.
     TypeError
-        If a sample is masked or holds anything but real numbers.
+        If a sample is masked or holds anything but real numbers, or ``samples`` is a frame or a dict.
     MemoryError
         If the matrix does not fit into the memory that is left.
 
     See Also
     --------
     gaussian_divergences : If the distributions are known to be Gaussian.
+    mixture_divergences : If Gaussian mixtures fit them.
+    wasserstein_divergences : Distances between histograms of samples on ordered bins.
 
     Notes
     -----
@@ -97,6 +101,9 @@ def sample_divergences(
     three standard deviations apart (4.5 nats) 1,000 observations of each give 3.4 on average, and in five dimensions
     2.8; 0.5 nats are given as 0.48 and 0.38. The Jensen-Shannon divergence is bounded and hardly biased: 0.53 nats are
     given as 0.53 in both, and a divergence of 0 with a standard deviation of 0.01 (of 0.02 for 200 observations).
+
+    *Dimensions*. For ``"kl"`` every feature counts as a dimension. One that is constant or follows from the others is
+    none, and makes the estimate too large by up to a multiple: leave it out. Jensen-Shannon does not ask for d.
 
     *Duplicates*. Where k copies of an observation make ρ or ν zero, their ratio means nothing. For ``"kl"`` the numbers
     of observations l and c within the larger of the two distances are then compared, by ψ(l) − ψ(c). So no estimate is
@@ -225,18 +232,29 @@ def _check_neighbors(n_neighbors: int) -> int:
 
 
 def as_samples(samples: Sequence[Any], n_neighbors: int) -> Samples:
-    """Check a user's samples, and build their trees."""
+    """Check a user's samples, and build their trees.
+
+    All are scaled by one power of 2, which changes no estimate: the squares of distances then do not overflow, nor do
+    they become 0.
+    """
+    refuse_named(samples, "samples")
+    samples = list(samples)
     arrays = [_as_observations(sample, f"samples[{i}]", n_neighbors) for i, sample in enumerate(samples)]
     if not arrays:
         raise ValueError("samples is empty; pass at least one sample.")
-    n_features = arrays[0].shape[1]
+    n_features, labels = arrays[0].shape[1], [names_of(sample).labels for sample in samples]
+    first = next((i for i, each in enumerate(labels) if each.columns), 0)
     for i, array in enumerate(arrays):
         if array.shape[1] != n_features:
             raise ValueError(
                 f"samples[0] has {n_features} features and samples[{i}] has {array.shape[1]}, but all must have the "
                 "same ones."
             )
-    return Samples(tuple(Sample(array, KDTree(array)) for array in arrays))
+        owners = [f"samples[{first}]", f"samples[{i}]"]
+        refuse_other_columns(labels[first], labels[i], (owners[0], owners[1]), "")
+    exponent = _EXPONENT - int(np.frexp(max(np.abs(array).max() for array in arrays))[1])
+    scaled = [np.ldexp(array, exponent) for array in arrays]
+    return Samples(tuple(Sample(array, KDTree(array)) for array in scaled))
 
 
 def _as_observations(sample: ArrayLike, name: str, n_neighbors: int) -> FloatArray:
