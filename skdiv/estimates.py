@@ -168,8 +168,8 @@ def divergence_estimates(
 
     How often the intervals hold has been measured: docs/how_large.md has the table.
 
-    A pair in 64 bins takes some 150 microseconds: 200 rows three seconds, and 1,000 rows, which are 499,500 pairs, over a
-    minute. With blocks time grows in proportion to their number.
+    A pair in 64 bins takes some 150 microseconds: 200 rows three seconds, and 1,000 rows, which are 499,500 pairs, over
+    a minute. With blocks time grows in proportion to their number.
 
     References
     ----------
