@@ -217,7 +217,7 @@ def test_a_bayesian_mixture_is_the_distribution_that_it_draws_from():
     """Its own score_samples is no density: it integrates to less than one."""
     bayesian = fitted(seed=1, kind=BayesianGaussianMixture)
     plain = GaussianMixture(2)
-    for name in _mixtures._PARAMETERS:
+    for name in (*_mixtures._PARAMETERS, "precisions_cholesky_"):
         setattr(plain, name, getattr(bayesian, name))
     other = fitted(seed=2)
     for method in ("monte_carlo", "variational"):
@@ -368,5 +368,70 @@ def test_bad_mixtures_are_refused_by_name():
         mixture_divergences([good, KMeans()])
     with pytest.raises(ValueError, match=r"mixtures\[1\]: covariances\[1, 0\] = 0.0"):
         mixture_divergences([mixture([1], [0], [1]), mixture([0.5, 0.5], [0, 1], [1, 0])])
-    with pytest.raises(ValueError, match=r"mixtures\[0\].weights_ = \[0.0, 1.0\] must be above 0 and sum to 1"):
-        mixture_divergences([mixture([0, 1], [0, 1], [1, 1])])
+    with pytest.raises(
+        ValueError, match=r"mixtures\[0\].weights_ = \[-0.5, 1.5\] must not be negative, and must sum to 1"
+    ):
+        mixture_divergences([mixture([-0.5, 1.5], [0, 1], [1, 1])])
+
+
+# --- Units, precision, weights ---------------------------------------------------------------------------------------
+
+
+def of_kind(covariance_type, mean, variance):
+    """A single Gaussian in the plane, as if it were fitted."""
+    made = GaussianMixture(1, covariance_type=covariance_type)
+    made.weights_, made.means_ = np.ones(1), np.array([[mean, mean]], dtype=float)
+    shape = {"full": (1, 2, 2), "tied": (2, 2), "diag": (1, 2), "spherical": (1,)}[covariance_type]
+    made.covariances_ = np.broadcast_to(variance * (np.eye(2) if len(shape) > 1 and shape[-2:] == (2, 2) else 1), shape)
+    return made
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCES)
+def test_an_origin_far_away_changes_nothing(covariance_type):
+    """scikit-learn's own densities lose all digits there: with times in seconds since 1970, 0.5 nats became 5."""
+    near, far = ([of_kind(covariance_type, origin + shift, 100.0) for shift in (0, 10)] for origin in (0, 1.7e9))
+    expected = mixture_divergences(near, n_samples=500, random_state=0)
+    np.testing.assert_allclose(mixture_divergences(far, n_samples=500, random_state=0), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["monte_carlo", "variational"])
+@pytest.mark.parametrize("covariance_type", COVARIANCES)
+def test_mixtures_that_were_fitted_in_single_precision_are_those_of_double(covariance_type, method):
+    """The covariance matrices of such mixtures are symmetric to the rounding of float32 alone."""
+    rng = np.random.default_rng(0)
+    samples = [rng.normal(shift, 1, (90, 3)) @ rng.normal(size=(3, 3)) for shift in range(3)]
+
+    def divergences(dtype):
+        mixtures = [GaussianMixture(2, covariance_type=covariance_type, random_state=0) for _ in samples]
+        mixtures = [each.fit(sample.astype(dtype)) for each, sample in zip(mixtures, samples, strict=True)]
+        return mixture_divergences(mixtures, method=method, n_samples=500, random_state=0)
+
+    np.testing.assert_allclose(divergences(np.float32), divergences(np.float64), rtol=1e-2)
+
+
+def test_weights_that_sum_to_one_but_for_rounding_are_divided_by_their_sum():
+    exact, rounded = mixture([0.5, 0.5], [0, 3], [1, 1]), mixture([0.500003, 0.500003], [0, 3], [1, 1])
+    assert mixture_divergences([exact, rounded], n_samples=100, random_state=0).max() < 1e-30
+
+
+@pytest.mark.parametrize("method", ["monte_carlo", "variational"])
+def test_a_component_without_weight_is_as_if_it_were_not_there(method):
+    """A Bayesian mixture with many components has such: their weights underflow."""
+    plain, padded, other = mixture([1], [0], [1]), mixture([1, 0], [0, 50], [1, 1]), mixture([1], [1], [1])
+    expected = mixture_divergences([plain, other], method=method, random_state=0)
+    np.testing.assert_allclose(mixture_divergences([padded, other], method=method, random_state=0), expected, rtol=1e-9)
+
+
+def test_mixtures_without_any_overlap_are_infinitely_far_or_at_the_bound():
+    far = [mixture([1], [0], [1]), mixture([1], [1e180], [1])]
+    D, errors = mixture_divergences(far, n_samples=50, return_standard_error=True, random_state=0)
+    assert D.tolist() == errors.tolist() == [[0, np.inf], [np.inf, 0]]
+    D, errors = mixture_divergences(far, "js_divergence", base=2, return_standard_error=True, random_state=0)
+    np.testing.assert_allclose(D, 1 - np.eye(2), rtol=1e-12)
+    assert errors.max() < 1e-12
+
+
+def test_mixtures_may_come_from_a_generator():
+    mixtures = random_mixtures(3)
+    expected = mixture_divergences(mixtures, n_samples=50, random_state=0)
+    np.testing.assert_array_equal(mixture_divergences(iter(mixtures), n_samples=50, random_state=0), expected)

@@ -148,6 +148,10 @@ class Gaussians(ABC):
     def bhattacharyya(self, other: Self) -> FloatArray:
         """Return all −ln ∫ √(p_i q_j), for Gaussians i of this collection and j of the other."""
 
+    @abstractmethod
+    def log_densities(self, points: FloatArray) -> FloatArray:
+        """Return the logarithm of the density of each Gaussian (column) at each point (row)."""
+
 
 @dataclass(frozen=True)
 class DiagonalGaussians(Gaussians):
@@ -193,6 +197,17 @@ class DiagonalGaussians(Gaussians):
                 shift = np.square((self.means - mean) / np.sqrt(self.variances + variances)).sum(axis=1) / 4
                 values[:, j] = self._features_of_variance * spread + shift
         return values
+
+    def log_densities(self, points: FloatArray) -> FloatArray:
+        """Return the logarithms of the densities, by differences from the means; their squares would lose digits."""
+        values = np.empty((len(points), len(self)))
+        log_determinants = self._features_of_variance * np.log(self.variances).sum(axis=1)
+        with np.errstate(over="ignore"):
+            for j, (mean, variances) in enumerate(zip(self.means, self.variances, strict=True)):
+                standardised = (points - mean) / np.sqrt(variances)
+                values[:, j] = np.einsum("ik,ik->i", standardised, standardised) + log_determinants[j]
+        values += self.entries * np.log(2 * np.pi)
+        return values / -2
 
 
 @dataclass(frozen=True)
@@ -245,6 +260,16 @@ class FullGaussians(Gaussians):
                 shift = np.square(_forward_substituted(middle, self.means - other.means[j])).sum(axis=1)
                 values[:, j] = spread + shift / 8
         return values
+
+    def log_densities(self, points: FloatArray) -> FloatArray:
+        """Return the logarithms of the densities, by the solution of a triangular system for each Gaussian."""
+        values, log_determinants = np.empty((len(points), len(self))), _log_determinants(self.factors)
+        with np.errstate(over="ignore"):
+            for j, (mean, factor) in enumerate(zip(self.means, self.factors, strict=True)):
+                standardised = _solved(factor, (points - mean).T)
+                values[:, j] = np.einsum("ki,ki->i", standardised, standardised) + log_determinants[j]
+        values += points.shape[1] * np.log(2 * np.pi)
+        return values / -2
 
 
 def _solved(factor: FloatArray, right: FloatArray) -> FloatArray:

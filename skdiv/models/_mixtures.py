@@ -34,7 +34,7 @@ _SIDE = 8  # the number of mixtures in the rows and in the columns of a tile tha
 _NANOSECONDS_OF_DENSITY = 25.0  # of one density of one component and one feature, roughly
 _NANOSECONDS_OF_ENTRY = 2.0  # of one entry of a covariance matrix, in each pair of components
 _FARTHEST = 700.0  # the logarithm of a ratio of densities beyond which the smaller one may underflow as a share of both
-_PARAMETERS = ("weights_", "means_", "covariances_", "precisions_cholesky_")
+_PARAMETERS = ("weights_", "means_", "covariances_")
 
 
 @overload
@@ -211,10 +211,22 @@ def mixture_divergences(
 # --- Simulation ---
 
 
-class Drawn(NamedTuple):
-    """A mixture, points that were drawn from it, and the logarithms of its density there."""
+class Density(NamedTuple):
+    """The density of a mixture; that of scikit-learn cancels where the means are far from 0."""
 
-    mixture: GaussianMixture
+    gaussians: Gaussians
+    log_weights: FloatArray
+
+    def __call__(self, points: FloatArray) -> FloatArray:
+        """Return the logarithms of the density at these points."""
+        values: FloatArray = logsumexp(self.gaussians.log_densities(points) + self.log_weights, axis=1)
+        return values
+
+
+class Drawn(NamedTuple):
+    """A mixture as a density, points that were drawn from it, and the logarithms of its density there."""
+
+    density: Density
     points: FloatArray
     log_densities: FloatArray
 
@@ -251,19 +263,20 @@ class Simulation:
     def _drawn(self, mixture: GaussianMixture) -> Drawn:
         """Return the sample of a mixture: the same one each time, because its random state is a number."""
         points = mixture.sample(self.n_samples)[0]
-        return Drawn(mixture, points, mixture.score_samples(points))
+        density = Density(as_gaussians(mixture.means_, _spreads(mixture, full=False)), np.log(mixture.weights_))
+        return Drawn(density, points, density(points))
 
     def _pair(self, p: Drawn, q: Drawn) -> tuple[float, float, float, float]:
         """Return the estimates of D(p ‖ q) and D(q ‖ p), and their variances."""
-        of_p = p.log_densities - q.mixture.score_samples(p.points)
-        of_q = p.mixture.score_samples(q.points) - q.log_densities
+        of_p, of_q = p.log_densities - q.density(p.points), p.density(q.points) - q.log_densities
         terms_of = self._terms_of
         forth, back = (np.stack([terms_of(of_p), terms_of(of_q)]), np.stack([terms_of(-of_p), terms_of(-of_q)]))
         if self.mean:
             forth = back = forth / 2 + back / 2
-        values = (float(each.mean(axis=1).sum()) for each in (forth, back))
-        variances = (float(each.var(axis=1, ddof=1).sum()) / self.n_samples for each in (forth, back))
-        return (*values, *variances)  # type: ignore[return-value]
+        with np.errstate(over="ignore", invalid="ignore"):  # An infinite term gives a variance that is no number.
+            values = [float(each.mean(axis=1).sum()) for each in (forth, back)]
+            variances = [float(each.var(axis=1, ddof=1).sum()) / self.n_samples for each in (forth, back)]
+        return (*values, *(np.inf if np.isnan(variance) else variance for variance in variances))  # type: ignore[return-value]
 
     def _terms_of(self, log_ratio: FloatArray) -> FloatArray:
         """Return the terms of p/(p + q) and q/(p + q) from ln(p/q)."""
@@ -400,6 +413,7 @@ def as_mixtures(mixtures: Sequence[Mixture]) -> list[GaussianMixture]:
     """Check a user's mixtures, and return new ones that hold their distributions and nothing else."""
     if isinstance(mixtures, Mixture):
         raise TypeError("mixtures is a single mixture; pass a list of fitted mixtures.")
+    mixtures = list(mixtures)
     plain = [_plain(mixture, i) for i, mixture in enumerate(mixtures)]
     if not plain:
         raise ValueError("mixtures is empty; pass at least one fitted mixture.")
@@ -422,9 +436,8 @@ def _columns(mixture: Mixture) -> ColumnLabels:
 def _plain(mixture: Any, i: int) -> GaussianMixture:
     """Return a mixture with the parameters of a user's, after checks; ``i`` is its place.
 
-    It has no names of features, about which scikit-learn would warn, and no random state of the user, which would
-    change. That of a Bayesian mixture has the density of what it draws; the Bayesian one would score points by the
-    expectation of the logarithm under the posterior distribution of its parameters.
+    It has no random state of the user, which would change, and no component without weight. Matrices that were fitted
+    in single precision are symmetric to its rounding alone, and are made so.
     """
     if not isinstance(mixture, Mixture):
         raise TypeError(
@@ -436,10 +449,14 @@ def _plain(mixture: Any, i: int) -> GaussianMixture:
     except NotFittedError as error:
         raise NotFittedError(f"mixtures[{i}] is not fitted; call its method fit first.") from error
     plain = GaussianMixture(len(mixture.weights_), covariance_type=mixture.covariance_type)
-    for name in _PARAMETERS:
-        setattr(plain, name, np.asarray(getattr(mixture, name), dtype=np.float64))
-    if not (plain.weights_ > 0).all() or not np.isclose(plain.weights_.sum(), 1):
-        raise ValueError(f"mixtures[{i}].weights_ = {plain.weights_.tolist()} must be above 0 and sum to 1.")
+    weights, means, covariances = (np.asarray(getattr(mixture, name), dtype=np.float64) for name in _PARAMETERS)
+    if not (weights >= 0).all() or not np.isclose(weights.sum(), 1):
+        raise ValueError(f"mixtures[{i}].weights_ = {weights.tolist()} must not be negative, and must sum to 1.")
+    if np.asarray(mixture.covariances_).dtype == np.float32 and mixture.covariance_type in ("full", "tied"):
+        covariances = (covariances + covariances.swapaxes(-1, -2)) / 2
+    used = weights > 0  # The smallest weights of a Bayesian mixture underflow.
+    plain.weights_, plain.means_ = weights[used] / weights.sum(), means[used]
+    plain.covariances_ = covariances if mixture.covariance_type == "tied" else covariances[used]
     try:
         as_gaussians(plain.means_, _spreads(plain, full=False))
     except ValueError as error:
