@@ -200,9 +200,9 @@ def mutual_information(
         I = sum w KL(p ‖ m) = H(m) − sum w H(p).
 
     It is computed by the sum of divergences, which loses no digits where the rows nearly agree: the relative error is
-    that of `pairwise_divergences`, and only what is below 1e-32 n² counts as 0. If rows are counts and weights their
-    sums, I is that of the table of counts, and 2 N I, with N observations in all, is the statistic of the G-test. The I
-    of few counts is too high: by about (n − 1) (n_bins − 1)/(2 N) if all rows come from one distribution.
+    that of `pairwise_divergences`, and only what is below about 1e-32 (n + 6)² counts as 0. If rows are counts and
+    weights their sums, I is that of the table of counts, and 2 N I, with N observations in all, is the statistic of the
+    G-test. The I of few counts is too high: by about (n − 1) (n_bins − 1)/(2 N) if all rows come from one distribution.
 
     References
     ----------

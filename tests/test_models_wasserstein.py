@@ -181,6 +181,14 @@ def test_bad_positions_are_refused_by_name(positions, message):
         wasserstein_divergences(np.eye(3), positions=positions)
 
 
+@pytest.mark.parametrize(("dtype", "farthest"), [(np.float64, 1.7e308), (np.float32, 2e38)])
+def test_positions_whose_distance_overflows_in_the_precision_of_the_rows_are_refused(dtype, farthest):
+    """Each difference of neighbours is finite."""
+    wasserstein_divergences(np.eye(3, dtype=dtype), positions=[0, farthest / 2, farthest])
+    with pytest.raises(ValueError, match=r"positions\[0\] = -.* and positions\[2\] = .* must be finite.*other units"):
+        wasserstein_divergences(np.eye(3, dtype=dtype), positions=[-farthest, 0, farthest])
+
+
 def test_positions_that_are_no_numbers_are_refused():
     with pytest.raises(TypeError, match="positions must hold real numbers"):
         wasserstein_divergences(np.eye(2), positions=["[0, 1)", "[1, 2]"])

@@ -253,6 +253,13 @@ def divergences() -> Mapping[MetricName, Divergence]:
     mapping of str to Divergence
         A read-only mapping from names to records.
 
+    See Also
+    --------
+    mutual_information : The Jensen-Shannon divergence of more than two rows, in one number.
+    skdiv.models.wasserstein_divergences : Distances that know of an order of the bins, which no divergence does.
+    skdiv.models.mixture_divergences : Divergences between Gaussian mixtures.
+    skdiv.models.sample_divergences : Divergences between samples, without bins.
+
     Examples
     --------
     >>> from skdiv import divergences

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -61,6 +62,7 @@ def wasserstein_divergences(
 
     See Also
     --------
+    sample_divergences : Divergences between samples, without bins.
     skdiv.pairwise_divergences : Divergences that do not depend on the order of the bins.
     scipy.stats.wasserstein_distance : The distance of a single pair, of bins in any order.
 
@@ -99,7 +101,7 @@ def wasserstein_divergences(
            [0.83, 0.83, 0.  ]])
     """
     P, Q = as_collections(X, Y, 0.0)
-    places = None if positions is None else _check_positions(positions, P.shape[1])
+    places = None if positions is None else _check_positions(positions, P.shape[1], P.dtype)
     upper, other = Q is None, P if Q is None else Q
     if P.is_sparse and other.is_sparse:
         used = np.unique(np.concatenate([P.values.indices, other.values.indices]))
@@ -152,8 +154,8 @@ def _in_bins(rows: Distributions, used: Places) -> Distributions:
     return Distributions(sp.csr_array((values.data, bins, values.indptr), shape=(len(rows), len(used))))
 
 
-def _check_positions(positions: ArrayLike, n_bins: int) -> FloatArray:
-    """Return the positions of a user's bins, and refuse those that do not ascend."""
+def _check_positions(positions: ArrayLike, n_bins: int, dtype: np.dtype[Any]) -> FloatArray:
+    """Return the positions of a user's bins; refuse those that do not ascend or are too far apart for ``dtype``."""
     places = as_finite(positions, "positions")
     if places.shape != (n_bins,):
         raise ValueError(
@@ -161,14 +163,18 @@ def _check_positions(positions: ArrayLike, n_bins: int) -> FloatArray:
         )
     with np.errstate(over="ignore"):
         widths = np.diff(places)
-    wrong = np.flatnonzero(~((widths > 0) & np.isfinite(widths)))
+        span = places[-1] - places[0]
+    wrong = np.flatnonzero(widths <= 0)
     if wrong.size:
         k = int(wrong[0])
-        demand = "but their difference must be finite."
-        if not widths[k] > 0:
-            demand = (
-                "but they must ascend strictly. Sort the bins: with order = numpy.argsort(positions), pass X[:, order] "
-                "and positions[order]; add up bins at the same position."
-            )
-        raise ValueError(f"positions[{k}] = {places[k]} and positions[{k + 1}] = {places[k + 1]}, {demand}")
+        raise ValueError(
+            f"positions[{k}] = {places[k]} and positions[{k + 1}] = {places[k + 1]}, but they must ascend strictly. "
+            "Sort the bins: with order = numpy.argsort(positions), pass X[:, order] and positions[order]; add up bins "
+            "at the same position."
+        )
+    if span > np.finfo(dtype).max:
+        raise ValueError(
+            f"positions[0] = {places[0]} and positions[{n_bins - 1}] = {places[-1]}, but their difference must be "
+            f"finite in {dtype}, the precision of the rows. Give positions in other units."
+        )
     return places
