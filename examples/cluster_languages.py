@@ -1,14 +1,15 @@
-"""Languages of Europe, Asia and Africa fall into groups, many of them families.
+"""Which languages belong together?
+================================
+
+Languages of Europe, Asia and Africa fall into groups, many of them families.
 
 55 languages, each a histogram of how often which two characters follow each other, are clustered by the Jensen-Shannon
 distance of the histograms, with Ward linkage: the root of the Jensen-Shannon divergence is a Euclidean distance in a
 Hilbert space, so Ward's criterion means what it says. Nobody tells the algorithm what a language family is, and it
 knows languages as they are written: a script of its own sets a language apart, and spelling does the rest.
 
-    python examples/cluster_languages.py
-
-prints the clusters, the nearest neighbour of each language and the prediction for languages held out, and saves
-languages.png: the tree beside the matrix of distances, in the order of the tree.
+``python examples/cluster_languages.py`` prints the clusters, the nearest neighbour of each language and the prediction
+for languages held out, and saves languages.png: the tree beside the matrix of distances, in the order of the tree.
 """
 
 import textwrap

@@ -1,4 +1,7 @@
-"""A pipeline from raw counts to labels, beside Ward on the raw counts.
+"""Which digits are alike, as distributions of ink?
+================================================
+
+A pipeline goes from raw counts to labels, beside Ward on the raw counts.
 
 An image of a handwritten digit is a histogram of its ink over 8 × 8 bins. Clusters of such histograms under the
 Jensen-Shannon distance are compared with those of Euclidean Ward, which scikit-learn offers, by how well they agree
@@ -6,10 +9,8 @@ with the digits that were written; and the pipeline labels images it has not see
 Euclidean Ward finds the digits a little better: how much ink there is also tells digits apart, and a distribution does
 not know it. But it cannot label a new image.
 
-    python examples/digits_pipeline.py
-
-prints that, and which pixels make each cluster of all images, and saves digits.png: their tree beside the matrix of
-their distances.
+``python examples/digits_pipeline.py`` prints that, and which pixels make each cluster of all images, and saves
+digits.png: their tree beside the matrix of their distances.
 """
 
 import numpy as np

@@ -1,12 +1,12 @@
-"""Half a million colour histograms in clusters: which parts of two photographs are alike?
+"""Which parts of two photographs are alike? Half a million histograms
+===================================================================
 
 Around each pixel of the two photographs that scikit-learn ships there is a square of 13 × 13 pixels. The histogram of
 its colours, over a palette of 64, says what the place looks like: 521,240 histograms together. No matrix of distances
 would fit into memory, so they are clustered by way of a few hundred weighted means.
 
-    python examples/half_a_million_histograms.py
-
-prints what that kept of the information about the colours, and saves half_a_million_histograms.jpg.
+``python examples/half_a_million_histograms.py`` prints what that kept of the information about the colours, and saves
+half_a_million_histograms.jpg.
 """
 
 import time

@@ -1,4 +1,7 @@
-"""How many clusters of languages are there? Three answers, none of which needs counts of independent observations.
+"""How many clusters of languages are there?
+=========================================
+
+Three answers, none of which needs counts of independent observations.
 
 The 55 languages are clustered by how much of the information about the characters that follow each other a merge loses.
 For each number of clusters there are then
@@ -7,9 +10,7 @@ For each number of clusters there are then
 - their mean silhouette, which tells how much nearer a language is to its own cluster than to the next,
 - their stability: how well they agree (adjusted Rand index) with those of four fifths of the languages, at random.
 
-    python examples/how_many_clusters.py
-
-prints them, and saves how_many_clusters.png.
+``python examples/how_many_clusters.py`` prints them, and saves how_many_clusters.png.
 """
 
 from tempfile import TemporaryDirectory

@@ -1,14 +1,15 @@
-"""Batches of irises as Gaussians: which batches are of one species, if all that is known of a batch is its Gaussian?
+"""Which batches of irises are of one species?
+===========================================
+
+All that is known of a batch is its Gaussian.
 
 The 150 irises of scikit-learn are put into batches of four of one species. A batch is described by the mean and the
 covariance of its four measurements, shrunk after Ledoit and Wolf, for four flowers are few. The batches are clustered
 by the Hellinger distances of these Gaussians with Ward linkage, which is legitimate because the distance is Euclidean
 in a Hilbert space; and, for comparison, by the Euclidean distances of the means alone.
 
-    python examples/iris_batches.py
-
-prints the agreement with the species over several draws of the batches, and saves iris_batches.png: the tree of the
-first draw beside the matrix of distances.
+``python examples/iris_batches.py`` prints the agreement with the species over several draws of the batches, and saves
+iris_batches.png: the tree of the first draw beside the matrix of distances.
 """
 
 import numpy as np

@@ -1,14 +1,15 @@
-"""Languages as Markov chains of letters: how surprised is one who expects Danish and reads Norwegian?
+"""How surprised is a reader of Danish by Norwegian?
+=================================================
+
+Languages are Markov chains of letters here: who expects one and reads another, loses bits.
 
 How often which two characters follow each other in a language gives a Markov chain: after a letter, each next letter
 has its probability. The divergence rate of two chains is the number of bits a letter that text of the first language
 takes more if it is encoded by the chain of the second one. It is the divergence of the pairs that the chains produce
 less that of their letters: what follows a letter counts, and not how much more often one language uses it.
 
-    python examples/language_chains.py
-
-prints for each of 22 European languages the one whose chain encodes it best, and saves language_chains.png:
-the tree by average linkage of the mean rates of both directions, beside their matrix.
+``python examples/language_chains.py`` prints for each of 22 European languages the one whose chain encodes it best, and
+saves language_chains.png: the tree by average linkage of the mean rates of both directions, beside their matrix.
 """
 
 import numpy as np

@@ -1,4 +1,7 @@
-"""Which of two photographs is a tile from, if all that is known of it is the colours of its pixels?
+"""Which of two photographs is a tile from?
+========================================
+
+All that is known of a tile is the colours of its pixels.
 
 The two photographs that scikit-learn ships are cut into square tiles. A tile is a collection of pixels, points in the
 space of red, green and blue. `HistogramTransformer` learns a codebook of colours from all pixels, and counts for each
@@ -7,10 +10,8 @@ about the colours the clusters retain, by the Jensen-Shannon distance, and by Eu
 the clusters are compared with the photographs. No tiling and no number of colours is chosen: the agreement is measured
 for all of them.
 
-    python examples/photograph_tiles.py
-
-prints its median and range over the settings, and saves photograph_tiles.png: where the tiles of each cluster are, and
-the tree of the tiles, with 64 colours.
+``python examples/photograph_tiles.py`` prints its median and range over the settings, and saves photograph_tiles.png:
+where the tiles of each cluster are, and the tree of the tiles, with 64 colours.
 """
 
 from itertools import product

@@ -1,13 +1,14 @@
-"""Which handwritten digits differ? It depends on what is taken to be independent: grey levels, or whole images.
+"""Which sums of handwritten digits differ?
+========================================
+
+It depends on what is taken to be independent: grey levels, or whole images.
 
 Each row is the sum of 20 images of one digit, and there are three rows of each digit: 10 clusters are true. The test of
 significance is made two times on one and the same tree. First single grey levels are exchanged between rows, as if each
 were an observation of its own; since the pixels of an image belong together, nearly every row then differs from every
 other. Then whole images are exchanged, as the blocks that the rows are sums of.
 
-    python examples/replicates.py
-
-prints what is found, and saves replicates.png.
+``python examples/replicates.py`` prints what is found, and saves replicates.png.
 """
 
 import numpy as np

@@ -1,14 +1,15 @@
-"""Which functions of SciPy belong together? Clusters of their documentation, beside those of Euclidean methods.
+"""Which functions of SciPy belong together?
+=========================================
+
+Clusters of their documentation are compared with those of Euclidean methods.
 
 The documentation of a function is a histogram of its words. The functions of ten subpackages of SciPy, more than a
 thousand, are clustered into ten by what their documentation says, and the clusters are compared with the subpackages,
 of which the algorithms know nothing. The word counts are clustered as they are by a divergence; Euclidean methods get
 them as counts, as frequencies, as vectors of length 1, and weighted by TF-IDF, which was made for words.
 
-    python examples/scipy_docstrings.py
-
-prints the agreement of each, and the words that make each cluster; and saves scipy_docstrings.png: which subpackage
-went into which cluster.
+``python examples/scipy_docstrings.py`` prints the agreement of each, and the words that make each cluster; and saves
+scipy_docstrings.png: which subpackage went into which cluster.
 """
 
 import importlib

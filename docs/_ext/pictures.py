@@ -1,0 +1,18 @@
+"""The pictures of the gallery are those that the examples save."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sphinx_gallery.scrapers import figure_rst
+
+
+def saved_pictures(block: tuple[Any, ...], block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
+    """Move the pictures that an example has saved in its own folder, where it is run, to the gallery, and show them."""
+    shown = []
+    for saved in sorted(Path(block_vars["src_file"]).parent.iterdir()):
+        if saved.suffix in {".jpg", ".png"}:
+            place = Path(next(block_vars["image_path_iterator"])).with_suffix(saved.suffix)
+            shutil.move(saved, place)
+            shown.append(place)
+    return figure_rst(shown, gallery_conf["src_dir"])

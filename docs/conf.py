@@ -1,0 +1,120 @@
+"""How Sphinx makes the site of the pages in this folder, the examples and the docstrings.
+
+The pages are Markdown, which is also read beside the code, and whose code tests/test_readme.py runs. README.md,
+CONTRIBUTING.md and CHANGELOG.md are included as they are; their links are turned into links of the site here.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import skdiv
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+sys.path.insert(0, str(DOCS / "_ext"))
+
+project = "skdiv"
+author = project_copyright = "The skdiv developers"
+version = release = skdiv.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_*"]
+nitpicky = True
+# The inventories of other projects would have to be fetched, and the site is built without a network.
+nitpick_ignore_regex = [("py:.*", r"(dask|hdbscan|joblib|matplotlib|numpy|pandas|scipy|sklearn)\..*")]
+default_role = "literal"
+
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 4
+
+autodoc_typehints = "none"  # the docstrings say the types in words
+autodoc_default_options = {"members": True, "inherited-members": True}
+autosummary_generate = True
+numpydoc_show_class_members = False  # autodoc describes the methods in full
+
+copybutton_prompt_text = r">>> |\.\.\. "
+copybutton_prompt_is_regexp = True
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "examples",
+    "filename_pattern": "",  # every example is run
+    "image_scrapers": ["pictures.saved_pictures"],
+    "capture_repr": (),
+    "download_all_examples": False,
+    "show_signature": False,
+    "within_subsection_order": "ExampleTitleSortKey",
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"skdiv {release}"
+html_static_path = ["_static"]
+html_css_files = ["skdiv.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "logo": {"text": "skdiv"},
+    "navbar_align": "left",
+    "navigation_with_keys": False,
+    "header_links_before_dropdown": 6,
+    "show_toc_level": 2,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": ["theme-version"],
+}
+
+INCLUDED = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+
+
+def with_links_of_the_site(text: str, folder: Path) -> str:
+    """Return the text of a page in a folder with its links to files of the repository made links of the site.
+
+    What the site has no page of is a file to download.
+    """
+
+    def of_the_site(match: re.Match[str]) -> str:
+        path, anchor = match[1], match[2] or ""
+        target = (folder / path).resolve()
+        if not target.exists():
+            return match[0]  # MyST reports it
+        where = target.relative_to(ROOT)
+        if where.parts[0] == "examples":
+            return f"]({where.with_suffix('.rst')}{anchor})"
+        if where.parts[0] == "docs":
+            return f"]({where.relative_to('docs')}{anchor})"
+        return f"]({INCLUDED.get(str(where), f'path:../{where}')}{anchor})"
+
+    return re.sub(r"\]\((?!\w+:)([^()#\s]+)(#[^()\s]*)?\)", of_the_site, text)
+
+
+def on_source_read(app, docname, source):
+    """Turn the links of the pages in this folder into links of the site."""
+    if app.env.doc2path(docname).suffix == ".md":
+        source[0] = with_links_of_the_site(source[0], DOCS)
+
+
+def on_include_read(app, path, docname, content):
+    """Turn the links of the files that pages include into links of the site."""
+    content[0] = with_links_of_the_site(content[0], (DOCS / path).resolve().parent)
+
+
+def on_skip_member(app, what, name, member, skip, options):
+    """Leave out what a class inherits from other libraries, which describe it; None leaves it to autodoc."""
+    function = getattr(member, "fget", member)
+    module = getattr(function, "__module__", None)
+    return None if module is not None and module.startswith("skdiv") else True
+
+
+def setup(app):
+    """Connect the functions above."""
+    app.connect("source-read", on_source_read)
+    app.connect("include-read", on_include_read)
+    app.connect("autodoc-skip-member", on_skip_member)
