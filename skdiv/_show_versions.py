@@ -29,6 +29,10 @@ def show_versions() -> None:
     ImportError, ValueError
         If ``SKDIV_KERNEL`` asks for a kernel that cannot be had.
 
+    See Also
+    --------
+    sklearn.show_versions : The same for scikit-learn, with the libraries of threads in use.
+
     Examples
     --------
     >>> from skdiv import show_versions

@@ -174,7 +174,7 @@ class DivergenceEmbedding(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        {ndarray, sparse matrix} of shape (n_new, n_bins * n_features_per_bin_)
+        {ndarray, sparse matrix} of shape (n_new, n_bins * n_features_per_bin)
             The features, in CSR if X is sparse and there is no pseudocount; float32 if the fitted X is, else float64.
 
         Raises

@@ -83,7 +83,7 @@ def divergence_contributions(
 
     See Also
     --------
-    paired_divergences : The sums, and for the roots their roots.
+    skdiv.paired_divergences : The sums, and for the roots their roots.
     describe_clusters : The bins that tell each cluster from all other rows.
     skdiv.plotting.DistributionDisplay : A picture of two distributions and of these contributions.
 

@@ -89,7 +89,7 @@ def nearest_divergences(
     See Also
     --------
     divergences_within : All rows within a radius.
-    DivergenceNeighborsTransformer : The graph of the neighbours, for estimators of scikit-learn and others.
+    skdiv.neighbors.DivergenceNeighborsTransformer : The graph of the neighbours, for other estimators.
 
     Notes
     -----

@@ -67,7 +67,7 @@ def divergence_frame(
 
     See Also
     --------
-    pairwise_divergences : The same as an array.
+    skdiv.pairwise_divergences : The same as an array.
 
     Examples
     --------
@@ -162,6 +162,11 @@ def centers_frame(clustering: Any) -> pd.DataFrame:
         If the model was fitted to distances, with ``metric="precomputed"``.
     ImportError
         If pandas is not installed.
+
+    See Also
+    --------
+    labels_frame : The label of each row.
+    skdiv.explanations.describe_clusters : The bins that tell each cluster from all other rows.
 
     Examples
     --------

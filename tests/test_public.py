@@ -77,11 +77,14 @@ LAYERS = [
     "embedding", "neighbors",
     "homogeneity",
     "significance",
-    "preprocessing._observations", "preprocessing._blocks", "preprocessing._bins", "preprocessing._histogram", "preprocessing",
-    "models._matrix", "models._gaussians", "models._markov", "models._samples", "models._mixtures", "models._wasserstein", "models",
+    "preprocessing._observations", "preprocessing._blocks", "preprocessing._bins", "preprocessing._histogram",
+    "preprocessing",
+    "models._matrix", "models._gaussians", "models._markov", "models._samples", "models._mixtures",
+    "models._wasserstein", "models",
     "cluster._prediction", "cluster._combinations", "cluster._collection", "cluster._refinement", "cluster._summaries",
     "cluster._reduction", "cluster._blocks", "cluster._fitting", "cluster._report", "cluster._scoring",
-    "cluster._agglomerative", "cluster._minibatch", "cluster", "dask._graph", "dask._files", "dask._clustering", "dask._neighbors", "dask",
+    "cluster._agglomerative", "cluster._minibatch", "cluster", "dask._graph", "dask._files", "dask._clustering",
+    "dask._neighbors", "dask",
     "_show_versions", "",
 ]  # fmt: skip
 

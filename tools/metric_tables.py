@@ -40,7 +40,7 @@ def with_table(text: str) -> str:
 
 def definitions() -> str:
     """Return a list with one line a record, its name, its formula and its source, and what none of them does."""
-    lines = [f'- ``"{each.name}"``: {each.definition} ({each.reference}).' for each in divergences().values()]
+    lines = [f'- ``"{each.name}"``: ``{each.definition}`` ({each.reference}).' for each in divergences().values()]
     return "\n".join([*lines, "", ORDER])
 
 

@@ -62,6 +62,11 @@ class Divergence:
     infinite_off_support : bool
         Whether D(p ‖ q) is infinite as soon as q = 0 where p > 0; the term is asked for that.
 
+    See Also
+    --------
+    divergences : The records of the divergences that have names.
+    renyi : The record of the Rényi divergence of any order.
+
     Examples
     --------
     >>> import numpy as np
@@ -170,13 +175,45 @@ class Divergence:
             )
 
     def of_rows(self, p: FloatArray, q: FloatArray) -> FloatArray:
-        """Return D(p ‖ q) in nats along the last axis of arrays of normalised rows, accurately, from all the terms."""
+        """Return D(p ‖ q) in nats along the last axis of arrays of normalised rows, accurately, from all the terms.
+
+        Parameters
+        ----------
+        p, q : ndarray of shape (..., n_bins)
+            Probabilities, which broadcast.
+
+        Returns
+        -------
+        ndarray of shape (...)
+            The divergences in nats.
+
+        Raises
+        ------
+        ValueError
+            If one is NaN.
+        """
         with np.errstate(over="ignore"):
             values = self.rows(p, q) if self.rows is not None else self.finish(self.term(p, q).sum(axis=-1))
         return self.checked(values)
 
     def checked(self, values: FloatArray) -> FloatArray:
-        """Return the values as `capped` does, and refuse NaN, which the term of a user may give."""
+        """Return the values as `capped` does, and refuse NaN, which the term of a user may give.
+
+        Parameters
+        ----------
+        values : ndarray
+            Divergences in nats.
+
+        Returns
+        -------
+        ndarray
+            The values, none of which is above the upper bound by rounding.
+
+        Raises
+        ------
+        ValueError
+            If one is NaN.
+        """
         if np.isnan(values).any():
             raise ValueError(
                 f"Divergence {self.name!r} gives NaN for some pair of distributions: its term must be defined for all "
@@ -185,14 +222,41 @@ class Divergence:
         return self.capped(values)
 
     def capped(self, values: FloatArray) -> FloatArray:
-        """Return the values, with those that rounding has lifted above the upper bound replaced by the bound."""
+        """Return the values, with those that rounding has lifted above the upper bound replaced by the bound.
+
+        Parameters
+        ----------
+        values : ndarray
+            Divergences in nats.
+
+        Returns
+        -------
+        ndarray
+            The values; the same array if none is above the bound.
+        """
         if not math.isfinite(self.bound) or values.max(initial=0) <= self.bound:
             return values
         rounding = 64 * float(np.finfo(values.dtype).eps)
         return np.where((values > self.bound) & (values <= self.bound * (1 + rounding)), self.bound, values)
 
     def scale(self, base: float | None) -> float:
-        """Return the number by which a value in nats is divided to be in the unit of ``base``; it is 1 for None."""
+        """Return the number by which a value in nats is divided to be in the unit of ``base``; it is 1 for None.
+
+        Parameters
+        ----------
+        base : float or None
+            Base of the logarithm, or None for nats.
+
+        Returns
+        -------
+        float
+            The divisor.
+
+        Raises
+        ------
+        ValueError
+            If the divergence has no logarithm, or the base is not a finite number above 1.
+        """
         if base is None:
             return 1.0
         if self.base_exponent is None:

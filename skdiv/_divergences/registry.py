@@ -100,6 +100,10 @@ def renyi(alpha: float) -> Divergence:
     TypeError, ValueError
         If ``alpha`` is not such a number.
 
+    See Also
+    --------
+    divergences : The records of the divergences that have names.
+
     References
     ----------
     T. van Erven and P. Harremoës, "Rényi Divergence and Kullback-Leibler Divergence", IEEE Transactions on Information
@@ -255,6 +259,8 @@ def divergences() -> Mapping[MetricName, Divergence]:
 
     See Also
     --------
+    renyi : The record of a divergence of any order.
+    Divergence : A record of your own.
     mutual_information : The Jensen-Shannon divergence of more than two rows, in one number.
     skdiv.models.wasserstein_divergences : Distances that know of an order of the bins, which no divergence does.
     skdiv.models.mixture_divergences : Divergences between Gaussian mixtures.

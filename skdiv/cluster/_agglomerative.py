@@ -121,7 +121,7 @@ class DivergenceClustering(
         with linkage ``"information"`` alone. It is that of the tree; clusters that ``refine`` has changed retain more.
     n_features_in_ : int
         Number of columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, if X has names that are all strings.
 
     See Also
@@ -133,15 +133,15 @@ class DivergenceClustering(
     -----
     The metrics, of distributions p and q (their sources in parentheses), are
 
-    - ``"kl"``: sum p ln(p/q) (Kullback & Leibler 1951).
-    - ``"jeffreys"``: KL(p‖q) + KL(q‖p) (Jeffreys 1946).
-    - ``"js_divergence"``: ½ KL(p‖m) + ½ KL(q‖m), m = (p + q)/2 (Lin 1991).
-    - ``"js_distance"``: √(½ KL(p‖m) + ½ KL(q‖m)), m = (p + q)/2 (Endres & Schindelin 2003; Fuglede & Topsøe 2004).
-    - ``"hellinger"``: √(1 − sum √(pq)) (Hellinger 1909).
-    - ``"bhattacharyya"``: −ln sum √(pq) (Bhattacharyya 1943).
-    - ``"total_variation"``: ½ sum |p − q| (Levin & Peres 2017).
-    - ``"chi2"``: sum (p − q)² / q (Pearson 1900).
-    - ``"renyi"``: ln(sum p^α q^(1−α)) / (α − 1), α = 2 (Rényi 1961; van Erven & Harremoës 2014).
+    - ``"kl"``: ``sum p ln(p/q)`` (Kullback & Leibler 1951).
+    - ``"jeffreys"``: ``KL(p‖q) + KL(q‖p)`` (Jeffreys 1946).
+    - ``"js_divergence"``: ``½ KL(p‖m) + ½ KL(q‖m), m = (p + q)/2`` (Lin 1991).
+    - ``"js_distance"``: ``√(½ KL(p‖m) + ½ KL(q‖m)), m = (p + q)/2`` (Endres & Schindelin 2003; Fuglede & Topsøe 2004).
+    - ``"hellinger"``: ``√(1 − sum √(pq))`` (Hellinger 1909).
+    - ``"bhattacharyya"``: ``−ln sum √(pq)`` (Bhattacharyya 1943).
+    - ``"total_variation"``: ``½ sum |p − q|`` (Levin & Peres 2017).
+    - ``"chi2"``: ``sum (p − q)² / q`` (Pearson 1900).
+    - ``"renyi"``: ``ln(sum p^α q^(1−α)) / (α − 1), α = 2`` (Rényi 1961; van Erven & Harremoës 2014).
 
     None of them knows that bin 3 lies beside bin 4; where that matters, use `skdiv.models.wasserstein_divergences`.
 

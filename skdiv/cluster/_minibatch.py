@@ -101,7 +101,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         ``information_``.
     n_features_in_ : int
         Number of columns of X.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, if X has names that are all strings.
 
     See Also

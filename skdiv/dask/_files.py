@@ -37,6 +37,11 @@ def from_npy(path: str | os.PathLike[str], chunks: int | str = "auto") -> da.Arr
     ValueError
         If the file holds Python objects, or an array without rows.
 
+    See Also
+    --------
+    dask.array.from_zarr : The same for a Zarr store.
+    dask.dataframe.read_parquet : The same for Parquet files.
+
     References
     ----------
     M. Rocklin, "Dask: Parallel Computation with Blocked Algorithms and Task Scheduling", SciPy (2015).

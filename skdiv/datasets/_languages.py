@@ -17,6 +17,10 @@ def load_languages() -> Bunch:
         ISO 639-1 codes and English names of the languages; ``bigrams``, an array of shape (26427,); ``DESCR``, the
         origin and licence of the data.
 
+    See Also
+    --------
+    sklearn.datasets.fetch_20newsgroups_vectorized : Counts of words in messages.
+
     References
     ----------
     Derived from the profiles of langdetect 1.0.9 (Apache License 2.0), counted by Nakatani Shuyo in the abstracts of

@@ -95,6 +95,7 @@ def gaussian_divergences(
     References
     ----------
     S. Kullback, "Information Theory and Statistics", Wiley (1959), chapter 9, for Kullback-Leibler and Jeffreys.
+
     T. Kailath, "The Divergence and Bhattacharyya Distance Measures in Signal Selection", IEEE Transactions on
     Communication Technology 15 (1967), for Bhattacharyya, from which Hellinger follows.
 

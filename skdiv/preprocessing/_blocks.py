@@ -73,7 +73,7 @@ def sum_blocks(X: MatrixLike, groups: ArrayLike) -> SummedBlocks:
 
     See Also
     --------
-    Significance : The test that exchanges blocks between groups.
+    skdiv.Significance : The test that exchanges blocks between groups.
     HistogramTransformer : Rows of counts from observations.
 
     References

@@ -54,7 +54,7 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
     ----------
     bin_edges_ : list of ndarray
         The edges of the bins along each dimension, without those at infinity; of a grid alone.
-    codebook_ : ndarray of shape (n_bins_, n_features_in_)
+    codebook_ : ndarray of shape (n_bins, n_features)
         The prototypes, in ascending order; with ``strategy="kmeans"`` alone.
     categories_ : ndarray
         The categories, in ascending order; of categories alone.
@@ -65,7 +65,7 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
         given.
     n_features_in_ : int
         The number of dimensions of an observation.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         The names of the dimensions, if X is one long frame, or a list of frames, whose columns have names that are all
         strings.
 
@@ -195,7 +195,7 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        {ndarray, sparse matrix, frame} of shape (n_collections, n_bins_)
+        {ndarray, sparse matrix, frame} of shape (n_collections, n_bins)
             The counts, as `transform` returns them.
 
         Raises
@@ -217,7 +217,7 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        {ndarray, sparse matrix, frame} of shape (n_collections, n_bins_)
+        {ndarray, sparse matrix, frame} of shape (n_collections, n_bins)
             The counts, as float64: an array, CSR with ``sparse_output``, or what `set_output` asks for. The index of a
             pandas frame has the groups, or the index of X if that is a Series of collections.
 
