@@ -17,6 +17,7 @@ CODE_OR_PICTURE = re.compile(r"^```python\n(.*?)^```$|^!\[[^\]]*\]\((\w+\.png)\)
 
 
 def main() -> None:
+    """Run the page and save its pictures beside it."""
     session: dict[str, object] = {}
     for code, picture in CODE_OR_PICTURE.findall((DOCS / "tutorial.md").read_text(encoding="utf-8")):
         if picture:
