@@ -4,9 +4,13 @@ The pages are Markdown, which is also read beside the code, and whose code tests
 CONTRIBUTING.md and CHANGELOG.md are included as they are; their links are turned into links of the site here.
 """
 
+import importlib
 import re
 import sys
 from pathlib import Path
+
+from docutils import nodes
+from sphinx.addnodes import pending_xref
 
 import skdiv
 
@@ -39,6 +43,7 @@ myst_heading_anchors = 4
 autodoc_typehints = "none"  # the docstrings say the types in words
 autodoc_default_options = {"members": True, "inherited-members": True}
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False  # autodoc describes the methods in full
 
 copybutton_prompt_text = r">>> |\.\.\. "
@@ -57,9 +62,11 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"skdiv {release}"
+html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["skdiv.css"]
 html_show_sourcelink = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": "skdiv"},
     "navbar_align": "left",
@@ -71,13 +78,29 @@ html_theme_options = {
     "footer_end": ["theme-version"],
 }
 
+MODULES = [
+    "",
+    ".datasets",
+    ".embedding",
+    ".explanations",
+    ".models",
+    ".neighbors",
+    ".plotting",
+    ".preprocessing",
+    ".tables",
+]
+PUBLIC = {  # the full name of each public name; those of skdiv.dask are some of them again, and are written in full
+    name: f"skdiv{module}.{name}"
+    for module in reversed(MODULES)
+    for name in importlib.import_module(f"skdiv{module}").__all__
+}
 INCLUDED = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 
 
 def with_links_of_the_site(text: str, folder: Path) -> str:
     """Return the text of a page in a folder with its links to files of the repository made links of the site.
 
-    What the site has no page of is a file to download.
+    What the site has no page of is a file to download. Blocks of code lose the empty line that ends a doctest.
     """
 
     def of_the_site(match: re.Match[str]) -> str:
@@ -92,7 +115,7 @@ def with_links_of_the_site(text: str, folder: Path) -> str:
             return f"]({where.relative_to('docs')}{anchor})"
         return f"]({INCLUDED.get(str(where), f'path:../{where}')}{anchor})"
 
-    return re.sub(r"\]\((?!\w+:)([^()#\s]+)(#[^()\s]*)?\)", of_the_site, text)
+    return re.sub(r"\]\((?!\w+:)([^()#\s]+)(#[^()\s]*)?\)", of_the_site, text.replace("\n\n```\n", "\n```\n"))
 
 
 def on_source_read(app, docname, source):
@@ -113,8 +136,31 @@ def on_skip_member(app, what, name, member, skip, options):
     return None if module is not None and module.startswith("skdiv") else True
 
 
+def on_docstring(app, what, name, thing, options, lines):
+    """Keep a line that begins with the initial of an author from being read as an item of a list, A., B., and so on."""
+    lines[:] = [re.sub(r"^([A-Z])\. ", r"\1\\. ", line) for line in lines]
+
+
+def on_doctree_read(app, doctree):
+    """Link the public names that stand as code in a text, alone or called, to their pages of the reference."""
+    known = {**PUBLIC, **{full: full for full in PUBLIC.values()}}
+    known |= {full: full for full in (f"skdiv.dask.{name}" for name in importlib.import_module("skdiv.dask").__all__)}
+    here = app.env.docname
+    for literal in list(doctree.findall(nodes.literal)):
+        full = known.get(literal.astext().partition("(")[0])
+        inside = literal
+        while inside is not None and not isinstance(inside, (nodes.reference, nodes.title, pending_xref)):
+            inside = inside.parent
+        if full and inside is None and not here.endswith(full):
+            link = pending_xref("", refdomain="py", reftype="obj", reftarget=full, refdoc=here, refexplicit=True)
+            literal.replace_self(link)
+            link += literal
+
+
 def setup(app):
     """Connect the functions above."""
     app.connect("source-read", on_source_read)
     app.connect("include-read", on_include_read)
     app.connect("autodoc-skip-member", on_skip_member)
+    app.connect("autodoc-process-docstring", on_docstring)
+    app.connect("doctree-read", on_doctree_read)
