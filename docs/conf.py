@@ -66,6 +66,7 @@ html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["skdiv.css"]
 html_show_sourcelink = False
+html_sidebars = {"index": [], "features": []}
 html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": "skdiv"},
@@ -137,8 +138,15 @@ def on_skip_member(app, what, name, member, skip, options):
 
 
 def on_docstring(app, what, name, thing, options, lines):
-    """Keep a line that begins with the initial of an author from being read as an item of a list, A., B., and so on."""
-    lines[:] = [re.sub(r"^([A-Z])\. ", r"\1\\. ", line) for line in lines]
+    """Make a paragraph of each reference, which begins with the initials of an author.
+
+    Sphinx would take the first of these for the letter of an item in a list.
+    """
+    for number in reversed(range(1, len(lines))):
+        if re.match(r"[A-Z]\. ", lines[number]):
+            lines[number] = f"\\{lines[number]}"
+            if lines[number - 1].endswith("."):
+                lines.insert(number, "")
 
 
 def on_doctree_read(app, doctree):
@@ -162,5 +170,5 @@ def setup(app):
     app.connect("source-read", on_source_read)
     app.connect("include-read", on_include_read)
     app.connect("autodoc-skip-member", on_skip_member)
-    app.connect("autodoc-process-docstring", on_docstring)
+    app.connect("autodoc-process-docstring", on_docstring, priority=400)  # before numpydoc
     app.connect("doctree-read", on_doctree_read)
