@@ -53,7 +53,10 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "examples",
     "filename_pattern": "",  # every example is run
-    "image_scrapers": ["pictures.saved_pictures"],
+    "image_scrapers": ["gallery.saved_pictures"],
+    "reset_modules": ["gallery.warnings_as_errors"],
+    "reset_modules_order": "both",
+    "write_computation_times": False,
     "capture_repr": (),
     "download_all_examples": False,
     "show_signature": False,
@@ -66,7 +69,7 @@ html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["skdiv.css"]
 html_show_sourcelink = False
-html_sidebars = {"index": [], "features": []}
+html_sidebars = {"index": [], "features": [], "tutorial": []}
 html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": "skdiv"},
@@ -76,7 +79,7 @@ html_theme_options = {
     "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
-    "footer_end": ["theme-version"],
+    "footer_end": [],
 }
 
 MODULES = [

@@ -1,10 +1,19 @@
-"""The pictures of the gallery are those that the examples save."""
+"""How the gallery runs the examples: warnings are errors, and the pictures are those that the examples save."""
 
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
 from sphinx_gallery.scrapers import figure_rst
+
+
+def warnings_as_errors(gallery_conf: dict[str, Any], fname: str, when: str) -> None:
+    """Raise the warnings of an example, and let those of Sphinx pass again after it."""
+    if when == "before":
+        warnings.simplefilter("error")
+    else:
+        warnings.resetwarnings()
 
 
 def saved_pictures(block: tuple[Any, ...], block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
