@@ -127,7 +127,7 @@ def power_table(parallel: Parallel, repeats: int) -> str:
         for model in MODELS:
             results = np.array(parallel(delayed(found)(model, distance, total, seed) for seed in range(repeats)))
             ari, three = results.mean(axis=0)
-            cells.append(f"{max(ari, 0):.2f} ({100 * three:.0f} %)")
+            cells.append(f"{ari:.2f} ({100 * three:.0f} %)".replace("-0.00", "0.00"))
         lines.append(f"| {distance:g} | {total} | {' | '.join(cells)} |")
         print(lines[-1], flush=True)
     return "\n".join(lines)
