@@ -73,6 +73,10 @@ def test_the_table_of_divergences_is_the_registrys():
     assert tool["table"]() in README
     assert tool["with_table"](README) == README
     assert tool["with_table"](README.replace("| `chi2` |", "| `chi` |")) == README
+    choosing = (ROOT / "docs" / "choosing.md").read_text(encoding="utf-8")
+    assert tool["table"]() in choosing
+    assert tool["sources"]() in choosing
+    assert tool["with_table"](choosing.replace("| Pearson 1900 |", "| Pearson 1901 |")) == choosing
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Write what the registry knows of the divergences into README.md and the docstrings of the functions.
+"""Write what the registry knows of the divergences into README.md, docs/choosing.md and docstrings.
 
 python tools/metric_tables.py
 """
@@ -12,6 +12,7 @@ from skdiv import divergences
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+CHOOSING = ROOT / "docs" / "choosing.md"
 DOCSTRINGS = [ROOT / "skdiv" / "pairwise.py", ROOT / "skdiv" / "cluster" / "_agglomerative.py"]
 ORDER = (  # what a reader has to know who chooses one; it stands under each list
     "None of them knows that bin 3 lies beside bin 4; where that matters, use `skdiv.models.wasserstein_divergences`."
@@ -32,10 +33,22 @@ def table() -> str:
     return "\n".join(rows)
 
 
+def sources() -> str:
+    """Return a table of where each divergence comes from, and of its value where q lacks a bin of p."""
+    rows = ["| name | q has an empty bin that p has not | source |", "| --- | --- | --- |"]
+    for record in divergences().values():
+        is_finite = math.isfinite(record([0.5, 0.5], [1, 0]))
+        rows.append(f"| `{record.name}` | {'finite' if is_finite else '∞'} | {record.reference} |")
+    return "\n".join(rows)
+
+
 def with_table(text: str) -> str:
-    """Return the README's text with the table between its marks replaced."""
-    start, end = "<!-- divergences -->\n", "\n<!-- /divergences -->"
-    return re.sub(f"{start}.*?{end.strip()}", lambda _: start + table() + end, text, flags=re.DOTALL)
+    """Return the text of a page with the tables between their marks replaced."""
+    for name, written in {"divergences": table(), "sources": sources()}.items():
+        start, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
+        replacement = (start + written + end).replace("\\", r"\\")
+        text = re.sub(f"{start}.*?{end.strip()}", replacement, text, flags=re.DOTALL)
+    return text
 
 
 def definitions() -> str:
@@ -52,6 +65,7 @@ def with_definitions(source: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in (README, CHOOSING):
+        page.write_text(with_table(page.read_text(encoding="utf-8")), encoding="utf-8")
     for path in DOCSTRINGS:
         path.write_text(with_definitions(path.read_text(encoding="utf-8")), encoding="utf-8")
