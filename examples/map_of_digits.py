@@ -1,5 +1,5 @@
-"""Which digits are easily taken for each other? A map
-====================================================
+"""Which digits are easily taken for each other?
+=============================================
 
 An image of a handwritten digit is a histogram of its ink over 8 × 8 pixels. For each of the 1,797 images the nearest
 ones by the Jensen-Shannon distance are found, exactly and without the matrix of all distances; t-SNE draws a map in
