@@ -117,6 +117,8 @@ def with_links_of_the_site(text: str, folder: Path) -> str:
             return f"]({where.with_suffix('.rst')}{anchor})"
         if where.parts[0] == "docs":
             return f"]({where.relative_to('docs')}{anchor})"
+        if where.name == "README.md" and anchor:  # most sections of it
+            return f"](features.md{anchor})"
         return f"]({INCLUDED.get(str(where), f'path:../{where}')}{anchor})"
 
     return re.sub(r"\]\((?!\w+:)([^()#\s]+)(#[^()\s]*)?\)", of_the_site, text.replace("\n\n```\n", "\n```\n"))
