@@ -52,7 +52,7 @@ def g(x, error):
 
 def test_a_module_with_messages_needs_a_group():
     with pytest.raises(ValueError, match="belongs to no group"):
-        TOOL["group_of"](ROOT / "skdiv" / "nowhere.py")
+        TOOL["group_of"](TOOL["PACKAGE"] / "nowhere.py")
 
 
 def test_each_heading_quotes_messages_that_are_in_the_list():

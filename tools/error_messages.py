@@ -8,9 +8,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import skdiv
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "errors.md"
-PACKAGE = ROOT / "skdiv"
+PACKAGE = Path(skdiv.__file__).parent
 # What a reader was doing, and the folders and modules whose messages belong there. Each module belongs to one of them.
 GROUPS = {
     "Rows": ["_input/checks", "_input/distributions", "pairwise", "chunked"],
