@@ -23,6 +23,7 @@ from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
+import marks
 import numpy as np
 from joblib import Parallel, delayed
 from scipy.stats import binomtest
@@ -348,13 +349,6 @@ def languages(_: Parallel, n_resamples: int) -> str:
     )
 
 
-def write(name: str, table: str) -> None:
-    """Between the marks of that name."""
-    start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-    before, rest = DOCS.read_text(encoding="utf-8").split(start)
-    DOCS.write_text(f"{before}{start}{table}\n{end}{rest.split(end)[1]}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few repeats, nothing written")
@@ -381,7 +375,7 @@ def main() -> None:
             table = make(parallel, repeats)
             print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
             if not quick:
-                write(name, table)
+                marks.write(DOCS, name, table)
 
 
 if __name__ == "__main__":

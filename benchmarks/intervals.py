@@ -15,6 +15,7 @@ from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
+import marks
 import numpy as np
 from joblib import Parallel, delayed
 from scipy.stats import t as student
@@ -209,13 +210,6 @@ def table_of_kink(parallel: Parallel, repeats: int) -> str:
     return "\n".join(lines)
 
 
-def write(name: str, table: str) -> None:
-    """Between the marks of that name."""
-    start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-    before, rest = DOCS.read_text(encoding="utf-8").split(start)
-    DOCS.write_text(f"{before}{start}{table}\n{end}{rest.split(end)[1]}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few repeats, nothing written")
@@ -235,7 +229,7 @@ def main() -> None:
             table = make(parallel, 40 if arguments.quick else repeats)
             print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
             if not arguments.quick:
-                write(name, table)
+                marks.write(DOCS, name, table)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ writes both again from the tables of the page, without measuring anything; `comp
 import re
 from pathlib import Path
 
+import marks
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -80,8 +81,7 @@ def speeds(page: str) -> str:
 
 def with_speeds(readme: str, page: str) -> str:
     """Return the README's text with what stands between its marks replaced."""
-    start, end = "<!-- benchmark -->\n", "\n<!-- /benchmark -->"
-    return re.sub(f"{start}.*?{end}", lambda _: start + speeds(page) + end, readme, flags=re.DOTALL)
+    return marks.between(readme, "benchmark", speeds(page))
 
 
 def draw_panel(ax: Axes, title: str, cells: dict[str, str]) -> None:
@@ -123,8 +123,8 @@ def write(docs: Path) -> None:
     """Draw the chart beside the page in this folder; the README's table is written if it is the repository's page."""
     page = (docs / "benchmarks.md").read_text(encoding="utf-8")
     chart(page).savefig(docs / "benchmarks.png", dpi=110)
-    readme = ROOT / "README.md"
     if docs.resolve() == ROOT / "docs":
+        readme = ROOT / "README.md"
         readme.write_text(with_speeds(readme.read_text(encoding="utf-8"), page), encoding="utf-8")
 
 

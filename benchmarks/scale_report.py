@@ -8,6 +8,7 @@ writes them again from the tables of the page, without measuring anything; `scal
 import re
 from pathlib import Path
 
+from marks import between
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -72,12 +73,6 @@ def chart(neighbours: Table) -> Figure:
     handles.append(Line2D([], [], color="0.4", marker="o", markerfacecolor="white", linestyle="", label=hollow))
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
     return figure
-
-
-def between(text: str, mark: str, new: str) -> str:
-    """A text with what stands between two marks replaced."""
-    start, end = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
-    return re.sub(f"{start}.*?{end}", lambda _: start + new + "\n" + end, text, flags=re.DOTALL)
 
 
 def write(docs: Path) -> None:
