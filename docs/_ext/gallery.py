@@ -2,18 +2,22 @@
 
 import shutil
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from sphinx_gallery.scrapers import figure_rst
 
+_filters = ExitStack()
+
 
 def warnings_as_errors(gallery_conf: dict[str, Any], fname: str, when: str) -> None:
     """Raise the warnings of an example, and let those of Sphinx pass again after it."""
     if when == "before":
+        _filters.enter_context(warnings.catch_warnings())
         warnings.simplefilter("error")
     else:
-        warnings.resetwarnings()
+        _filters.close()
 
 
 def saved_pictures(block: tuple[Any, ...], block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
