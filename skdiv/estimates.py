@@ -265,7 +265,7 @@ def _sample(X: MatrixLike, blocks: BlocksLike | None, names: Names) -> Sample:
         raise ValueError(f"{names.row(i)} has {totals[i]:.0f} observations, {limit}. {remedy}")
     of_rows: Blocks | None = None
     if blocks is not None:
-        of_rows = checked_blocks(blocks, counts, names)
+        of_rows = checked_blocks(blocks, counts, names, "Y_blocks" if names.argument == "Y" else "blocks")
         single = np.flatnonzero(of_rows.sizes < 2)
         if single.size:
             raise ValueError(

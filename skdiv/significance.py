@@ -70,7 +70,7 @@ class Significance(BaseEstimator):
     two blocks, 1/10 for three, 1/462 for six. Six a row are a good number, and more where there are many rows. A node
     that has too few for its level is named in a warning, and refused if it is the root. Blocks of one row that are
     larger than those of another cannot be exchanged, which is warned about as well. With ``sample_weight="counts"``,
-    or weights that are the totals of the rows, the masses of exchanged rows are their new totals.
+    or weights in proportion to the totals of the rows, the masses of exchanged rows are their new totals.
 
     The test takes time. A node that is split takes some 2 / level tables, which are many for small nodes of large
     trees; a node that is not split takes few. ``n_jobs`` spreads large nodes and small branches over workers. To see

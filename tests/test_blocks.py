@@ -1,5 +1,6 @@
 """Blocks in place of observations: the level for data that come in bursts, exact p-values, and what is refused."""
 
+import re
 from itertools import combinations
 from math import comb
 
@@ -22,7 +23,8 @@ from skdiv import (
     mutual_information,
     pairwise_homogeneity,
 )
-from skdiv._input.blocks import Blocks
+from skdiv._input.blocks import Blocks, warn_of_sizes
+from skdiv._input.checks import names_of
 from skdiv._significance.nodes import _chunks
 from skdiv._significance.nulls import ExchangedBlocks
 from skdiv._significance.sequential import SequentialTest
@@ -121,6 +123,10 @@ def test_weights_that_are_the_totals_are_computed_again():
     by_name = clustered(X, blocks, linkage="information", sample_weight="counts")
     by_value = clustered(X, blocks, linkage="information", sample_weight=X.sum(axis=1))
     np.testing.assert_array_equal(by_name.node_pvalues_, by_value.node_pvalues_)
+    in_proportion = clustered(X, blocks, linkage="information", sample_weight=X.sum(axis=1) / X.sum())
+    np.testing.assert_array_equal(by_name.node_pvalues_, in_proportion.node_pvalues_)
+    others = clustered(X, blocks, linkage="information", sample_weight=1.0 + X.sum(axis=1))
+    assert not np.array_equal(by_name.node_pvalues_, others.node_pvalues_)
 
 
 def test_the_pvalue_of_a_pair_is_that_of_all_arrangements():
@@ -236,10 +242,17 @@ def test_blocks_that_do_not_fit_are_refused():
             clustered(X, none)
     with pytest.raises(ValueError, match=r"blocks\[0\] has 11 bins, but X has 12"):
         clustered(X, blocks[:, :, 1:])
+    for shape, none in (((0, 12), np.zeros((0, 12))), ((12,), X[0].tolist()), ((), None)):
+        with pytest.raises(ValueError, match=rf"blocks\[1\] has the shape {re.escape(str(shape))}, and not one block"):
+            clustered(X, [blocks[0], none, *blocks[2:]])
     empty = blocks.copy()
     empty[1, 2] = 0
-    with pytest.raises(ValueError, match=r"blocks\[1\]\[2\] sums to 0"):
+    with pytest.raises(ValueError, match=r"blocks\[1\]\[2\] sums to 0.*\. Leave the block out\.$"):
         clustered(X, empty)
+    endless = X.astype(float)
+    endless[1, 1] = np.inf
+    with pytest.raises(ValueError, match=r"Input X contains inf or -inf: X\[1, 1\]"):
+        clustered(endless, blocks)
     with pytest.raises(ValueError, match="blocks are exchanged by the test of a Significance, but n_clusters = 2"):
         DivergenceClustering(2).fit(X, blocks=blocks)
     with pytest.raises(ValueError, match="takes no blocks"):
@@ -268,6 +281,16 @@ def test_blocks_of_unequal_size_are_named():
     by_chance = bursts(5)
     by_chance[3, 0] *= 30
     clustered(by_chance.sum(axis=1), by_chance)
+
+
+def test_small_blocks_of_one_row_among_many_are_named():
+    rng = np.random.default_rng(0)
+    totals = rng.poisson(rng.gamma(4, 25, (60, 6))) + 1
+    totals[7] = rng.poisson(10, 6) + 1
+    blocks = Blocks(totals.reshape(-1, 1).astype(float), np.full(60, 6))
+    with pytest.warns(UserWarning, match=r"The blocks of X\[7\] hold"):
+        warn_of_sizes(blocks, names_of(None))
+    warn_of_sizes(blocks.of(np.delete(np.arange(60), 7)), names_of(None))  # What is left differs by chance.
 
 
 def test_weights_are_exchanged_as_counts_are():
@@ -319,7 +342,7 @@ def test_counts_that_are_none_are_refused():
         model.fit(counts, sample_weight="totals")
     broken = counts.copy()
     broken[1] = 0
-    with pytest.raises(ValueError, match=r"X\[1\] sums to 0"):
+    with pytest.raises(ValueError, match=r"X\[1\] sums to 0.* It has no weight by its counts: drop it\."):
         model.fit(broken, sample_weight="counts")
     broken[1, 1] = np.nan
     with pytest.raises(ValueError, match=r"Input X contains NaN: X\[1, 1\]"):

@@ -168,6 +168,13 @@ def test_threads_give_the_same_bits():
         assert_same_bits(fitted(X, **options), in_a_loop(X, **options))
 
 
+def test_counts_stand_for_the_totals():
+    by_name, by_value = (fitted(in_blocks(COUNTS), masses) for masses in ("counts", COUNTS.sum(axis=1)))
+    np.testing.assert_array_equal(by_name.cluster_centers_, by_value.cluster_centers_)
+    with pytest.raises(ValueError, match=r"In block \d of X: sample_weight = 'totals' must be 'counts' or a vector"):
+        fitted(in_blocks(COUNTS), "totals")
+
+
 def test_a_fit_is_one_graph_that_is_computed_once(monkeypatch):
     computed = []
     monkeypatch.setattr("skdiv.dask._graph.Delayed.compute", lambda self: computed.append(self) or 1 / 0)

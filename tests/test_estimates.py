@@ -410,6 +410,14 @@ def test_refusals():
         divergence_estimates(X, Y_blocks=[X, X, X])
     with pytest.raises(ValueError, match=r"X\[0\] has one block"):
         divergence_estimates(X, blocks=X[:, np.newaxis])
+    blocks = [np.vstack([row, row]) for row in X]
+    with pytest.raises(ValueError, match=r"Y\[0, \d\] = .*blocks of this row, Y_blocks\[0\], sum to"):
+        divergence_estimates(2 * X, X, blocks=blocks, Y_blocks=blocks)
+    for not_blocks, message in ((X, "has the shape"), (blocks[:2], "has blocks of 2 rows"), ("X", "is of the type")):
+        with pytest.raises((ValueError, TypeError), match=f"^Y_blocks {message}"):
+            divergence_estimates(2 * X, 2 * X, blocks=blocks, Y_blocks=not_blocks)
+    with pytest.raises(ValueError, match=r"Y_blocks\[0\]\[0, 0\] = -"):
+        divergence_estimates(2 * X, 2 * X, blocks=blocks, Y_blocks=[-each for each in blocks])
 
 
 # --- What docs/how_large.md says ---

@@ -423,6 +423,13 @@ def as_counts(X: Matrix, reason: str, names: Names = UNNAMED) -> Matrix:
     return counts
 
 
+def refuse_what_is_no_weight(X: Matrix, names: Names) -> None:
+    """Refuse an array or CSR matrix with an entry that is NaN, infinite or negative."""
+    entries = X.data if sp.issparse(X) else X
+    if not (entries.min(initial=0) >= 0 and np.isfinite(entries.max(initial=0))):
+        refuse_entries(X, names)
+
+
 def refuse_entries(X: Matrix, names: Names) -> NoReturn:
     """Raise the error about the first entry that is NaN, infinite or negative; there has to be one."""
     data = X.data if sp.issparse(X) else X.ravel()
@@ -456,14 +463,15 @@ def check_distances(D: FloatArray, names: Names) -> None:
     )
 
 
-def refuse_empty_rows(totals: FloatArray, names: Names) -> None:
+def refuse_empty_rows(
+    totals: FloatArray, names: Names, remedy: str = "Drop it, or pass pseudocount > 0 to make it uniform."
+) -> None:
     """Refuse rows that sum to 0, and name the first; ``totals`` are the sums of the rows."""
     empty = np.flatnonzero(totals == 0)
     if empty.size:
         others = f" (and {empty.size - 1} more rows)" if empty.size > 1 else ""
         raise ValueError(
-            f"{names.row(int(empty[0]))} sums to 0{others}: an all-zero row is not a distribution. "
-            "Drop it, or pass pseudocount > 0 to make it uniform."
+            f"{names.row(int(empty[0]))} sums to 0{others}: an all-zero row is not a distribution. {remedy}"
         )
 
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
-from skdiv._input.checks import Matrix, Names, as_counts, check_sample_weight, refuse_empty_rows, refuse_entries
+from skdiv._input.checks import (
+    Matrix,
+    Names,
+    as_counts,
+    check_sample_weight,
+    refuse_empty_rows,
+    refuse_what_is_no_weight,
+)
 from skdiv._utils.typing import FloatArray
 
 WeightsLike: TypeAlias = ArrayLike | Literal["counts"] | None
@@ -23,9 +29,7 @@ def masses_of(sample_weight: WeightsLike, X: Matrix, names: Names) -> FloatArray
         return check_sample_weight(sample_weight, X.shape[0])
     if sample_weight != "counts":
         raise ValueError(f"sample_weight = {sample_weight!r} must be 'counts' or a vector of a weight for each row.")
-    entries = X.data if sp.issparse(X) else X
-    if not (entries.min(initial=0) >= 0 and np.isfinite(entries.max(initial=0))):
-        refuse_entries(X, names)
+    refuse_what_is_no_weight(X, names)
     counts = as_counts(
         X,
         "sample_weight='counts' weighs each row by its number of observations, which other numbers do not tell. Pass "
@@ -33,7 +37,7 @@ def masses_of(sample_weight: WeightsLike, X: Matrix, names: Names) -> FloatArray
         names,
     )
     totals = totals_of(counts)
-    refuse_empty_rows(totals, names)
+    refuse_empty_rows(totals, names, "It has no weight by its counts: drop it.")
     return check_sample_weight(totals, X.shape[0])
 
 
@@ -43,5 +47,7 @@ def totals_of(X: Matrix) -> FloatArray:
 
 
 def are_totals(masses: FloatArray, X: Matrix) -> bool:
-    """Return whether the masses of rows are their totals, but for rounding."""
-    return bool(np.allclose(masses, totals_of(X), rtol=1e-9, atol=0))
+    """Return whether the masses of rows are in proportion to their totals, but for rounding."""
+    totals = totals_of(X)
+    with np.errstate(invalid="ignore"):  # Totals may be infinite, and are nobody's masses then.
+        return bool(np.allclose(masses / masses.max(), totals / totals.max(), rtol=1e-9, atol=0))

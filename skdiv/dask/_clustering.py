@@ -87,8 +87,9 @@ class MiniBatchDivergenceClustering(cluster.MiniBatchDivergenceClustering):
             fitted as by `skdiv.MiniBatchDivergenceClustering`.
         y : None
             Ignored.
-        sample_weight : dask.array.Array, dask.dataframe.Series or array-like of shape (n_samples,), optional
-            A mass for each row, in the blocks of X.
+        sample_weight : "counts", dask.array.Array, dask.dataframe.Series or array-like of shape (n_samples,), optional
+            A mass for each row, in the blocks of X. ``"counts"`` takes the totals of the rows, which must then be
+            counts.
 
         Returns
         -------

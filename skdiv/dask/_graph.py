@@ -73,15 +73,16 @@ class Blocks:
 
     def opened(self, graph: Graph, estimator: Any, sample_weight: Any) -> list[Any]:
         """Add calls to a graph that open the blocks, and return their stubs."""
-        weights = self._weights(sample_weight)
         stubs = [graph.including(part) for part in self.parts]
-        of_weights = [None if part is None else graph.including(part) for part in weights]
+        of_weights: list[Any] = [None] * len(stubs)
+        if isinstance(sample_weight, str):  # Each block weighs its rows by their own counts.
+            of_weights = [graph.constant(sample_weight)] * len(stubs)
+        elif sample_weight is not None:
+            of_weights = [graph.including(part) for part in self._weights(sample_weight)]
         return opened_blocks(graph, graph.constant(estimator), graph.constant(self.expected), stubs, of_weights)
 
     def _weights(self, sample_weight: Any) -> list[Any]:
         """Return the weights of the rows of each block."""
-        if sample_weight is None:
-            return [None] * len(self.parts)
         known = not np.isnan(self.sizes).any()
         if not is_dask_collection(sample_weight):
             if not known:
