@@ -141,9 +141,9 @@ def divergence_estimates(
     UserWarning
         If a row of a pair has so few observations that its interval may miss more often than it should: fewer than 5
         for each bin in which one of the two has mass, or than 100, or than 1,000 if the other row has ten times as
-        many; of ``"hellinger"``, ``"bhattacharyya"`` and
-        ``renyi(alpha)`` with alpha below 1 fewer than 20, or than 1,000; or fewer than 6 blocks. Or if a divergence is
-        infinite, or would be without some observation: its interval then reaches from 0 to infinity.
+        many; of ``"hellinger"``, ``"bhattacharyya"`` and ``renyi(alpha)`` with alpha below 1 fewer than 20, or than
+        1,000; or fewer than 6 blocks. Or if a divergence is infinite, or would be without some observation: its
+        interval then reaches from 0 to infinity.
 
     See Also
     --------
@@ -162,6 +162,9 @@ def divergence_estimates(
     of a normal variable. If the divergence is 0, the lower limit is 0 in 97.5 of 100 cases, which is what a test of
     significance would say. With blocks the quantiles are of Student's distribution with one degree of freedom less than
     the row with fewer blocks has. A bootstrap of the blocks was measured too, and covered less.
+
+    If two rows share no bin, or have mass in one bin alone, no observation that is left out changes the divergence, and
+    the interval has no width. That is not certainty: a bin that none of N observations met may have a share of 3/N.
 
     A jackknife needs a smooth term. ``"total_variation"`` has a kink where p = q, where its bias is of the order of its
     standard error: it is refused. ``"hellinger"`` bounds it: h² ≤ TV ≤ h √(2 − h²).
