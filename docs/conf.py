@@ -41,7 +41,7 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 
 autodoc_typehints = "none"  # the docstrings say the types in words
-autodoc_default_options = {"members": True, "inherited-members": True}
+autodoc_default_options = {"members": True, "inherited-members": True, "special-members": "__call__"}
 autosummary_generate = True
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False  # autodoc describes the methods in full
@@ -136,10 +136,13 @@ def on_include_read(app, path, docname, content):
 
 
 def on_skip_member(app, what, name, member, skip, options):
-    """Leave out what a class inherits from other libraries, which describe it; None leaves it to autodoc."""
+    """Leave out what other libraries give to a class, and describe, and functions that are a field's default.
+
+    None leaves a member to autodoc.
+    """
     function = getattr(member, "fget", member)
-    module = getattr(function, "__module__", None)
-    return None if module is not None and module.startswith("skdiv") else True
+    ours = (getattr(function, "__module__", None) or "").startswith("skdiv")
+    return None if ours and (what != "class" or "." in function.__qualname__) else True
 
 
 def on_docstring(app, what, name, thing, options, lines):
