@@ -172,8 +172,9 @@ def cell_of_blocks(n_bins: int, n_blocks: int, concentration: float, share: floa
 
 
 def table_of_blocks(parallel: Parallel, repeats: int) -> str:
+    methods = "jackknife of blocks | bootstrap, basic | bootstrap, χ² | jackknife of observations"
     lines = [
-        "| bins | blocks | concentration | jackknife of blocks | bootstrap, basic | bootstrap, χ² | of observations |",
+        f"| bins | blocks | concentration | {methods} |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for n_bins, n_blocks, concentration in product((5, 20), (6, 10, 30), (20.0, 200.0)):

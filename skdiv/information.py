@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from scipy.special import entr, xlog1py
 
 from skdiv._compute.blocks.termwise import few_rows
+from skdiv._compute.blocks.weighted import rounding_of_mean
 from skdiv._compute.measure import Measure
 from skdiv._divergences.registry import resolve
 from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount, names_of
@@ -19,8 +20,6 @@ from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray
 from skdiv.centroids import centers_of
 from skdiv.pairwise import as_collections
-
-_EPS = float(np.finfo(np.float64).eps)
 
 
 def entropy(X: MatrixLike, *, base: float | None = None, pseudocount: float = 0.0) -> FloatArray:
@@ -226,10 +225,8 @@ def mutual_information(
     masses = np.ones(len(rows)) if masses is None else masses
     divergences = Measure(kl).matrix(rows, _mean(rows, masses), n_jobs=n_jobs)[:, 0]
     information = float(masses / masses.sum() @ divergences)
-    # The mean is rounded at each of n additions, so equal rows may seem to differ from it by this relative δ. What that
-    # makes of no information is below δ².
-    noise = _EPS * (3 + len(rows) / 2)
-    return information / scale if information > noise**2 else 0.0
+    # Rows whose entries differ from their mean by a relative δ have less than δ² of information.
+    return information / scale if information > rounding_of_mean(len(rows)) ** 2 else 0.0
 
 
 def _mean(rows: Distributions, masses: FloatArray) -> Distributions:

@@ -5,6 +5,8 @@ from itertools import combinations
 from math import comb
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse as sp
 from conftest import planted
@@ -202,11 +204,10 @@ def test_blocks_of_a_group_are_summed():
 
 
 def test_frames_keep_their_names():
-    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
     pages = {"rain": [1, 2, 3], "sun": [4, 5, 6]}
-    X = sum_blocks(pandas.DataFrame(pages), pandas.Series(["oslo", "bergen", "oslo"])).X
+    X = sum_blocks(pd.DataFrame(pages), pd.Series(["oslo", "bergen", "oslo"])).X
     assert X.loc["oslo"].to_dict() == {"rain": 4, "sun": 10}
-    X = sum_blocks(polars.DataFrame(pages), ["oslo", "bergen", "oslo"]).X
+    X = sum_blocks(pl.DataFrame(pages), ["oslo", "bergen", "oslo"]).X
     assert X.to_dict(as_series=False) == {"rain": [2, 4], "sun": [5, 10]}
 
 

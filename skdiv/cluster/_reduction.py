@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skdiv._compute.blocks.weighted import rounding_of_mean
 from skdiv._compute.measure import Measure
 from skdiv._divergences.registry import resolve
 from skdiv._input.distributions import Distributions
@@ -18,7 +19,6 @@ from skdiv.cluster._prediction import FromRows, HandleEmpty
 from skdiv.cluster._refinement import refined
 from skdiv.cluster._summaries import Summaries, Tree, summarised
 
-_EPS = float(np.finfo(np.float64).eps)
 _ENOUGH = 0.001  # a gain in the share of the information at which more summaries are not tried
 
 
@@ -69,7 +69,7 @@ def total_information(rows: Collection, mean: Distributions) -> float:
     """
     n = len(rows)
     information = rows.lost(np.zeros(n, dtype=np.intp), mean)
-    return information if information > (_EPS * (3 + n / 2)) ** 2 * rows.masses.sum() else 0.0
+    return information if information > rounding_of_mean(n) ** 2 * rows.masses.sum() else 0.0
 
 
 def best_of_sizes(

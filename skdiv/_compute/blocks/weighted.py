@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -57,11 +58,17 @@ def merge_costs(
     """
     v, w = P.masses[i], Q.masses[j]
     costs: FloatArray = (v + w) * weighted_of_pairs(P.sums, Q.sums, i, j, v, w, kernel)
-    # Rows whose entries differ by a relative δ lose at most δ² / 2 times the smaller mass. Two equal rows that were
-    # divided by their sums and multiplied by their masses may differ by four units in the last place, and by half a
-    # unit more for each member that has been added to them.
-    apart = _EPS * (3 + n_members / 2)
-    return np.where(costs > apart**2 / 2 * np.minimum(v, w), costs, 0)
+    # Rows whose entries differ by a relative δ lose at most δ² / 2 times the smaller mass.
+    return np.where(costs > rounding_of_mean(n_members) ** 2 / 2 * np.minimum(v, w), costs, 0)
+
+
+def rounding_of_mean(n_members: FloatArray | float) -> Any:
+    """Return by which relative difference of their entries equal rows may seem to differ from their mean.
+
+    Two equal rows that were divided by their sums and multiplied by their masses may differ by four units in the last
+    place, and by half a unit more for each member that has been added to them.
+    """
+    return _EPS * (3 + n_members / 2)
 
 
 def fast_costs(v: FloatArray, w: FloatArray, overlaps: FloatArray) -> FloatArray:
