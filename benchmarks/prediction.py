@@ -33,7 +33,7 @@ def main():
     DivergenceClustering().fit(X[:100]).predict(X[:100])  # compiles
     print("| distance to a cluster | fit 2,000 rows | predict 200,000 rows | agreement with the truth (ARI) |")
     print("| --- | --- | --- | --- |")
-    for assign in ("member", "centroid"):
+    for assign in ("member", "center"):
         clustering = DivergenceClustering(N_CLUSTERS, assign=assign, n_jobs=2)
         fit, _ = seconds(clustering.fit, X[:N_SAMPLE])
         predict, labels = seconds(clustering.predict, X)

@@ -102,7 +102,7 @@ def beside_the_tree(n=10_000):
         for k in (20, 50, 100, 200):
             X, _ = make(n, k)
             small = MiniBatchDivergenceClustering(k, random_state=0, n_jobs=2)
-            whole = DivergenceClustering(k, linkage="information", refine=5, assign="centroid", n_jobs=2)
+            whole = DivergenceClustering(k, linkage="information", refine=5, assign="center", n_jobs=2)
             first, _ = seconds(lambda: small.fit(X))  # noqa: B023
             of_tree, _ = seconds(lambda: whole.fit(X))  # noqa: B023
             ours = median([first, *(seconds(lambda: small.fit(X))[0] for _ in range(2))])  # noqa: B023

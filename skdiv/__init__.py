@@ -4,7 +4,7 @@ from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import divergences, renyi
 from skdiv._show_versions import show_versions
 from skdiv._version import __version__ as __version__
-from skdiv.centroids import barycenter
+from skdiv.barycenters import barycenter
 from skdiv.chunked import divergences_chunked
 from skdiv.cluster import DivergenceClustering, MiniBatchDivergenceClustering
 from skdiv.estimates import DivergenceEstimates, divergence_estimates

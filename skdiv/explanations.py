@@ -21,7 +21,7 @@ from skdiv._input.estimators import validated_input
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.optional import optional
 from skdiv._utils.typing import FloatArray, Labels
-from skdiv.centroids import centers_of
+from skdiv.barycenters import centers_of
 from skdiv.pairwise import as_pair
 
 __all__ = ["describe_clusters", "divergence_contributions"]
@@ -151,7 +151,7 @@ def describe_clusters(
         Base of the logarithm, 2 for bits; by default nats.
     sample_weight : array-like of shape (n_samples,), optional
         The masses of the rows in the means; by default all are equal. With those of the fit, the means of the clusters
-        are ``cluster_centers_``, unless another ``centroid`` was asked for.
+        are ``cluster_centers_``, unless another ``center`` was asked for.
     feature_names : sequence of length n_bins, optional
         Names of the bins. By default they are those that were fitted, or the labels of the columns of X, and without
         those the positions of the bins.

@@ -18,7 +18,7 @@ from skdiv._input.distributions import Distributions, as_distributions, normalis
 from skdiv._input.weights import WeightsLike, masses_of
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray
-from skdiv.centroids import centers_of
+from skdiv.barycenters import centers_of
 from skdiv.pairwise import as_collections
 
 

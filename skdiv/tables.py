@@ -129,7 +129,7 @@ def labels_frame(clustering: Any, X: MatrixLike, *, index: Sequence[Any] | None 
     >>> from skdiv import DivergenceClustering
     >>> from skdiv.tables import labels_frame
     >>> weather = pd.DataFrame({"sun": [6, 5, 1, 2], "rain": [2, 3, 7, 7]}, index=["Rome", "Nice", "Bergen", "Oslo"])
-    >>> clustering = DivergenceClustering(n_clusters=2, assign="centroid").fit(weather)
+    >>> clustering = DivergenceClustering(n_clusters=2, assign="center").fit(weather)
     >>> labels_frame(clustering, weather).round(2)
             label  distance
     Rome        0      0.05

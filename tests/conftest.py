@@ -12,7 +12,7 @@ from skdiv import Divergence, divergences, renyi
 
 # The files whose tests take a few milliseconds each: `pytest -m fast` runs them while one works.
 FAST = {
-    "test_centroids", "test_checks", "test_datasets", "test_divergence", "test_embedding", "test_fitted_model",
+    "test_barycenters", "test_checks", "test_datasets", "test_divergence", "test_embedding", "test_fitted_model",
     "test_information_of_rows", "test_models_gaussians", "test_models_markov", "test_models_wasserstein",
     "test_pairwise", "test_preprocessing", "test_public", "test_refusals", "test_spectra", "test_tables", "test_terms",
     "test_textbook",

@@ -38,7 +38,7 @@ everywhere = pytest.mark.parametrize("function", EVERYWHERE.values(), ids=EVERYW
 NAMED = {
     **EVERYWHERE,
     "predict": DivergenceClustering().fit(CITIES).predict,
-    "transform": DivergenceClustering(assign="centroid").fit(CITIES).transform,
+    "transform": DivergenceClustering(assign="center").fit(CITIES).transform,
 }
 FUNCTIONS_ALONE = [call for name, call in EVERYWHERE.items() if name not in ("fit", "predict", "transform")]
 precomputed_too = pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_a_masked_graph_or_one_of_text_is_refused():
 
 def test_new_rows_beyond_the_precision_of_the_fit_are_refused():
     """A bin that vanishes in single precision would be dropped, and its row put into some cluster."""
-    fitted = DivergenceClustering(metric="kl", assign="centroid").fit(np.array([[1, 1, 0], [1, 2, 0], [5, 1, 0]], "f4"))
+    fitted = DivergenceClustering(metric="kl", assign="center").fit(np.array([[1, 1, 0], [1, 2, 0], [5, 1, 0]], "f4"))
     for entry, container in ((1e-60, np.asarray), (1e-60, sp.csr_array), (1e300, np.asarray)):
         new = container(np.array([[1, 1, 1], [1, 1, entry]]))
         for method in (fitted.predict, fitted.transform):

@@ -32,7 +32,7 @@ from skdiv import (
 )
 from skdiv._compute.measure import Measure
 from skdiv._input.distributions import normalise
-from skdiv.centroids import centers_of
+from skdiv.barycenters import centers_of
 
 X = random_distributions(60, 12, seed=3)
 NEW = random_distributions(31, 12, seed=4)
@@ -152,17 +152,17 @@ def test_transform_is_the_distance_to_the_nearest_member_and_predict_its_argmin(
         np.testing.assert_array_equal(clustering.predict(NEW), expected.argmin(axis=1))
 
 
-def test_the_centroid_rule_is_the_divergence_to_the_centre():
-    clustering = DivergenceClustering(4, metric="kl", assign="centroid", base=2).fit(X)
+def test_the_center_rule_is_the_divergence_to_the_centre():
+    clustering = DivergenceClustering(4, metric="kl", assign="center", base=2).fit(X)
     expected = pairwise_divergences(NEW, clustering.cluster_centers_, metric="kl", base=2)
     np.testing.assert_allclose(clustering.transform(NEW), expected, rtol=1e-12)
     np.testing.assert_array_equal(clustering.predict(NEW), expected.argmin(axis=1))
 
 
-def test_the_centroid_rule_keeps_no_fitted_data():
+def test_the_center_rule_keeps_no_fitted_data():
     rows = random_distributions(500, 40)
     by_member, by_centre = (
-        len(pickle.dumps(DivergenceClustering(2, assign=a).fit(rows))) for a in ("member", "centroid")
+        len(pickle.dumps(DivergenceClustering(2, assign=a).fit(rows))) for a in ("member", "center")
     )
     assert by_member - by_centre > 0.9 * rows.nbytes
 
@@ -205,7 +205,7 @@ def in_csr_with_stored_zeros(rows):
     return sp.csr_array((rows.ravel(), np.tile(np.arange(12), len(rows)), np.arange(0, rows.size + 1, 12)), rows.shape)
 
 
-@pytest.mark.parametrize("assign", ["member", "centroid"])
+@pytest.mark.parametrize("assign", ["member", "center"])
 @pytest.mark.parametrize("convert", [np.asarray, sp.csr_array, sp.csc_array, in_csr_with_stored_zeros, pd.DataFrame])
 def test_empty_rows_are_labelled_and_the_others_predicted(convert, assign):
     clustering = DivergenceClustering(4, handle_empty="label", assign=assign).fit(X)
@@ -261,7 +261,7 @@ def test_bad_entries_are_named_by_their_place_beside_empty_rows(convert, value):
 def test_rows_infinitely_far_from_every_cluster():
     rows = np.eye(4, 5) + np.array([0.1, 0.1, 0.1, 0.1, 0])
     new = [[1, 0, 0, 1, 0], [0, 0, 0, 0, 3], [0, 0, 0, 0, 0]]
-    parameters = {"metric": "bhattacharyya", "assign": "centroid", "linkage": "single"}
+    parameters = {"metric": "bhattacharyya", "assign": "center", "linkage": "single"}
     refusing = DivergenceClustering(2, **parameters).fit(rows)
     with pytest.raises(ValueError, match=r"X\[1\] is infinitely far from every cluster.*handle_empty='label'"):
         refusing.predict(new[:2])
@@ -372,13 +372,13 @@ COUNTS = np.random.default_rng(8).poisson(4.0, (40, 6)) + 0.0
 CHANGES = [
     ({}, {"pseudocount": 5}),
     ({"pseudocount": 5}, {"pseudocount": 0.0}),
-    ({}, {"assign": "centroid"}),
-    ({"assign": "centroid"}, {"assign": "member"}),
+    ({}, {"assign": "center"}),
+    ({"assign": "center"}, {"assign": "member"}),
     ({}, {"metric": "kl"}),
     ({}, {"metric": "precomputed"}),
     ({"metric": "kl", "pseudocount": 1}, {"symmetrize": "max"}),
     ({}, {"base": 2}),
-    ({"assign": "centroid"}, {"centroid": "js"}),
+    ({"assign": "center"}, {"center": "js"}),
     ({"linkage": "average"}, {"linkage": "ward"}),
     ({}, {"n_clusters": 5}),
     ({}, {"n_clusters": None, "distance_threshold": 0.1}),
@@ -410,7 +410,7 @@ def test_prediction_from_distances_is_by_the_parameters_of_the_fit():
     D = pairwise_divergences(X)
     clustering = DivergenceClustering(3, metric="precomputed").fit(D)
     labels = clustering.predict(D)
-    clustering.set_params(metric="js_distance", assign="centroid", pseudocount=1, handle_empty="label")
+    clustering.set_params(metric="js_distance", assign="center", pseudocount=1, handle_empty="label")
     np.testing.assert_array_equal(clustering.predict(D), labels)
     with pytest.raises(ValueError, match="NaN or inf passed to X"):
         clustering.predict(np.full((1, 60), np.nan))
@@ -424,7 +424,7 @@ FAILING = [
     ({"linkage": "complete"}, COUNTS - 1),
     ({"linkage": "complete"}, COUNTS * [1, 1, 1, 0, 0, 0] * (np.arange(40) % 7 > 0)[:, np.newaxis]),
     ({"metric": "kl", "linkage": "complete"}, np.eye(8, 9)),
-    ({"centroid": "geometric"}, np.eye(8, 9)),
+    ({"center": "geometric"}, np.eye(8, 9)),
     ({"metric": "precomputed"}, np.ones((7, 7))),
     ({"n_clusters": "significant"}, COUNTS / 7),
     ({"connectivity": np.ones((3, 3)), "linkage": "complete"}, COUNTS),
@@ -476,8 +476,8 @@ def split_graph(_):
 WARNING = [
     lambda: pairwise_homogeneity([[1, 2], [2, 1]], method="chi2"),
     lambda: barycenter(COUNTS, "js"),
-    lambda: DivergenceClustering(centroid="js").fit(COUNTS),
-    lambda: DivergenceClustering(centroid="js").fit_predict(COUNTS),
+    lambda: DivergenceClustering(center="js").fit(COUNTS),
+    lambda: DivergenceClustering(center="js").fit_predict(COUNTS),
     lambda: DivergenceClustering(linkage="single", connectivity=split_graph).fit(COUNTS),
     lambda: DivergenceClustering(linkage="average", connectivity=split_graph).fit_transform(COUNTS),
     lambda: make_pipeline(DivergenceClustering(linkage="single", connectivity=split_graph)).fit(COUNTS),
@@ -487,7 +487,7 @@ WARNING = [
 @pytest.mark.parametrize("number", range(len(WARNING)))
 @pytest.mark.parametrize("memory", [False, True])
 def test_a_warning_points_at_the_line_of_the_caller(number, memory, tmp_path, monkeypatch):
-    monkeypatch.setattr("skdiv.centroids._MOST_STEPS", 1)
+    monkeypatch.setattr("skdiv.barycenters._MOST_STEPS", 1)
     if memory:
         monkeypatch.setattr(DivergenceClustering.__init__, "__kwdefaults__", {
             **DivergenceClustering.__init__.__kwdefaults__, "memory": str(tmp_path)

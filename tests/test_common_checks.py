@@ -31,7 +31,7 @@ EXPECTED_FAILURES = {
 }
 ESTIMATORS = [
     DivergenceClustering(),
-    DivergenceClustering(assign="centroid"),
+    DivergenceClustering(assign="center"),
     DivergenceClustering(metric="kl", pseudocount=1),
     DivergenceClustering(metric="hellinger", linkage="complete", pseudocount=0.5),
     DivergenceClustering(metric="precomputed"),

@@ -457,8 +457,8 @@ def test_fit_predict_and_fit_transform_are_lazy():
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(
     "estimator",
-    [DivergenceClustering(3), DivergenceClustering(3, metric="kl", pseudocount=0.5, assign="centroid"), "summaries"],
-    ids=["member", "centroid", "summaries"],
+    [DivergenceClustering(3), DivergenceClustering(3, metric="kl", pseudocount=0.5, assign="center"), "summaries"],
+    ids=["member", "center", "summaries"],
 )
 def test_prediction_has_the_bits_of_prediction_in_memory(estimator, dtype, kind):
     X = kind(COUNTS.astype(dtype))

@@ -33,7 +33,7 @@ CUTS = [
     {"metric": "kl", "symmetrize": "max", "pseudocount": 0.1},
     {"metric": "precomputed"},
     {"connectivity": GRID},
-    {"assign": "centroid"},
+    {"assign": "center"},
 ]
 
 
@@ -97,7 +97,7 @@ def test_only_a_fitted_model_is_cut_or_scored(method):
     [
         {},
         {"metric": "kl", "symmetrize": "max", "pseudocount": 0.5},
-        {"metric": renyi(0.5), "assign": "centroid"},
+        {"metric": renyi(0.5), "assign": "center"},
         {"linkage": "information", "base": 2},
     ],
     ids=str,
@@ -230,7 +230,7 @@ def through_skops(model):
 
 STORED = [
     ({}, np.asarray),
-    ({"assign": "centroid", "linkage": "information"}, sp.csr_array),
+    ({"assign": "center", "linkage": "information"}, sp.csr_array),
     ({"metric": "kl", "pseudocount": 0.5}, sp.csr_array),
     ({"n_clusters": Significance(n_resamples=39, random_state=0)}, pd.DataFrame),
 ]
@@ -266,7 +266,7 @@ def expected_size(model, rows, of_row):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("convert", [np.asarray, sp.csr_array])
 @pytest.mark.parametrize(("linkage", "of_row"), [("auto", 64), ("information", 80)])
-@pytest.mark.parametrize("assign", ["member", "centroid"])
+@pytest.mark.parametrize("assign", ["member", "center"])
 def test_a_pickle_is_as_large_as_the_docstring_says(assign, linkage, of_row, convert, dtype):
     rows = convert(random_distributions(400, 50, zeros=0.5).astype(dtype))
     model = DivergenceClustering(30, linkage=linkage, assign=assign).fit(rows)

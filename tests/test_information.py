@@ -250,7 +250,7 @@ def test_sparse_rows_that_are_hardly_sparse_are_taken_as_dense():
 
 def test_information_finds_what_is_planted_and_predicts_it():
     counts, labels = planted(30)
-    for assign in ("member", "centroid"):
+    for assign in ("member", "center"):
         clustering = DivergenceClustering(3, metric="kl", linkage="information", assign=assign, pseudocount=0.5)
         clustering.fit(counts, sample_weight=counts.sum(axis=1))
         assert adjusted_rand_score(labels, clustering.labels_) == 1
@@ -275,7 +275,7 @@ def information_kept(P, masses, labels):
 def test_each_pass_assigns_to_the_nearest_center_and_takes_the_means(container, pseudocount):
     X, masses = random_distributions(300, 12, zeros=0.3), np.random.default_rng(0).uniform(0.1, 3, 300)
     P = (X + pseudocount) / (X + pseudocount).sum(axis=1, keepdims=True)
-    clustering = DivergenceClustering(7, linkage="information", assign="centroid", pseudocount=pseudocount)
+    clustering = DivergenceClustering(7, linkage="information", assign="center", pseudocount=pseudocount)
     expected = clustering.fit(container(X), sample_weight=masses).labels_
     for refine in range(1, 5):
         centers = [masses[expected == label] @ P[expected == label] for label in range(7)]
@@ -299,7 +299,7 @@ def test_passes_never_lose_information_and_leave_the_tree():
     assert kept[5] > 1.1 * kept[0]
 
 
-@pytest.mark.parametrize("assign", ["member", "centroid"])
+@pytest.mark.parametrize("assign", ["member", "center"])
 def test_prediction_knows_the_refined_clusters(assign):
     X = random_distributions(400, 10)
     clustering = DivergenceClustering(6, metric="kl", linkage="information", refine=200, assign=assign).fit(X)

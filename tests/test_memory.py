@@ -90,13 +90,13 @@ def test_a_pseudocount_does_not_make_all_rows_dense():
         assert peak(lambda: pairwise_divergences(X[:4], X, metric, pseudocount=0.5)) < 40 * MIB  # noqa: B023
 
 
-@pytest.mark.parametrize("centroid", ["mean", "geometric", "js"])
-def test_a_pseudocount_makes_no_cluster_dense(centroid):
+@pytest.mark.parametrize("center", ["mean", "geometric", "js"])
+def test_a_pseudocount_makes_no_cluster_dense(center):
     X = (sp.eye_array(400, 50_000) + sp.random(400, 50_000, 0.001, random_state=0)).tocsr()
-    expected = barycenter(X[:20].toarray(), centroid, pseudocount=0.5)
-    np.testing.assert_allclose(barycenter(X[:20], centroid, pseudocount=0.5), expected, rtol=1e-12)
-    if centroid != "js":  # whose steps take long
-        clustering = DivergenceClustering(2, metric="kl", centroid=centroid, pseudocount=0.5)
+    expected = barycenter(X[:20].toarray(), center, pseudocount=0.5)
+    np.testing.assert_allclose(barycenter(X[:20], center, pseudocount=0.5), expected, rtol=1e-12)
+    if center != "js":  # whose steps take long
+        clustering = DivergenceClustering(2, metric="kl", center=center, pseudocount=0.5)
         assert peak(lambda: clustering.fit(X)) < 40 * MIB < X.toarray().nbytes / 2
 
 

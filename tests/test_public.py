@@ -71,7 +71,7 @@ LAYERS = [
     "_trees", "_trees.linkage", "_trees.cut", "_trees.graph", "_trees.information", "_trees.build",
     "_significance", "_significance.sequential", "_significance.heights", "_significance.nulls", "_significance.nodes",
     "datasets._languages", "datasets", "pairwise", "estimates", "tables", "chunked",
-    "centroids", "information", "explanations",
+    "barycenters", "information", "explanations",
     "plotting._style", "plotting._tree", "plotting._dendrogram", "plotting._matrix", "plotting._cluster_map",
     "plotting._distributions", "plotting._information", "plotting",
     "embedding", "neighbors",

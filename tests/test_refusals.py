@@ -36,7 +36,7 @@ FUNCTIONS = {
     "paired": lambda X: paired_divergences(X, GOOD),
     "fit": lambda X: DivergenceClustering().fit(X),
     "predict": lambda X: DivergenceClustering().fit(GOOD).predict(X),
-    "transform": lambda X: DivergenceClustering(assign="centroid").fit(GOOD).transform(X),
+    "transform": lambda X: DivergenceClustering(assign="center").fit(GOOD).transform(X),
 }
 
 
@@ -141,7 +141,7 @@ def test_a_pseudocount_that_overflows():
         pairwise_divergences([[1, 1]], [[1.7e308, 1]], pseudocount=1e308)
 
 
-@pytest.mark.parametrize("assign", ["member", "centroid"])
+@pytest.mark.parametrize("assign", ["member", "center"])
 def test_predict_refuses_a_row_infinitely_far_from_every_cluster(assign):
     clustering = DivergenceClustering(2, metric="kl", assign=assign).fit(GOOD[[0, 2]])
     new = [[1, 1, 1], [1, 0, 1]]
@@ -212,9 +212,7 @@ def test_a_precomputed_matrix_must_be_square_and_dense():
         DivergenceClustering(metric="precomputed").fit(sp.csr_array(pairwise_divergences(GOOD)))
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("assign", "centroid"), ("centroid", "js"), ("base", 2), ("pseudocount", 1.0)]
-)
+@pytest.mark.parametrize(("name", "value"), [("assign", "center"), ("center", "js"), ("base", 2), ("pseudocount", 1.0)])
 def test_precomputed_distances_have_no_distributions(name, value):
     with pytest.raises(ValueError, match=f"^{name} = .* needs the distributions"):
         DivergenceClustering(metric="precomputed", **{name: value}).fit(pairwise_divergences(GOOD))

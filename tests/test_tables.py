@@ -64,7 +64,7 @@ def test_as_many_names_as_rows():
         labels_frame(DivergenceClustering().fit(COUNTS), COUNTS, index=["a"])
 
 
-@pytest.mark.parametrize("assign", ["member", "centroid"])
+@pytest.mark.parametrize("assign", ["member", "center"])
 @pytest.mark.parametrize("output", ["default", "pandas", "polars"])
 def test_labels_beside_names_and_distances(assign, output):
     clustering = DivergenceClustering(3, assign=assign).set_output(transform=output).fit(FRAME[:8])

@@ -14,7 +14,7 @@ import skdiv
 from skdiv import DivergenceClustering, divergences
 from skdiv._divergences.registry import MetricName
 from skdiv._trees.build import LINKAGES, Linkage
-from skdiv.centroids import _KIND_OF, Centroid, Minimised
+from skdiv.barycenters import _KIND_OF, Center, Minimised
 from skdiv.cluster._agglomerative import _FITTED
 
 SOURCES = Path(skdiv.__file__).parents[1]
@@ -25,10 +25,10 @@ def test_the_names_of_metrics_are_those_of_the_registry():
     assert set(get_args(MetricName)) == divergences().keys() | aliases
 
 
-def test_what_a_barycenter_minimises_is_a_centroid_or_a_metric():
+def test_what_a_barycenter_minimises_is_a_center_or_a_metric():
     assert _KIND_OF.keys() == set(get_args(Minimised))
-    assert set(_KIND_OF.values()) == set(get_args(Centroid))
-    assert _KIND_OF.keys() - get_args(Centroid) <= set(get_args(MetricName))
+    assert set(_KIND_OF.values()) == set(get_args(Center))
+    assert _KIND_OF.keys() - get_args(Center) <= set(get_args(MetricName))
 
 
 def test_every_linkage_can_be_fitted():
@@ -76,7 +76,7 @@ PROGRAM = """
     barycenter(X, "js_divergence")
     barycenter(X, "hellinger")  # wrong
 
-    DivergenceClustering(3, metric="precomputed", linkage="auto", assign="centroid", centroid="js")
+    DivergenceClustering(3, metric="precomputed", linkage="auto", assign="center", center="js")
     DivergenceClustering(None, distance_threshold=0.5, handle_empty="label", symmetrize="max")
     DivergenceClustering("significant", metric=kl)
     DivergenceClustering(Significance(), metric="kl")
@@ -84,7 +84,7 @@ PROGRAM = """
     DivergenceClustering(metric="hellingr")  # wrong
     DivergenceClustering(linkage="wards")  # wrong
     DivergenceClustering(assign="members")  # wrong
-    DivergenceClustering(centroid="median")  # wrong
+    DivergenceClustering(center="median")  # wrong
     DivergenceClustering(symmetrize="sum")  # wrong
     DivergenceClustering(handle_empty="ignore")  # wrong
     DivergenceClustering(clusters=3)  # wrong

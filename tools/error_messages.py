@@ -20,7 +20,7 @@ GROUPS = {
     "Weights and blocks": ["_input/weights", "_input/blocks"],
     "Trees and clusters": ["_trees", "cluster"],
     "Tests of significance and intervals": ["_significance", "significance", "homogeneity", "estimates"],
-    "Neighbours, features, barycenters": ["neighbors", "embedding", "centroids"],
+    "Neighbours, features, barycenters": ["neighbors", "embedding", "barycenters"],
     "Explanations, frames and pictures": ["explanations", "tables", "plotting"],
     "Observations and bins": ["preprocessing"],
     "Gaussians, mixtures, chains, samples, ordered bins": ["models"],

@@ -29,7 +29,7 @@ from skdiv._utils.sklearn import (
     reporting_to_callbacks,
 )
 from skdiv._utils.typing import FloatArray, Labels
-from skdiv.centroids import CENTROIDS, Centroid
+from skdiv.barycenters import CENTERS, Center
 from skdiv.cluster._combinations import check_combination, check_fit_arguments, is_precomputed
 from skdiv.cluster._fitting import Given, fitted_attributes, most_stages
 from skdiv.cluster._prediction import Assign, HandleEmpty, Predictor, predicted, transformed
@@ -72,10 +72,10 @@ class DivergenceClustering(
         is.
     symmetrize : {"mean", "min", "max"}, default="mean"
         How the two directions of an asymmetric divergence become one distance.
-    assign : {"member", "centroid"}, default="member"
+    assign : {"member", "center"}, default="member"
         How `transform` and `predict` measure the distance of a row x to a cluster: as that to its nearest fitted
         member, or as the divergence D(x ‖ center) from its center, for which no fitted data is kept.
-    centroid : {"mean", "geometric", "js"}, default="mean"
+    center : {"mean", "geometric", "js"}, default="mean"
         What is taken as the center of a cluster, as the ``metric`` of `barycenter`.
     handle_empty : {"error", "label"}, default="error"
         What `predict` does with a row that belongs to no cluster: one without mass, or one that is infinitely far from
@@ -163,7 +163,7 @@ class DivergenceClustering(
     on. A grid search goes by `score`, the mean silhouette; where there are true labels, pass a scorer that compares
     labels, such as ``sklearn.metrics.make_scorer(adjusted_rand_score)``.
 
-    A fitted model keeps what prediction needs: with ``assign="member"`` the rows, normalised, and with ``"centroid"``
+    A fitted model keeps what prediction needs: with ``assign="member"`` the rows, normalised, and with ``"center"``
     no row. Its pickle takes 64 bytes for each fitted row for tree and labels, 80 with linkage ``"information"``; for
     each entry of the centers 8 bytes, or 4 in single precision; and for ``"member"`` as much for each entry of dense
     rows, or 12 (8) bytes for each that sparse rows store, and 8 more a row. With ``"precomputed"`` it is 72 bytes a
@@ -225,7 +225,7 @@ class DivergenceClustering(
         "symmetrize": [StrOptions(set(SYMMETRIZATIONS))],
         "connectivity": ["array-like", "sparse matrix", callable, None],
         "assign": [StrOptions(set(get_args(Assign)))],
-        "centroid": [StrOptions(set(CENTROIDS))],
+        "center": [StrOptions(set(CENTERS))],
         "handle_empty": [StrOptions(set(get_args(HandleEmpty)))],
         "base": [Interval(Real, 1, None, closed="neither"), None],
         "pseudocount": [Interval(Real, 0, None, closed="left")],
@@ -244,7 +244,7 @@ class DivergenceClustering(
         refine: int = 0,
         symmetrize: Symmetrize = "mean",
         assign: Assign = "member",
-        centroid: Centroid = "mean",
+        center: Center = "mean",
         handle_empty: HandleEmpty = "error",
         base: float | None = None,
         pseudocount: float = 0.0,
@@ -259,7 +259,7 @@ class DivergenceClustering(
         self.refine = refine
         self.symmetrize = symmetrize
         self.assign = assign
-        self.centroid = centroid
+        self.center = center
         self.handle_empty = handle_empty
         self.base = base
         self.pseudocount = pseudocount
@@ -362,7 +362,7 @@ class DivergenceClustering(
         Returns
         -------
         ndarray of shape (n_new, n_clusters)
-            The distances to the nearest fitted members, or with ``assign="centroid"`` the divergences D(x ‖ center), in
+            The distances to the nearest fitted members, or with ``assign="center"`` the divergences D(x ‖ center), in
             nats unless ``base`` is given. With ``handle_empty="label"`` those of a row without mass are NaN.
 
         Raises

@@ -11,7 +11,7 @@ from skdiv._trees.build import check_linkage
 from skdiv.significance import Significance
 
 # With metric="precomputed" there are no distributions, so these parameters must keep their defaults.
-_NEED_DISTRIBUTIONS = {"assign": "member", "centroid": "mean", "base": None, "pseudocount": 0, "handle_empty": "error"}
+_NEED_DISTRIBUTIONS = {"assign": "member", "center": "mean", "base": None, "pseudocount": 0, "handle_empty": "error"}
 
 
 def is_precomputed(metric: Any) -> bool:

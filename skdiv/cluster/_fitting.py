@@ -25,7 +25,7 @@ from skdiv._trees.information import information_curve
 from skdiv._utils.progress import stage
 from skdiv._utils.typing import FloatArray, Labels
 from skdiv._version import __version__
-from skdiv.centroids import centers_of, memory_for_centers
+from skdiv.barycenters import centers_of, memory_for_centers
 from skdiv.cluster._collection import Collection
 from skdiv.cluster._combinations import is_precomputed
 from skdiv.cluster._prediction import FromDistances, FromRows, Members
@@ -141,7 +141,7 @@ def _of_clusters(estimator: Any, given: Given, rows: Distributions | None, label
     fitted = {"labels_": labels, "n_clusters_": n_clusters, "_n_features_out": n_clusters}
     if rows is None:
         return {**fitted, "_predictor": FromDistances(Members.of(labels))}
-    centers = centers_of(rows, given.masses, labels, n_clusters, estimator.centroid)
+    centers = centers_of(rows, given.masses, labels, n_clusters, estimator.center)
     measure = measure_of(estimator)
     predictor = FromRows.of(
         rows,

@@ -20,7 +20,7 @@ from skdiv._input.weights import WeightsLike, masses_of
 from skdiv._utils.progress import stage
 from skdiv._utils.sklearn import Interval, StrOptions, fit_context
 from skdiv._utils.typing import FloatArray, Labels
-from skdiv.centroids import memory_for_centers
+from skdiv.barycenters import memory_for_centers
 from skdiv.cluster._collection import Collection
 from skdiv.cluster._combinations import check_numbers
 from skdiv.cluster._prediction import HandleEmpty, Predictor, predicted, transformed

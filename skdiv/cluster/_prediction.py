@@ -22,7 +22,7 @@ from skdiv._input.distributions import Distributions, normalise
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray, Labels
 
-Assign = Literal["member", "centroid"]
+Assign = Literal["member", "center"]
 HandleEmpty = Literal["error", "label"]
 Batches = Iterator[tuple[slice, FloatArray]]
 
@@ -109,7 +109,7 @@ class FromRows:
         pseudocount: float,
         handle_empty: HandleEmpty,
     ) -> FromRows:
-        """Make a predictor that keeps the fitted rows, or with ``assign="centroid"`` only the centers of clusters."""
+        """Make a predictor that keeps the fitted rows, or with ``assign="center"`` only the centers of clusters."""
         if assign == "member":
             members = Members.of(labels)
             return cls(measure, rows[members.order], members, pseudocount, handle_empty)

@@ -141,7 +141,7 @@ def fitted_attributes(
         result.labels,
         centers,
         Measure(resolve("kl"), scale),
-        assign="centroid",
+        assign="center",
         pseudocount=pseudocount,
         handle_empty=handle_empty,
     )

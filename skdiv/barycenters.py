@@ -20,11 +20,11 @@ from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray
 from skdiv._utils.warnings import warn_caller
 
-Centroid = Literal["mean", "geometric", "js"]
-CENTROIDS: tuple[Centroid, ...] = get_args(Centroid)
+Center = Literal["mean", "geometric", "js"]
+CENTERS: tuple[Center, ...] = get_args(Center)
 Minimised = Literal["mean", "geometric", "js", "kl", "js_divergence", "js_distance", "jensenshannon"]
-_KIND_OF: dict[Minimised, Centroid] = {
-    **{kind: kind for kind in CENTROIDS},
+_KIND_OF: dict[Minimised, Center] = {
+    **{kind: kind for kind in CENTERS},
     "kl": "mean",
     "js_divergence": "js",
     "js_distance": "js",
@@ -77,7 +77,7 @@ def barycenter(
 
     See Also
     --------
-    DivergenceClustering : Its parameter ``centroid`` makes the centers of clusters in the same ways.
+    DivergenceClustering : Its parameter ``center`` makes the centers of clusters in the same ways.
 
     References
     ----------
@@ -120,7 +120,7 @@ def memory_for_centers(n_clusters: int, n_bins: int, dtype: np.dtype[Any]) -> Ab
 
 
 def centers_of(
-    rows: Distributions, masses: FloatArray | None, labels: NDArray[np.intp], n_clusters: int, kind: Centroid
+    rows: Distributions, masses: FloatArray | None, labels: NDArray[np.intp], n_clusters: int, kind: Center
 ) -> FloatArray:
     """Return the center of each cluster, as the rows of an array.
 
@@ -178,7 +178,7 @@ def _jensen_shannon(rows: Distributions, shares: FloatArray) -> FloatArray:
         if moved < _CONVERGED:
             return center
     warn_caller(
-        f"The centroid of Jensen-Shannon still moves by {moved:.1g} (total variation) after {_MOST_STEPS} steps.",
+        f"The barycenter for Jensen-Shannon still moves by {moved:.1g} (total variation) after {_MOST_STEPS} steps.",
         ConvergenceWarning,
     )
     return center
@@ -212,7 +212,7 @@ def _bin_sums(
     return sums + np.bincount(values.indices, np.repeat(shares, lengths) * terms, minlength=rows.shape[1])
 
 
-_CENTER_OF: dict[Centroid, Callable[[Distributions, FloatArray], FloatArray]] = {
+_CENTER_OF: dict[Center, Callable[[Distributions, FloatArray], FloatArray]] = {
     "mean": _mean,
     "geometric": _geometric,
     "js": _jensen_shannon,

@@ -1,4 +1,4 @@
-"""Centroids against a general-purpose optimiser, and what they have to do with clusters."""
+"""Barycenters against a general-purpose optimiser, and what they have to do with clusters."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from scipy.special import rel_entr, softmax
 from scipy.stats import gmean
 from sklearn.exceptions import ConvergenceWarning
 
-from skdiv import DivergenceClustering, barycenter, centroids, divergences
+from skdiv import DivergenceClustering, barycenter, barycenters, divergences
 
 OBJECTIVES = {
     "mean": lambda p, c: rel_entr(p, c).sum(),
@@ -43,7 +43,7 @@ def test_a_general_purpose_optimiser_finds_the_same(kind, weighted):
 
 
 @pytest.mark.parametrize("kind", OBJECTIVES)
-def test_sparse_rows_have_the_same_centroid(kind):
+def test_sparse_rows_have_the_same_center(kind):
     P = random_distributions(20, 40, zeros=0.1)
     P[:, 1:3] = 0
     found = barycenter(sp.csr_array(P), kind)
@@ -71,7 +71,7 @@ def test_the_closed_forms():
 def test_the_centres_of_clusters_are_those_of_their_rows(kind):
     counts, _ = planted(6)
     weights = counts.sum(axis=1) + np.arange(18)
-    clustering = DivergenceClustering(3, centroid=kind, assign="centroid", pseudocount=0.5)
+    clustering = DivergenceClustering(3, center=kind, assign="center", pseudocount=0.5)
     clustering.fit(counts, sample_weight=weights)
     for label, centre in enumerate(clustering.cluster_centers_):
         members = clustering.labels_ == label
@@ -89,7 +89,7 @@ def test_refusals(monkeypatch):
     with pytest.raises(ValueError, match="no bin has mass in every row"):
         barycenter(P, "geometric")
     with pytest.raises(ValueError, match="Cluster 0: no bin has mass in every row"):
-        DivergenceClustering(1, centroid="geometric").fit(sp.csr_array(P))
+        DivergenceClustering(1, center="geometric").fit(sp.csr_array(P))
     with pytest.raises(ValueError, match="metric = 'hellinger' must be one of"):
         barycenter(P, "hellinger")
     with pytest.raises(ValueError, match=r"sample_weight\[1\] = -1.0, but a weight must be finite and above zero"):
@@ -104,6 +104,6 @@ def test_refusals(monkeypatch):
         barycenter(P, sample_weight=[1, 1, 1])
     with pytest.raises(TypeError, match="sample_weight must hold real numbers"):
         barycenter(P, sample_weight=["a", "b"])
-    monkeypatch.setattr(centroids, "_MOST_STEPS", 2)
+    monkeypatch.setattr(barycenters, "_MOST_STEPS", 2)
     with pytest.warns(ConvergenceWarning, match="still moves by .* after 2 steps"):
         barycenter([[0.9, 0.1], [0.2, 0.8]], "js")
