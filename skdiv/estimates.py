@@ -245,10 +245,10 @@ def _samples(
     if (Y is None and Y_blocks is not None) or (Y is not None and (blocks is None) != (Y_blocks is None)):
         raise ValueError("Pass blocks for X alone, or with Y both blocks and Y_blocks: of all rows or of none.")
     if Y is None:
-        as_distributions(X)  # This refuses entries that are not weights, and empty rows.
+        as_distributions(X, pseudocount=None)  # This refuses entries that are not weights, and empty rows.
         sample = _sample(X, blocks, names_of(X))
         return sample, sample
-    as_pair(X, Y, 0.0)
+    as_pair(X, Y, None)
     return _sample(X, blocks, names_of(X)), _sample(Y, Y_blocks, names_of(Y, "Y"))
 
 

@@ -205,7 +205,7 @@ def pairwise_homogeneity(
     check_scalar(n_resamples, "n_resamples", Integral, min_val=1)
     names = names_of(X)
     weights = as_weights(X, names)
-    normalise(weights, names=names)  # This refuses entries that are not weights, and empty rows.
+    normalise(weights, pseudocount=None, names=names)  # This refuses entries that are not weights, and empty rows.
     if blocks is None:
         weights = as_counts(weights, _WHY_COUNTS, names)
         _refuse_what_is_not_whole(weights, names)

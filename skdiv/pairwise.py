@@ -22,12 +22,12 @@ _REMEDIES = (  # for too little memory, the best first
 
 
 def as_pair(
-    X: MatrixLike, Y: MatrixLike, pseudocount: float, arguments: tuple[str, str] = ("X", "Y")
+    X: MatrixLike, Y: MatrixLike, pseudocount: float | None, arguments: tuple[str, str] = ("X", "Y")
 ) -> tuple[Distributions, Distributions]:
     """Check two collections of a user, which messages call by the names of the ``arguments``, and normalise their rows.
 
     Both are converted to a common dtype before that, so that equal weights give equal rows. Collections over different
-    bins, and frames with different columns, are refused.
+    bins, and frames with different columns, are refused. ``pseudocount`` is None where users cannot pass one.
     """
     x, y = arguments
     if isinstance(Y, str):
@@ -51,7 +51,7 @@ def as_pair(
 
 
 def as_collections(
-    X: MatrixLike, Y: MatrixLike | None, pseudocount: float
+    X: MatrixLike, Y: MatrixLike | None, pseudocount: float | None
 ) -> tuple[Distributions, Distributions | None]:
     """Check one or two collections of a user, and normalise their rows; without Y there is no second one."""
     return (as_distributions(X, pseudocount=pseudocount), None) if Y is None else as_pair(X, Y, pseudocount)

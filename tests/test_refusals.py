@@ -8,10 +8,14 @@ import scipy.sparse as sp
 from skdiv import (
     DivergenceClustering,
     condensed_divergences,
+    divergence_estimates,
     divergences,
     paired_divergences,
     pairwise_divergences,
+    pairwise_homogeneity,
 )
+from skdiv.models import wasserstein_divergences
+from skdiv.preprocessing import sum_blocks
 
 GOOD = np.array([[1.0, 2.0, 3.0], [3.0, 1.0, 0.0], [1.0, 1.0, 1.0], [0.5, 0.0, 0.5]])
 
@@ -157,6 +161,23 @@ def test_predict_refuses_a_row_infinitely_far_from_every_cluster(assign):
 def test_a_pseudocount_that_is_none(pseudocount):
     with pytest.raises(ValueError, match="pseudocount"):
         pairwise_divergences(GOOD, pseudocount=pseudocount)
+
+
+@pytest.mark.parametrize("make", [np.asarray, sp.csr_array], ids=["dense", "sparse"])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda X: sum_blocks(X, [0, 1, 1]),
+        lambda X: pairwise_homogeneity(X),
+        lambda X: divergence_estimates(X),
+        lambda X: divergence_estimates(X, [[3, 4], [5, 6]]),
+        lambda X: wasserstein_divergences(X),
+        lambda X: wasserstein_divergences(X, [[3, 4], [5, 6]]),
+    ],
+)
+def test_a_function_in_which_no_pseudocount_fills_an_empty_row_does_not_suggest_one(function, make):
+    with pytest.raises(ValueError, match=r"X\[1\] sums to 0: an all-zero row is not a distribution\. Drop it\.$"):
+        function(make([[30, 20], [0, 0], [4, 5]]))
 
 
 def test_a_pseudocount_makes_an_empty_row_uniform():

@@ -463,9 +463,7 @@ def check_distances(D: FloatArray, names: Names) -> None:
     )
 
 
-def refuse_empty_rows(
-    totals: FloatArray, names: Names, remedy: str = "Drop it, or pass pseudocount > 0 to make it uniform."
-) -> None:
+def refuse_empty_rows(totals: FloatArray, names: Names, remedy: str) -> None:
     """Refuse rows that sum to 0, and name the first; ``totals`` are the sums of the rows."""
     empty = np.flatnonzero(totals == 0)
     if empty.size:

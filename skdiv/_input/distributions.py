@@ -118,8 +118,8 @@ def in_used_bins(P: Matrix, Q: Matrix) -> tuple[Matrix, Matrix]:
     return of_p, of_p if P is Q else renumbered(Q)
 
 
-def as_distributions(X: MatrixLike, *, pseudocount: float = 0.0) -> Distributions:
-    """Check a user's array-like, sparse matrix or frame, and normalise its rows."""
+def as_distributions(X: MatrixLike, *, pseudocount: float | None = 0.0) -> Distributions:
+    """Check a user's array-like, sparse matrix or frame, and normalise its rows; see `normalise`."""
     names = names_of(X)
     return normalise(as_weights(X, names), pseudocount=pseudocount, names=names)
 
@@ -138,13 +138,21 @@ def as_distribution(vector: ArrayLike, name: str) -> FloatArray:
     return normalise(weights[np.newaxis], names=Names(name)).dense()
 
 
-def normalise(X: Matrix, *, pseudocount: float = 0.0, names: Names = UNNAMED) -> Distributions:
+def normalise(X: Matrix, *, pseudocount: float | None = 0.0, names: Names = UNNAMED) -> Distributions:
     """Add ``pseudocount`` to every entry of a float array or CSR matrix, and divide each row by its sum.
 
-    Equal weights give equal rows to the bit, whether they are dense or sparse.
+    Equal weights give equal rows to the bit, whether they are dense or sparse. Callers whose users cannot pass a
+    pseudocount pass None, which adds nothing; the message about an empty row then does not suggest one.
     """
+    if pseudocount is None:
+        return _normalise(X, 0.0, names, "Drop it.")
+    return _normalise(X, pseudocount, names, "Drop it, or pass pseudocount > 0 to make it uniform.")
+
+
+def _normalise(X: Matrix, pseudocount: float, names: Names, remedy: str) -> Distributions:
+    """Do what `normalise` does; ``remedy`` ends the message about an empty row."""
     if sp.issparse(X):
-        return _normalise_sparse(_canonical(X), pseudocount, names)
+        return _normalise_sparse(_canonical(X), pseudocount, names, remedy)
     smallest, largest = X.min(), X.max()
     if not (smallest >= 0 and np.isfinite(largest)):
         refuse_entries(X, names)
@@ -153,8 +161,8 @@ def normalise(X: Matrix, *, pseudocount: float = 0.0, names: Names = UNNAMED) ->
     weights = np.ascontiguousarray(X)
     totals = _totals_of_dense(weights, pseudocount, has_zeros=bool(smallest == 0))
     if not np.isfinite(totals).all():
-        return Distributions(_normalise_sparse(_canonical(X), pseudocount, names).dense())
-    refuse_empty_rows(totals, names)
+        return Distributions(_normalise_sparse(_canonical(X), pseudocount, names, remedy).dense())
+    refuse_empty_rows(totals, names, remedy)
     values = _shares(weights, pseudocount, totals[:, np.newaxis], X.dtype)
     may_be_lost = (smallest + pseudocount) / totals.max() < np.finfo(X.dtype).tiny
     if may_be_lost and not values.all():
@@ -165,8 +173,8 @@ def normalise(X: Matrix, *, pseudocount: float = 0.0, names: Names = UNNAMED) ->
     return Distributions(values)
 
 
-def _normalise_sparse(rows: Matrix, pseudocount: float, names: Names) -> Distributions:
-    """Do what `normalise` does for rows in CSR that are in the format of `_canonical`."""
+def _normalise_sparse(rows: Matrix, pseudocount: float, names: Names, remedy: str) -> Distributions:
+    """Do what `_normalise` does for rows in CSR that are in the format of `_canonical`."""
     if rows.nnz and not (rows.data.min() >= 0 and np.isfinite(rows.data.max())):
         refuse_entries(rows, names)
     largest = rows.data.max(initial=0)
@@ -178,7 +186,7 @@ def _normalise_sparse(rows: Matrix, pseudocount: float, names: Names) -> Distrib
         scale = np.where(np.isfinite(totals), 1, _towards_one(_over_rows(np.maximum, data, lengths) + pseudocount))
         data, added = data * np.repeat(scale, lengths), added * scale
         totals = _totals(data, lengths, added * n_bins)
-    refuse_empty_rows(totals, names)
+    refuse_empty_rows(totals, names, remedy)
     values = _shares(data, np.repeat(added, lengths), np.repeat(totals, lengths), rows.dtype)
     if not values.all():
         lost = int(np.argmin(values))

@@ -100,7 +100,7 @@ def wasserstein_divergences(
            [0.83, 0.  , 0.83],
            [0.83, 0.83, 0.  ]])
     """
-    P, Q = as_collections(X, Y, 0.0)
+    P, Q = as_collections(X, Y, None)
     places = None if positions is None else _check_positions(positions, P.shape[1], P.dtype)
     upper, other = Q is None, P if Q is None else Q
     if P.is_sparse and other.is_sparse:

@@ -96,7 +96,7 @@ def sum_blocks(X: MatrixLike, groups: ArrayLike) -> SummedBlocks:
     """
     names = names_of(X)
     weights = as_weights(X, names)
-    normalise(weights, names=names)  # This refuses entries that are not weights, and empty blocks.
+    normalise(weights, pseudocount=None, names=names)  # This refuses entries that are not weights, and empty blocks.
     found, rows = np.unique(names_of_groups(groups, weights.shape[0]), return_inverse=True)
     order = np.argsort(rows, kind="stable")
     ends = np.cumsum(np.bincount(rows))
