@@ -1,6 +1,7 @@
 """Collections of observations become rows of counts."""
 
 import pickle
+import re
 from itertools import product
 
 import numpy as np
@@ -550,6 +551,30 @@ X_AND_REASONS = [
 def test_collections_that_are_refused(X, error, reason):
     with pytest.raises(error, match=reason):
         HistogramTransformer().fit(X)
+
+
+FRAME = pd.DataFrame({"city": ["oslo", "rome", "oslo", "rome"], "x": [1.0, 2, 3, 4], "y": [1.0, 2, 3, 4]})
+
+
+@pytest.mark.parametrize(
+    ("grouped", "of_group"),
+    [
+        (FRAME.groupby("city")["x"], lambda group: group),
+        (FRAME.groupby("city")[["x", "y"]], lambda group: group["x"]),
+        (FRAME.groupby("city"), lambda group: group["x"]),
+        (pl.DataFrame(FRAME.to_dict("list")).group_by("city", maintain_order=True), lambda group: group["x"]),
+    ],
+    ids=["series", "columns", "frame", "polars"],
+)
+def test_a_grouped_frame_is_refused_with_what_to_pass_in_its_place(grouped, of_group):
+    written = "group" if "Series" in type(grouped).__name__ else "group['x']"
+    with pytest.raises(
+        TypeError, match=rf"GroupBy.*\[{re.escape(written)} for _, group in X\].*groups=frame\['city'\]"
+    ):
+        HistogramTransformer().fit(grouped)
+    expected = HistogramTransformer(bins=3).fit_transform(FRAME["x"], groups=FRAME["city"])
+    counts = HistogramTransformer(bins=3).fit_transform([of_group(group) for _, group in grouped])
+    assert_array_equal(counts, expected)
 
 
 GROUPS_AND_REASONS = [

@@ -59,9 +59,23 @@ def read_observations(X: Any, groups: ArrayLike | None) -> Observations:
     if sp.issparse(X):
         raise TypeError("Sparse data was passed for X, but observations are dense; if its entries are counts, they are "
                         "rows already, else pass X.toarray().")  # fmt: skip
+    _refuse_grouped(X)
     observations = _of_list(X) if groups is None else _of_groups(X, groups)
     _refuse_what_is_not_finite(observations)
     return observations
+
+
+def _refuse_grouped(X: Any) -> None:
+    """Refuse what ``groupby`` of pandas or ``group_by`` of polars returns, which pairs each group with its name."""
+    kind = type(X).__name__
+    if kind.endswith("GroupBy"):
+        of_group = "group" if kind.startswith("Series") else "group['x']"
+        raise TypeError(
+            f"X is a {kind}, whose items are pairs of a name and a group. Pass a list of the groups, as "
+            f"[{of_group} for _, group in X], or all observations and their groups, as "
+            "fit(frame['x'], groups=frame['city']), if 'x' is the column of the observations and 'city' that of the "
+            "groups."
+        )
 
 
 # --- A list of collections -------------------------------------------------------------------------------------------
