@@ -2,15 +2,16 @@
 
     python benchmarks/costs.py
 
-prints one table for `Significance` and one for `pairwise_homogeneity`, both with one worker and their default number of
-tables. What the docstrings and docs/how_many_clusters.md say about time is from here.
+prints one table for `pairwise_homogeneity`, one for `divergence_estimates` and one for `Significance`, all with one
+worker, and the tests with their default number of tables. What README.md, docs/how_many_clusters.md and docstrings say
+about the time of these is from here.
 """
 
 import time
 
 import numpy as np
 
-from skdiv import DivergenceClustering, Significance, pairwise_homogeneity
+from skdiv import DivergenceClustering, Significance, divergence_estimates, pairwise_homogeneity
 from skdiv.datasets import load_languages
 
 
@@ -50,12 +51,24 @@ def time_homogeneity(n_rows, n_bins, total):
     )
 
 
+def time_estimates(n_rows, n_bins):
+    X = counts(n_rows, n_bins, n_rows)
+    taken, _ = seconds(lambda: divergence_estimates(X, n_jobs=1))
+    a_pair = 1e6 * taken / (n_rows * (n_rows - 1) // 2)
+    print(f"| {n_rows} × {n_bins} | {a_pair:.0f} µs | {taken:.1f} s |", flush=True)
+
+
 def main():
     DivergenceClustering().fit(counts(9, 9, 9))  # compiles
     print("| pairwise_homogeneity | observations a row | a pair | permutation | chi2 |")
     print("| --- | --- | --- | --- | --- |")
     for n_rows, n_bins, total in [(25, 64, 1000), (50, 64, 1000), (50, 64, 100_000), (25, 512, 1000), (25, 4096, 1000)]:
         time_homogeneity(n_rows, n_bins, total)
+    divergence_estimates(counts(9, 9, 9))  # compiles
+    print("\n| divergence_estimates | a pair | all pairs |")
+    print("| --- | --- | --- |")
+    for n_rows, n_bins in [(50, 64), (200, 64), (50, 512)]:
+        time_estimates(n_rows, n_bins)
     print("\n| Significance, rows from | shape | nodes tested | clusters | one tree | fit |")
     print("| --- | --- | --- | --- | --- | --- |")
     for n_rows, n_bins in [(25, 64), (50, 64), (100, 64), (200, 64), (50, 1024)]:
