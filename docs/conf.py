@@ -69,13 +69,13 @@ html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["skdiv.css"]
 html_show_sourcelink = False
-html_sidebars = {"index": [], "features": [], "tutorial": []}
+html_sidebars = {"index": [], "features": [], "quickstart": [], "tutorial": []}
 html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": "skdiv"},
     "navbar_align": "left",
     "navigation_with_keys": False,
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 7,
     "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],

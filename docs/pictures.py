@@ -1,6 +1,6 @@
-"""Save the pictures of tutorial.md: run the code of the page, and save what it has drawn wherever a picture follows.
+"""Save the pictures of two pages: run the code of each, and save what it has drawn wherever a picture follows.
 
-python docs/tutorial_pictures.py
+python docs/pictures.py
 """
 
 import doctest
@@ -16,10 +16,10 @@ DOCS = Path(__file__).parent
 CODE_OR_PICTURE = re.compile(r"^```python\n(.*?)^```$|^!\[[^\]]*\]\((\w+\.png)\)$", flags=re.DOTALL | re.MULTILINE)
 
 
-def main() -> None:
-    """Run the page and save its pictures beside it."""
+def save_pictures(page: str) -> None:
+    """Run the code of a page and save its pictures beside it."""
     session: dict[str, object] = {}
-    for code, picture in CODE_OR_PICTURE.findall((DOCS / "tutorial.md").read_text(encoding="utf-8")):
+    for code, picture in CODE_OR_PICTURE.findall((DOCS / page).read_text(encoding="utf-8")):
         if picture:
             pyplot.savefig(DOCS / picture, dpi=110)
             pyplot.close("all")
@@ -28,4 +28,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    save_pictures("quickstart.md")
+    save_pictures("tutorial.md")
