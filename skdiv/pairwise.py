@@ -119,16 +119,16 @@ def pairwise_divergences(
 
     Notes
     -----
-    The metrics, of distributions p and q (their sources in parentheses), are
+    The metrics, of distributions p and q (sources in parentheses, in full in `divergences`), are
 
     - ``"kl"``: ``sum p ln(p/q)`` (Kullback & Leibler 1951).
     - ``"jeffreys"``: ``KL(p‖q) + KL(q‖p)`` (Jeffreys 1946).
     - ``"js_divergence"``: ``½ KL(p‖m) + ½ KL(q‖m), m = (p + q)/2`` (Lin 1991).
     - ``"js_distance"``: ``√(½ KL(p‖m) + ½ KL(q‖m)), m = (p + q)/2`` (Endres & Schindelin 2003; Fuglede & Topsøe 2004).
-    - ``"hellinger"``: ``√(1 − sum √(pq))`` (Hellinger 1909).
-    - ``"bhattacharyya"``: ``−ln sum √(pq)`` (Bhattacharyya 1943).
+    - ``"hellinger"``: ``√(1 − sum √(pq))`` (Hellinger 1909; Kakutani 1948).
+    - ``"bhattacharyya"``: ``−ln sum √(pq)`` (Bhattacharyya 1943; Kailath 1967).
     - ``"total_variation"``: ``½ sum |p − q|`` (Levin & Peres 2017).
-    - ``"chi2"``: ``sum (p − q)² / q`` (Pearson 1900).
+    - ``"chi2"``: ``sum (p − q)² / q (Pearson's)`` (Pearson 1900).
     - ``"renyi"``: ``ln(sum p^α q^(1−α)) / (α − 1), α = 2`` (Rényi 1961; van Erven & Harremoës 2014).
 
     None of them knows that bin 3 lies beside bin 4; where that matters, use `skdiv.models.wasserstein_divergences`.
@@ -146,9 +146,7 @@ def pairwise_divergences(
 
     References
     ----------
-    S. Kullback and R. A. Leibler, "On Information and Sufficiency", Annals of Mathematical Statistics 22 (1951).
-    D. M. Endres and J. E. Schindelin, "A new metric for probability distributions", IEEE Transactions on Information
-    Theory 49 (2003). Each record of `divergences` names its own source.
+    The sources of the formulas are given in full in `divergences`.
 
     Examples
     --------
@@ -219,23 +217,23 @@ def condensed_divergences(
 
     Notes
     -----
-    The metrics, of distributions p and q (their sources in parentheses), are
+    The metrics, of distributions p and q (sources in parentheses, in full in `divergences`), are
 
     - ``"kl"``: ``sum p ln(p/q)`` (Kullback & Leibler 1951).
     - ``"jeffreys"``: ``KL(p‖q) + KL(q‖p)`` (Jeffreys 1946).
     - ``"js_divergence"``: ``½ KL(p‖m) + ½ KL(q‖m), m = (p + q)/2`` (Lin 1991).
     - ``"js_distance"``: ``√(½ KL(p‖m) + ½ KL(q‖m)), m = (p + q)/2`` (Endres & Schindelin 2003; Fuglede & Topsøe 2004).
-    - ``"hellinger"``: ``√(1 − sum √(pq))`` (Hellinger 1909).
-    - ``"bhattacharyya"``: ``−ln sum √(pq)`` (Bhattacharyya 1943).
+    - ``"hellinger"``: ``√(1 − sum √(pq))`` (Hellinger 1909; Kakutani 1948).
+    - ``"bhattacharyya"``: ``−ln sum √(pq)`` (Bhattacharyya 1943; Kailath 1967).
     - ``"total_variation"``: ``½ sum |p − q|`` (Levin & Peres 2017).
-    - ``"chi2"``: ``sum (p − q)² / q`` (Pearson 1900).
+    - ``"chi2"``: ``sum (p − q)² / q (Pearson's)`` (Pearson 1900).
     - ``"renyi"``: ``ln(sum p^α q^(1−α)) / (α − 1), α = 2`` (Rényi 1961; van Erven & Harremoës 2014).
 
     None of them knows that bin 3 lies beside bin 4; where that matters, use `skdiv.models.wasserstein_divergences`.
 
     References
     ----------
-    Each record of `divergences` names the source of its formula.
+    The sources of the formulas are given in full in `divergences`.
 
     Examples
     --------
@@ -297,23 +295,23 @@ def paired_divergences(
 
     Notes
     -----
-    The metrics, of distributions p and q (their sources in parentheses), are
+    The metrics, of distributions p and q (sources in parentheses, in full in `divergences`), are
 
     - ``"kl"``: ``sum p ln(p/q)`` (Kullback & Leibler 1951).
     - ``"jeffreys"``: ``KL(p‖q) + KL(q‖p)`` (Jeffreys 1946).
     - ``"js_divergence"``: ``½ KL(p‖m) + ½ KL(q‖m), m = (p + q)/2`` (Lin 1991).
     - ``"js_distance"``: ``√(½ KL(p‖m) + ½ KL(q‖m)), m = (p + q)/2`` (Endres & Schindelin 2003; Fuglede & Topsøe 2004).
-    - ``"hellinger"``: ``√(1 − sum √(pq))`` (Hellinger 1909).
-    - ``"bhattacharyya"``: ``−ln sum √(pq)`` (Bhattacharyya 1943).
+    - ``"hellinger"``: ``√(1 − sum √(pq))`` (Hellinger 1909; Kakutani 1948).
+    - ``"bhattacharyya"``: ``−ln sum √(pq)`` (Bhattacharyya 1943; Kailath 1967).
     - ``"total_variation"``: ``½ sum |p − q|`` (Levin & Peres 2017).
-    - ``"chi2"``: ``sum (p − q)² / q`` (Pearson 1900).
+    - ``"chi2"``: ``sum (p − q)² / q (Pearson's)`` (Pearson 1900).
     - ``"renyi"``: ``ln(sum p^α q^(1−α)) / (α − 1), α = 2`` (Rényi 1961; van Erven & Harremoës 2014).
 
     None of them knows that bin 3 lies beside bin 4; where that matters, use `skdiv.models.wasserstein_divergences`.
 
     References
     ----------
-    Each record of `divergences` names the source of its formula.
+    The sources of the formulas are given in full in `divergences`.
 
     Examples
     --------

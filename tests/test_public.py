@@ -51,7 +51,7 @@ METHODS += [
     if hasattr(display, name)
 ]
 # Their docstrings have no source to name.
-WITHOUT_FORMULA = {"Divergence", "divergences", "show_versions", *skdiv.plotting.__all__, *skdiv.tables.__all__}
+WITHOUT_FORMULA = {"Divergence", "show_versions", *skdiv.plotting.__all__, *skdiv.tables.__all__}
 PACKAGE = Path(skdiv.__file__).parent
 # From the bottom up: no module imports one that comes after it. The package itself, which imports all, is the last.
 LAYERS = [

@@ -71,17 +71,22 @@ def test_nothing_tells_to_install_skdiv_from_a_registry():
 def test_the_table_of_divergences_is_the_registrys():
     tool = runpy.run_path(str(ROOT / "tools" / "metric_tables.py"))
     assert tool["table"]() in README
-    assert tool["with_table"](README) == README
-    assert tool["with_table"](README.replace("| `chi2` |", "| `chi` |")) == README
+    assert tool["with_tables"](README) == README
+    assert tool["with_tables"](README.replace("| `chi2` |", "| `chi` |")) == README
     choosing = (ROOT / "docs" / "choosing.md").read_text(encoding="utf-8")
-    assert tool["table"]() in choosing
-    assert tool["sources"]() in choosing
-    assert tool["with_table"](choosing.replace("| Pearson 1900 |", "| Pearson 1901 |")) == choosing
+    assert tool["facts"]() in choosing
+    assert tool["with_tables"](choosing.replace("| √ln 2 |", "| √ln 3 |")) == choosing
 
 
 @pytest.mark.parametrize(
     "function",
-    [skdiv.pairwise_divergences, skdiv.condensed_divergences, skdiv.paired_divergences, skdiv.DivergenceClustering],
+    [
+        skdiv.pairwise_divergences,
+        skdiv.condensed_divergences,
+        skdiv.paired_divergences,
+        skdiv.DivergenceClustering,
+        skdiv.divergences,
+    ],
 )
 def test_the_formulas_in_a_docstring_are_the_registrys(function):
     tool = runpy.run_path(str(ROOT / "tools" / "metric_tables.py"))

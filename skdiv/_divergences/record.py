@@ -36,16 +36,18 @@ class Divergence:
     finish : callable, optional
         The function from the sum of terms to the value in nats; the identity by default.
     metric : bool, default=False
-        Whether the triangle inequality holds.
+        Whether it is a metric in the mathematical sense: symmetric, 0 for equal distributions only, and D(p ‖ r) is at
+        most D(p ‖ q) + D(q ‖ r).
     hilbertian : bool, default=False
-        Whether the value is a Euclidean distance between points of some Hilbert space, so that Ward linkage applies.
+        Whether each distribution can be taken for a point of one Hilbert space such that D(p ‖ q) is the Euclidean
+        distance of the points of p and q. Ward linkage needs that.
     bound : float, default=inf
         The least upper bound, in nats.
     base_exponent : float, optional
-        The value in another base is the value in nats / ln(base)**base_exponent: 1 for information, ½ for its root.
-        None if the divergence has no unit; a base is then an error.
+        The value in another base is the value in nats / ln(base)**base_exponent. The exponent is 1 for an amount of
+        information, and ½ for the root of one. None if the divergence has no unit; a base is then an error.
     definition, reference : str
-        The formula and its source, for tables and documentation.
+        The formula and its sources, authors and year, separated by semicolons, for tables and documentation.
     aliases : tuple of str
         Further accepted names.
     rows : callable, optional

@@ -106,6 +106,8 @@ def renyi(alpha: float) -> Divergence:
 
     References
     ----------
+    A. Rényi, "On Measures of Entropy and Information", Proceedings of the Fourth Berkeley Symposium on Mathematical
+    Statistics and Probability 1 (1961).
     T. van Erven and P. Harremoës, "Rényi Divergence and Kullback-Leibler Divergence", IEEE Transactions on Information
     Theory 60 (2014).
 
@@ -205,7 +207,7 @@ _RECORDS = (
         hilbertian=True,
         bound=1.0,
         definition="√(1 − sum √(pq))",
-        reference="Hellinger 1909",
+        reference="Hellinger 1909; Kakutani 1948",
         fast=ProductForm(factors=((root_of_entry, root_of_entry),), finish=root_of_complement, power=0.5),
         spectra=spectra.HELLINGER,
     ),
@@ -216,7 +218,7 @@ _RECORDS = (
         finish=_negated_log_complement,
         base_exponent=1.0,
         definition="−ln sum √(pq)",
-        reference="Bhattacharyya 1943",
+        reference="Bhattacharyya 1943; Kailath 1967",
         rows=_bhattacharyya_rows,
         fast=ProductForm(factors=((root_of_entry, root_of_entry),), finish=With(log_over, -1)),
     ),
@@ -234,7 +236,7 @@ _RECORDS = (
         name="chi2",
         term=terms.chi2,
         symmetric=False,
-        definition="sum (p − q)² / q",
+        definition="sum (p − q)² / q (Pearson's)",
         reference="Pearson 1900",
         fast=ProductForm(
             factors=((With(power_or_zero, 2), With(power_or_zero, -1)),), finish=minus_one, smallest=least_safe_entry
@@ -265,6 +267,53 @@ def divergences() -> Mapping[MetricName, Divergence]:
     skdiv.models.wasserstein_divergences : Distances that know of an order of the bins, which no divergence does.
     skdiv.models.mixture_divergences : Divergences between Gaussian mixtures.
     skdiv.models.sample_divergences : Divergences between samples, without bins.
+
+    Notes
+    -----
+    The divergences of p from q, D(p ‖ q), are these, with their sources in parentheses. A record that is
+    ``hilbertian`` is a Euclidean distance in some Hilbert space, so that Ward linkage applies.
+
+    - ``"kl"``: ``sum p ln(p/q)`` (Kullback & Leibler 1951).
+    - ``"jeffreys"``: ``KL(p‖q) + KL(q‖p)`` (Jeffreys 1946).
+    - ``"js_divergence"``: ``½ KL(p‖m) + ½ KL(q‖m), m = (p + q)/2`` (Lin 1991).
+    - ``"js_distance"``: ``√(½ KL(p‖m) + ½ KL(q‖m)), m = (p + q)/2`` (Endres & Schindelin 2003; Fuglede & Topsøe 2004).
+    - ``"hellinger"``: ``√(1 − sum √(pq))`` (Hellinger 1909; Kakutani 1948).
+    - ``"bhattacharyya"``: ``−ln sum √(pq)`` (Bhattacharyya 1943; Kailath 1967).
+    - ``"total_variation"``: ``½ sum |p − q|`` (Levin & Peres 2017).
+    - ``"chi2"``: ``sum (p − q)² / q (Pearson's)`` (Pearson 1900).
+    - ``"renyi"``: ``ln(sum p^α q^(1−α)) / (α − 1), α = 2`` (Rényi 1961; van Erven & Harremoës 2014).
+
+    None of them knows that bin 3 lies beside bin 4; where that matters, use `skdiv.models.wasserstein_divergences`.
+
+    References
+    ----------
+    S. Kullback and R. A. Leibler, "On Information and Sufficiency", Annals of Mathematical Statistics 22 (1951), 79–86,
+    doi:10.1214/aoms/1177729694.
+    H. Jeffreys, "An Invariant Form for the Prior Probability in Estimation Problems", Proceedings of the Royal Society
+    A 186 (1946), 453–461, doi:10.1098/rspa.1946.0056.
+    J. Lin, "Divergence Measures Based on the Shannon Entropy", IEEE Transactions on Information Theory 37 (1991),
+    145–151, doi:10.1109/18.61115.
+    D. M. Endres and J. E. Schindelin, "A New Metric for Probability Distributions", IEEE Transactions on Information
+    Theory 49 (2003), 1858–1860, doi:10.1109/TIT.2003.813506.
+    B. Fuglede and F. Topsøe, "Jensen-Shannon Divergence and Hilbert Space Embedding", IEEE International Symposium on
+    Information Theory (2004), 31, doi:10.1109/ISIT.2004.1365067.
+    E. Hellinger, "Neue Begründung der Theorie quadratischer Formen von unendlichvielen Veränderlichen", Journal für die
+    reine und angewandte Mathematik 136 (1909), 210–271, doi:10.1515/crll.1909.136.210.
+    S. Kakutani, "On Equivalence of Infinite Product Measures", Annals of Mathematics 49 (1948), 214–224,
+    doi:10.2307/1969123.
+    A. Bhattacharyya, "On a Measure of Divergence between Two Statistical Populations Defined by their Probability
+    Distributions", Bulletin of the Calcutta Mathematical Society 35 (1943), 99–109.
+    T. Kailath, "The Divergence and Bhattacharyya Distance Measures in Signal Selection", IEEE Transactions on
+    Communication Technology 15 (1967), 52–60, doi:10.1109/TCOM.1967.1089532.
+    D. A. Levin and Y. Peres, "Markov Chains and Mixing Times", 2nd edition (American Mathematical Society 2017),
+    doi:10.1090/mbk/107.
+    K. Pearson, "On the Criterion that a Given System of Deviations from the Probable in the Case of a Correlated System
+    of Variables is such that it can be Reasonably Supposed to have Arisen from Random Sampling", Philosophical Magazine
+    50 (1900), 157–175, doi:10.1080/14786440009463897.
+    A. Rényi, "On Measures of Entropy and Information", Proceedings of the Fourth Berkeley Symposium on Mathematical
+    Statistics and Probability 1 (1961), 547–561.
+    T. van Erven and P. Harremoës, "Rényi Divergence and Kullback-Leibler Divergence", IEEE Transactions on Information
+    Theory 60 (2014), 3797–3820, doi:10.1109/TIT.2014.2320500.
 
     Examples
     --------
