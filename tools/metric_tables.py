@@ -92,10 +92,10 @@ def _infinite_where(record: Divergence) -> str:
     """Return in words where a divergence is infinite."""
     forth, back, apart = record([0.5, 0.5], [1, 0]), record([1, 0], [0.5, 0.5]), record([1, 0], [0, 1])
     if math.isinf(forth) and math.isinf(back):
-        return "either has an empty bin that the other has not"
+        return "either lacks a bin of the other"
     if math.isinf(forth):
-        return "q has an empty bin that p has not"
-    return "p and q have no bin in common" if math.isinf(apart) else "never"
+        return "q lacks a bin of p"
+    return "no bin is common" if math.isinf(apart) else "never"
 
 
 def table() -> str:
