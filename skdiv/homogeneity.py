@@ -25,7 +25,10 @@ from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray
 from skdiv._utils.warnings import warn_caller
 
-_TILE = 256  # the number of rows and of columns of a tile
+Method = Literal["permutation", "chi2"]
+Adjustment = Literal["bh", "by", "bonferroni"]
+
+_TILE: dict[Method, int] = {"permutation": 8, "chi2": 256}  # rows and columns of a tile, which takes a second or less
 _CELL = 2**18  # the largest number of entries of tables, drawn or pooled, that are in memory at a time
 _FEW = 5.0  # the chi-squared approximation is poor if an expected count is below this (Cochran 1954)
 _LARGE = 0.05  # a p-value above this is hardly ever called significant
@@ -35,19 +38,16 @@ _WHOLE = 2**53  # float64 holds every whole number up to this
 
 _WHY_COUNTS = "a test needs counts: probabilities do not tell how many observations stand behind them. Pass the counts."
 
-Method = Literal["permutation", "chi2"]
-Adjustment = Literal["bh", "by", "bonferroni"]
-
 
 class HomogeneityResult(NamedTuple):
-    """The results of the tests of all pairs of rows, as `pairwise_homogeneity` returns them.
+    """The statistics and p-values of the tests of all pairs of rows, as `pairwise_homogeneity` returns them.
 
     Parameters
     ----------
     statistic : ndarray of shape (n, n)
-        The G statistics; 0 on the diagonal.
+        The statistic G of each pair of rows; 0 on the diagonal.
     pvalue : ndarray of shape (n, n)
-        Their p-values; 1 on the diagonal.
+        The p-value of each pair, not adjusted for the number of pairs; 1 on the diagonal.
 
     See Also
     --------
@@ -79,13 +79,15 @@ class HomogeneityResult(NamedTuple):
         Parameters
         ----------
         method : {"bh", "by", "bonferroni"}, default="bh"
-            Benjamini-Hochberg or Benjamini-Yekutieli, which control the false discovery rate, by
-            `scipy.stats.false_discovery_control`, or Bonferroni, which controls the probability of any false one.
+            How the p-values are adjusted. ``"bh"`` (Benjamini & Hochberg) and ``"by"`` (Benjamini & Yekutieli, which
+            holds under any dependence of the tests) control the false discovery rate, by
+            `scipy.stats.false_discovery_control`. ``"bonferroni"`` controls the probability that any pair is called
+            different although it is not.
 
         Returns
         -------
         ndarray of shape (n, n)
-            Adjusted p-values; 1 on the diagonal.
+            The adjusted p-values; 1 on the diagonal.
 
         Raises
         ------
@@ -113,71 +115,76 @@ def pairwise_homogeneity(
     n_jobs: int | None = None,
     random_state: Any = None,
 ) -> HomogeneityResult:
-    """Test for every two rows of counts whether they come from one distribution.
+    """Test for every pair of rows of counts whether both come from one distribution.
+
+    The null hypothesis of each test is that the observations of both rows were drawn from the same distribution. A low
+    p-value speaks against it. The p-values are not adjusted for the number of pairs; the result has a method that does.
 
     Parameters
     ----------
     X : {array-like, sparse matrix, frame} of shape (n, n_bins)
-        Counts: whole numbers up to 2**53; with ``blocks``, any weights.
+        Counts: whole numbers up to 2⁵³, beyond which float64 does not hold each of them. With ``blocks`` the entries
+        may be any weights.
     blocks : array-like of shape (n, n_blocks, n_bins) or sequence of matrices, optional
-        The blocks that each row of X is the sum of, such as the pages of a book, days or images, where these are
-        independent and single observations are not. The sequence has a matrix of shape (n_blocks, n_bins), dense or
-        CSR, for each row. `skdiv.preprocessing.sum_blocks` makes X and blocks of a table with a row for each block.
+        The blocks that each row of X is the sum of, such as the pages of a book, days or images. They are to be passed
+        where blocks are independent of each other and single observations are not. The sequence has a matrix of shape
+        (n_blocks, n_bins), dense or CSR, for each row; `skdiv.preprocessing.sum_blocks` makes X and the blocks from a
+        table with a row for each block.
     method : {"permutation", "chi2"}, default="permutation"
-        How a p-value is found. ``"permutation"`` permutes the observations of both rows, or their blocks, which is
-        exact for any counts; ``"chi2"`` uses the limit for large counts, and warns if they are not large.
+        How p-values are found. ``"permutation"`` exchanges the observations of both rows, or their blocks, at random;
+        its p-values are valid however low the counts are. ``"chi2"`` uses the limiting distribution for large counts,
+        and warns where counts are not large. It has no effect on the statistic.
     n_resamples : int, default=999
-        Number of permutations for each pair; the lowest p-value is 1 / (n_resamples + 1).
+        The number of permutations for each pair; the lowest possible p-value is 1 / (n_resamples + 1).
     n_jobs : int, optional
-        Number of joblib workers, as in `pairwise_divergences`; they are of use from 257 rows on. The result does not
-        depend on it.
+        The number of joblib workers, as in `pairwise_divergences`. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
-        Seed of the permutations.
+        Determines the permutations. Pass an int for the same p-values each time.
 
     Returns
     -------
     HomogeneityResult
-        Square arrays ``statistic`` and ``pvalue``, and a method ``adjusted`` for the number of pairs.
+        A named tuple of the arrays ``statistic`` and ``pvalue``, both of shape (n, n) and symmetric. Its method
+        ``adjusted`` returns p-values that are adjusted for the number of pairs.
 
     Raises
     ------
     ValueError
-        If an entry is negative, not finite, not a whole number or above 2**53, a row sums to zero, an argument is not
-        valid, two rows have so many observations together, 10**9 or more, that ``"permutation"`` cannot draw them, or
-        the blocks do not sum to the rows of X.
+        If an entry is negative, not finite, not a whole number or above 2⁵³; if a row sums to zero; if the blocks do
+        not sum to the rows of X; if two rows have a billion observations or more together, from which
+        ``"permutation"`` cannot draw; or if an argument is not valid.
     TypeError
         If X is masked or holds anything but real numbers.
 
     Warns
     -----
     UserWarning
-        For ``"chi2"``, if an expected count is below 5 for some pair. For blocks, if two rows have so few that no
-        p-value is below 0.05, or if the blocks of one row are larger than those of another.
+        With ``"chi2"``, if an expected count is below 5 for some pair. With blocks, if two rows have so few blocks that
+        no p-value can be below 0.05, or if the blocks of one row are larger than those of another.
 
     See Also
     --------
-    Significance : How many clusters counts can justify.
-    scipy.stats.chi2_contingency : For one table; the same statistic with ``lambda_="log-likelihood"``.
+    Significance : Tests of the clusters of a tree, which tell how many clusters the counts support.
+    divergence_estimates : Tells how far two distributions are apart, with confidence intervals.
+    scipy.stats.chi2_contingency : The test of one table; the same statistic with ``lambda_="log-likelihood"``.
 
     Notes
     -----
-    The statistic of rows with N and M observations is G = 2 (N KL(p ‖ c) + M KL(q ‖ c)), c the distribution of both
-    together: 2 (N + M) times their Jensen-Shannon divergence with weights N and M. In the limit of large counts it has
-    the chi-squared distribution, of one degree of freedom less than there are bins with mass.
+    *Statistic*. For two rows p and q with N and M observations it is G = 2 [N KL(p ‖ c) + M KL(q ‖ c)], where c is the
+    distribution of all N + M observations. So it is 2 (N + M) times the Jensen-Shannon divergence with the weights
+    N / (N + M) and M / (N + M). In the limit of large counts it has a chi-squared distribution, whose degrees of
+    freedom are one less than the number of bins in which one of the two rows has mass.
 
-    Permutation takes time: with one worker and 999 permutations, a pair of rows takes 6 milliseconds where 64 bins have
-    mass, and 46 where 512 have. So 50 rows, which are 1,225 pairs, take 7 seconds, and 200 rows, 19,900 pairs, some
-    two minutes. Time grows with the square of the number of rows, and in proportion to ``n_resamples`` and to the
-    bins with mass; it does not depend on the number of observations. ``"chi2"`` takes milliseconds for as many.
+    *Blocks*. Observations that come in bursts, as words in a text or pixels in an image, are not independent, and
+    without blocks nearly every pair of rows is then found to differ. With blocks, whole blocks are exchanged between
+    the two rows, each of which keeps its number of blocks. If both rows have two blocks, no p-value is below 1/3; with
+    three blocks none is below 1/10, and with six none is below 1/462.
 
-    Observations that come in bursts, as words in a text or pixels in an image, are not independent, and nearly all
-    pairs of rows then differ. Blocks keep what comes together: they are exchanged between the two rows, of which each
-    keeps its number of blocks. Two rows of two blocks have no p-value below 1/3, of three 1/10, and of six 1/462. It
-    takes about half as long as to exchange observations.
-
-    A task for a worker has up to 256 rows and 256 columns of the result, so ``n_jobs`` shortens the time from 257 rows
-    on. From there on, ``joblib.parallel_config(verbose=1)`` shows how far the tests are, with any number of workers.
-    For fewer rows nothing tells the progress: measure the time of a few rows, and scale it by the number of pairs.
+    *Time*. With one worker and 999 permutations, a pair of rows takes 6 milliseconds if 64 bins have mass, and 46 if
+    512 have: 50 rows, which are 1,225 pairs, take 7 seconds, and 200 rows, which are 19,900 pairs, about two minutes.
+    Time grows in proportion to the number of pairs, to ``n_resamples`` and to the bins with mass; it does not depend
+    on the number of observations. To exchange blocks takes about half as long. ``"chi2"`` takes milliseconds for as
+    many pairs. Within ``joblib.parallel_config(verbose=1)`` lines are printed that say how far the tests are.
 
     References
     ----------
@@ -222,11 +229,12 @@ def pairwise_homogeneity(
     what, remedy = f"pairwise_homogeneity of X of {n} rows", "Test a sample of the rows, or fewer at a time."
     with enough_memory(17 * n * n, what, remedy):
         store = _IntoLayers(np.zeros((2, n, n)), np.zeros((n, n), dtype=bool))
-    tiles = tiles_of((n, n), (_TILE, _TILE), of_itself=True, upper=True)
+    size = _TILE[method]
+    tiles = tiles_of((n, n), (size, size), of_itself=True, upper=True)
     calls = ((tile, (test, counts[tile.rows], counts[tile.columns], tile, chosen())) for tile in tiles)
     work = 3.0 * n * n * n_bins * (1 if method == "chi2" else n_resamples)
-    n_tiles = number_of_tiles((n, n), (_TILE, _TILE), upper=True)
-    run(_tests_of_tile, calls, store, Work(24 * _TILE**2, lambda: work, n_calls=n_tiles, name="tests"), n_jobs=n_jobs)
+    n_tiles = number_of_tiles((n, n), (size, size), upper=True)
+    run(_tests_of_tile, calls, store, Work(24 * size**2, lambda: work, n_calls=n_tiles, name="tests"), n_jobs=n_jobs)
     if store.few.any():
         warn_caller(
             f"For {np.count_nonzero(store.few)} of {n * (n - 1) // 2} pairs an expected count is below {_FEW:g}, where "

@@ -119,11 +119,14 @@ def test_the_same_bits_for_any_number_of_workers_and_storage():
     np.testing.assert_array_equal(results[0].statistic, results[1].statistic)
 
 
-@pytest.mark.parametrize(("n", "n_tasks"), [(256, 0), (257, 3)])
-def test_progress_is_shown_where_there_are_several_tasks(n, n_tasks, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("method", "n", "n_tasks"),
+    [("chi2", 256, 0), ("chi2", 257, 3), ("permutation", 8, 0), ("permutation", 9, 3), ("permutation", 40, 15)],
+)
+def test_progress_is_shown_where_there_are_several_tasks(method, n, n_tasks, capsys, monkeypatch):
     monkeypatch.setattr("skdiv._compute.run._WORTH_WORKERS", 0)
     with parallel_config(verbose=10):
-        pairwise_homogeneity(counts(n, 3), method="chi2", n_jobs=2)
+        pairwise_homogeneity(counts(n, 3), method=method, n_resamples=1, n_jobs=2)
     err = capsys.readouterr().err
     assert err.count("[skdiv] tests:") == n_tasks
     assert "[Parallel" not in err

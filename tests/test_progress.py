@@ -36,6 +36,7 @@ MANY = random_distributions(1200, 4)  # several tiles
 COUNTS, _ = planted(6)
 N = len(COUNTS)
 WHOLE = np.random.default_rng(0).poisson(20, (600, 4))
+SIX = WHOLE[:180].reshape(30, 6, 4)  # blocks of each of 30 rows
 CHAIN = sp.csr_array(np.eye(N, k=1) + np.eye(N, k=-1))
 
 
@@ -152,6 +153,8 @@ CALLED = [
     (lambda n_jobs: nearest_divergences(MANY, n_jobs=n_jobs), ["neighbors"]),
     (lambda n_jobs: divergences_within(MANY, radius=0.01, n_jobs=n_jobs), ["neighbors"]),
     (lambda n_jobs: pairwise_homogeneity(WHOLE, method="chi2", n_jobs=n_jobs), ["tests"]),
+    (lambda n_jobs: pairwise_homogeneity(WHOLE[:30], n_resamples=9, n_jobs=n_jobs), ["tests"]),
+    (lambda n_jobs: pairwise_homogeneity(SIX.sum(axis=1), blocks=SIX, n_resamples=9, n_jobs=n_jobs), ["tests"]),
     (lambda n_jobs: gaussian_divergences(np.arange(300.0)[:, np.newaxis], np.ones((300, 1, 1)), n_jobs=n_jobs),
      ["distances"]),
     (lambda n_jobs: tree_of(APART, n_jobs), ["neighbors", "bounds"]),
