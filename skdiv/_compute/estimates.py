@@ -78,20 +78,28 @@ class Estimator:
         layers = np.zeros((N_LAYERS, len(P), len(Q)))
         upper = tile.diagonal is not None and self.divergence.symmetric
         step = max(1, _CELL // P.counts.shape[1])
-        for i in range(len(P)):
-            for start in range(i + 1 if upper else 0, len(Q), step):
-                some = slice(start, min(start + step, len(Q)))
-                layers[:, i, some] = self.against(P[i : i + 1], Q[some])
+        found = [
+            self._found(P[i : i + 1], Q[start : min(start + step, len(Q))])
+            for i in range(len(P))
+            for start in range(i + 1 if upper else 0, len(Q), step)
+        ]
+        if found:
+            asked = np.triu(np.ones(layers.shape[1:], dtype=bool), 1 if upper else -len(P))
+            layers[:, asked] = self._layers(np.hstack(found))
         return layers
 
     def pairs(self, P: Sample, Q: Sample) -> FloatArray:
         """Return the layers of the pairs of rows with the same position, of shape (N_LAYERS, n)."""
         if P.blocks is None:
-            return self.against(P, Q)
-        return np.hstack([self.against(P[i : i + 1], Q[i : i + 1]) for i in range(len(P))])
+            return self._layers(self._found(P, Q))
+        return self._layers(np.hstack([self._found(P[i : i + 1], Q[i : i + 1]) for i in range(len(P))]))
 
-    def against(self, P: Sample, Q: Sample) -> FloatArray:
-        """Return the layers of the pairs of one row and each of some rows, or, without blocks, of as many rows."""
+    def _found(self, P: Sample, Q: Sample) -> FloatArray:
+        """Return what the layers are made of, for the pairs of one row and each of some rows, or of as many rows.
+
+        The latter is without blocks alone. Its rows are the fields of `Sums`, the numbers of bins with mass, the
+        quantiles that the limits are apart from the sums, and 1 if the counts are too few.
+        """
         x, y = P.counts.dense(), Q.counts.dense()
         quantile = np.full(len(y), norm.isf((1 - self.level) / 2))
         few = self._are_few(x, y)
@@ -107,7 +115,12 @@ class Estimator:
                 used = (x > 0).any(axis=0) | (y > 0).any(axis=0)
                 x, y = x[:, used], y[:, used]
             sums = sums_of_counts(self.divergence, x, y, self.pseudocount)
-        n_bins = np.count_nonzero(x + y, axis=1)
+        return np.vstack([*sums, np.count_nonzero(x + y, axis=1), quantile, few])
+
+    def _layers(self, found: FloatArray) -> FloatArray:
+        """Return the layers of pairs from what has been found for them; all at once, for a limit takes many steps."""
+        *of_sums, n_bins, quantile, few = found
+        sums = Sums(*of_sums)
         return np.vstack([*self._values(sums, limits(*sums[:3], n_bins, quantile)), few])
 
     def _are_few(self, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:

@@ -9,7 +9,6 @@ variance is 4 c² |z|². This gives c and ν; far from zero the distribution is 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skdiv._utils.typing import FloatArray
 
@@ -19,7 +18,7 @@ _LEAST_FREEDOM = 1e-3  # degrees of freedom; at 0 the approximation divides by z
 
 
 def limits(
-    total: FloatArray, bias: FloatArray, variance: FloatArray, n_bins: NDArray[np.integer], normal: FloatArray
+    total: FloatArray, bias: FloatArray, variance: FloatArray, n_bins: FloatArray, normal: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return the lower and upper limits of the sums without bias, all vectors of one entry a sum.
 
@@ -40,7 +39,7 @@ def limits(
 
 
 def _finite_limits(
-    total: FloatArray, bias: FloatArray, variance: FloatArray, n_bins: NDArray[np.integer], normal: FloatArray
+    total: FloatArray, bias: FloatArray, variance: FloatArray, n_bins: FloatArray, normal: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return the limits where the variances are finite. A negative bias moves the sum, for no χ² has one."""
     total, bias = total - np.minimum(bias, 0), np.maximum(bias, 0)
