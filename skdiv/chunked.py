@@ -58,10 +58,10 @@ def divergences_chunked(
     pseudocount: float = 0.0,
     n_jobs: int | None = None,
 ) -> Generator[Any]:
-    """Compute the matrix of divergences some rows at a time, and reduce each chunk to what is needed of it.
+    """Compute the matrix of divergences in chunks of rows, each of which may be reduced at once.
 
-    It does for divergences what `sklearn.metrics.pairwise_distances_chunked` does for distances: each entry is computed
-    once, and there is no more than one chunk in memory at a time.
+    It does for divergences what `sklearn.metrics.pairwise_distances_chunked` does for distances. No more than one chunk
+    is in memory at a time, so the matrix may be larger than the memory.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def divergences_chunked(
     Y : {array-like, sparse matrix, frame} of shape (n_Y, n_bins), optional
         A second collection over the same bins; by default X itself.
     metric : str or Divergence, default="js_distance"
-        A name from `divergences` or a record.
+        The name of a divergence, which is one of those that `divergences` lists, or a `Divergence`.
     reduce_func : callable, optional
         ``reduce_func(chunk, start)`` is called with the divergences of some successive rows of X, the first of which is
         row ``start``, from all rows of Y. It returns None; or an array, a list or a sparse matrix with an entry or a
@@ -84,24 +84,23 @@ def divergences_chunked(
     pseudocount : float, default=0.0
         The number that is added to every entry before the rows are normalised, in the units of X.
     n_jobs : int, optional
-        Number of joblib workers within a chunk, as in `pairwise_divergences`; the result is the same to the bit for any
-        number.
+        Number of joblib workers within a chunk, as in `pairwise_divergences`. The result does not depend on it.
 
     Returns
     -------
     generator
-        Of the chunks in the order of the rows, each an array of shape (n_rows, n_Y) with the entries D(X[i] ‖ Y[j]), or
-        of what ``reduce_func`` returns for them. Arguments are checked and rows normalised at the call; a chunk is
-        computed when it is asked for.
+        It yields the chunks in the order of the rows, each an array of shape (n_rows, n_Y) with the entries
+        D(X[i] ‖ Y[j]) in nats unless ``base`` is given, or else what ``reduce_func`` returns for them. Arguments are
+        checked at the call; a chunk is computed when it is asked for.
 
     Raises
     ------
     ValueError
-        As `pairwise_divergences`; also if ``working_memory`` is negative or not finite, or, when the chunk is asked
-        for, if ``reduce_func`` returns something with another number of rows than the chunk.
+        For the same reasons as in `pairwise_divergences`; also if ``working_memory`` is negative or not finite, or,
+        when a chunk is asked for, if ``reduce_func`` returns something with another number of rows than the chunk.
     TypeError
-        As `pairwise_divergences`; also if ``reduce_func`` is not callable or, when the chunk is asked for, if it
-        returns something that has no rows.
+        For the same reasons as in `pairwise_divergences`; also if ``reduce_func`` is not callable or, when a chunk is
+        asked for, if it returns something that has no rows.
 
     Warns
     -----
@@ -110,15 +109,15 @@ def divergences_chunked(
 
     See Also
     --------
-    pairwise_divergences : The whole matrix, which may be kept on disk.
-    nearest_divergences : The nearest rows of each row, in a fraction of the time that their divergences take.
-    divergences_within : All pairs of rows within a radius, in a fraction of the time as well.
+    pairwise_divergences : Computes the whole matrix, which may be kept on disk.
+    nearest_divergences : Finds the nearest rows of each row in a fraction of the time that all divergences take.
+    divergences_within : Finds all pairs of rows within a radius, in a fraction of the time as well.
 
     Notes
     -----
-    The divergences are as accurate as those of `pairwise_divergences`, and a row of X and itself are at exactly 0. If
-    all rows fit into one chunk, it is that matrix to the bit; else last bits may differ, between D[i, j] and D[j, i]
-    too, and a symmetric divergence takes up to twice as long, for both halves of the matrix are computed.
+    The divergences are as accurate as those of `pairwise_divergences`. If all rows fit into one chunk, it equals that
+    matrix to the last bit. With several chunks the last bits may differ, also between D[i, j] and D[j, i]; and a
+    symmetric divergence takes up to twice as long, because both halves of the matrix are computed.
 
     References
     ----------

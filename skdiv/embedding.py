@@ -44,7 +44,7 @@ class DivergenceEmbedding(TransformerMixin, BaseEstimator):
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats. It is an error for ``"hellinger"``.
     pseudocount : float, default=0.0
-        The number that is added to every entry before the rows are normalised.
+        The number that is added to every entry before the rows are normalised, in the units of X.
 
     Attributes
     ----------

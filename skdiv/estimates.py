@@ -39,19 +39,19 @@ class ConfidenceInterval(NamedTuple):
 
 
 class DivergenceEstimates(NamedTuple):
-    """Divergences with what is known about their errors, as `divergence_estimates` returns them.
+    """Estimated divergences with standard errors and confidence intervals, as `divergence_estimates` returns them.
 
     Parameters
     ----------
     estimate : ndarray
-        The divergences of the observed distributions (plug-in), which `pairwise_divergences` gives. They are too large
-        on average.
+        The plug-in estimates: the divergences of the observed distributions, as `pairwise_divergences` computes them.
+        They are too large on average.
     corrected : ndarray
-        The divergences without their bias.
+        The estimates that are corrected for this bias by the jackknife.
     standard_error : ndarray
         The standard errors of the estimates.
     confidence_interval : ConfidenceInterval
-        Arrays ``low`` and ``high`` of the limits. They are not symmetric about either estimate.
+        A named tuple of the arrays ``low`` and ``high``. The intervals are not symmetric about either estimate.
 
     See Also
     --------
@@ -89,90 +89,99 @@ def divergence_estimates(
     pseudocount: float = 0.0,
     n_jobs: int | None = None,
 ) -> DivergenceEstimates:
-    """Estimate divergences between the distributions that rows of counts were drawn from, and how far they may be off.
+    """Estimate divergences between the distributions behind rows of counts, with confidence intervals.
 
-    Entry [i, j] is about D(X[i] ‖ Y[j]), or with ``paired`` entry [i] about D(X[i] ‖ Y[i]). The divergence of observed
-    counts is larger than that of the distributions behind them, the more so the fewer there are: two rows from one
-    distribution are not at 0. So each comes with its bias removed, a standard error and a confidence interval, all by
-    the jackknife: the divergence is computed again without each observation, or without each block.
+    Entry [i, j] estimates D(p_i ‖ q_j), where p_i and q_j are the distributions from which the counts in X[i] and Y[j]
+    were drawn; with ``paired=True`` entry [i] estimates D(p_i ‖ q_i). The divergence of the observed counts is too
+    large on average, the more so the fewer counts there are: that of two rows from one distribution is not 0. So each
+    estimate is corrected for this bias, and has a standard error and a confidence interval. All of them are found by
+    the jackknife, which computes the divergence again without each observation, or without each block.
 
     Parameters
     ----------
     X : {array-like, sparse matrix, frame} of shape (n_X, n_bins)
-        Counts: whole numbers, from 3 to 10**9 of them in a row.
+        Counts: whole numbers, which sum to at least 3 and at most one billion in each row.
     Y : {array-like, sparse matrix, frame} of shape (n_Y, n_bins), optional
         A second collection of counts over the same bins; by default X itself.
     metric : str or Divergence, default="js_distance"
-        A name from `divergences` or a record, but not ``"total_variation"``: see Notes.
+        The name of a divergence, which is one of those that `divergences` lists, or a `Divergence`; but not
+        ``"total_variation"``, for which no jackknife is valid.
     paired : bool, default=False
-        Whether row i of X is compared with row i of Y alone.
+        Whether only rows with the same position in X and Y are compared.
     blocks, Y_blocks : array-like of shape (n, n_blocks, n_bins) or sequence of n matrices, optional
-        The blocks that the rows of X, or of Y, are the sums of, where the observations of a block are not independent
-        of each other: pages, days, images. A matrix has a row for each block, at least 2; 6 and more are advised. With
-        Y both arguments are needed.
+        The blocks that the rows of X, or of Y, are the sums of, such as pages, days or images. They are to be passed
+        where the observations of a block are not independent of each other. Each matrix has a row for each block: at
+        least 2, and better 6 or more. If there is a Y, both arguments are needed.
     base : float, optional
-        Base of the logarithm; by default nats.
+        Base of the logarithm, 2 for bits; by default nats.
     confidence_level : float, default=0.95
-        The probability that an interval holds the divergence of the true distributions.
+        The probability with which an interval is to contain the divergence of the true distributions.
     pseudocount : float, default=0.0
-        The number that is added to every count of X and Y. It keeps ``"kl"`` and the like finite; the correction
-        removes most of what it does to the estimate.
+        The number that is added to every count of X and Y. It keeps ``"kl"`` and similar divergences finite; most of
+        its effect on the estimate is removed by the correction.
     n_jobs : int, optional
-        Number of joblib workers, as in `pairwise_divergences`; they are of use from 33 rows on. The result does not
-        depend on it.
+        Number of joblib workers, as in `pairwise_divergences`; they shorten the time from 33 rows on. The result does
+        not depend on it.
 
     Returns
     -------
     DivergenceEstimates
-        Arrays ``estimate``, ``corrected``, ``standard_error`` and ``confidence_interval``, which has ``low`` and
-        ``high``, of shape (n_X, n_Y) or with ``paired`` (n,). All lie between 0 and the bound of the divergence: a
-        corrected value below 0, as one gets for rows that are as near as chance allows, is given as 0.
+        A named tuple of the arrays ``estimate``, ``corrected`` and ``standard_error`` and of ``confidence_interval``,
+        which has the arrays ``low`` and ``high``. All have the shape (n_X, n_Y), or with ``paired=True`` (n,), and are
+        in nats unless ``base`` is given. Estimates and limits lie between 0 and the upper bound of the divergence; a
+        corrected estimate below 0, as rows from one distribution often have it, is returned as 0.
 
     Raises
     ------
     ValueError
-        As `pairwise_divergences`; also if an entry is not a whole number, a row has fewer than 3 observations or more
-        than 10**9, blocks do not sum to their rows or are fewer than 2, or no jackknife is right for the metric.
+        For the same reasons as in `pairwise_divergences`; also if an entry is not a whole number, a row has fewer than
+        3 observations or more than one billion, blocks do not sum to their rows or are fewer than 2, or no jackknife is
+        valid for the metric.
     TypeError
         If X or Y is masked or holds anything but real numbers.
 
     Warns
     -----
     UserWarning
-        If a row of a pair has so few observations that its interval may miss more often than it should: fewer than 5
-        for each bin in which one of the two has mass, or than 100, or than 1,000 if the other row has ten times as
-        many; of ``"hellinger"``, ``"bhattacharyya"`` and ``renyi(alpha)`` with alpha below 1 fewer than 20, or than
-        1,000; or fewer than 6 blocks. Or if a divergence is infinite, or would be without some observation: its
-        interval then reaches from 0 to infinity.
+        If a row has so few observations that the interval may miss the true divergence more often than it should: fewer
+        than 5 for each bin in which one row of the pair has mass, fewer than 100 in total, fewer than 1,000 if the
+        other row has ten times as many, or fewer than 6 blocks. For ``"hellinger"``, ``"bhattacharyya"`` and
+        ``renyi(alpha)`` with alpha below 1, the first two limits are 20 and 1,000. A warning is also given if a
+        divergence is infinite, or would be without some observation; the interval then reaches from 0 to infinity.
 
     See Also
     --------
-    pairwise_divergences : The estimates alone, and faster.
-    pairwise_homogeneity : Whether two rows could come from one distribution at all.
+    pairwise_divergences : Computes the divergences of the observed distributions alone, and is faster.
+    pairwise_homogeneity : Tests whether two rows come from one distribution at all.
 
     Notes
     -----
-    With S the sum of terms of the divergence (for ``"js_distance"`` the divergence of which it is the root), and S₍₋ᵢ₎
-    the same without observation i of a row of N, the bias is (N − 1)(mean S₍₋ᵢ₎ − S) and the variance
-    (N − 1)/N sum (S₍₋ᵢ₎ − mean)², added up over the two rows. Observations in one bin are alike, so each row takes one
-    evaluation for a bin. Everything is found for S and then carried over to the value.
+    *Coverage*. How often the intervals contain the true divergence has been measured, for many distributions and sizes:
+    the page "How large is large?" of the documentation has the table.
 
-    Near 0 the variance alone misleads, for S is bounded and skewed there. So S is taken for a scaled noncentral χ² that
-    has its bias and its variance, and the limits are those of its noncentrality. Far from 0 that is the usual interval
-    of a normal variable. If the divergence is 0, the lower limit is 0 in 97.5 of 100 cases, which is what a test of
-    significance would say. With blocks the quantiles are of Student's distribution with one degree of freedom less than
-    the row with fewer blocks has. A bootstrap of the blocks was measured too, and covered less.
+    *Time*. A pair of rows in 64 bins takes some 150 microseconds: 200 rows take three seconds, and 1,000 rows, which
+    are 499,500 pairs, take over a minute. With blocks the time grows in proportion to their number.
 
-    If two rows share no bin, or have mass in one bin alone, no observation that is left out changes the divergence, and
-    the interval has no width. That is not certainty: a bin that none of N observations met may have a share of 3/N.
+    *Jackknife*. Let S be the sum over the bins of which the divergence is a function (for ``"js_distance"`` this is the
+    divergence of which it is the root), and S₍₋ᵢ₎ the same without observation i of a row of N observations. The bias
+    of S is estimated by (N − 1) (mean S₍₋ᵢ₎ − S) and its variance by (N − 1)/N sum (S₍₋ᵢ₎ − mean)², both added up over
+    the two rows. All observations in one bin give the same S₍₋ᵢ₎, so one evaluation for each bin is enough. The results
+    are then transformed to the scale of the divergence.
 
-    A jackknife needs a smooth term. ``"total_variation"`` has a kink where p = q, where its bias is of the order of its
-    standard error: it is refused. ``"hellinger"`` bounds it: h² ≤ TV ≤ h √(2 − h²).
+    *Intervals*. Near 0 the distribution of S is bounded and skewed, and its variance alone misleads. So S is taken for
+    a scaled noncentral χ² variable that has this bias and this variance, and the limits are those of its
+    noncentrality. Far from 0 that gives the usual interval of a normal variable. At the level 0.95 and if the true
+    divergence is 0, the lower limit is 0 in 97.5 of 100 cases. With blocks the quantiles are those of Student's
+    distribution, with one degree of freedom less than the number of blocks of the row with fewer blocks. A bootstrap of
+    the blocks was measured too, and had a lower coverage.
 
-    How often the intervals hold has been measured: docs/how_large.md has the table.
+    *Intervals of no width*. If two rows share no bin, or have all their mass in the same bin, the divergence does not
+    change when an observation is left out, and the interval has no width. This does not mean that the divergence is
+    known: a bin that none of N observations fell into may still have a probability of about 3/N.
 
-    A pair in 64 bins takes some 150 microseconds: 200 rows three seconds, and 1,000 rows, which are 499,500 pairs, over
-    a minute. With blocks time grows in proportion to their number.
+    *Total variation*. A jackknife needs a smooth function. ``"total_variation"`` has a kink where p = q, where its bias
+    is as large as its standard error, and so it is refused. The Hellinger distance h bounds it:
+    h² ≤ TV ≤ h √(2 − h²).
 
     References
     ----------

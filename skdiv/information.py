@@ -25,8 +25,8 @@ from skdiv.pairwise import as_collections
 def entropy(X: MatrixLike, *, base: float | None = None, pseudocount: float = 0.0) -> FloatArray:
     """Compute the entropy of each row of X.
 
-    It is how much one learns, on average, from seeing which bin an observation falls into: 0 if it is always the same
-    one, and ln(n_bins) if all are equally likely.
+    The entropy is the information that one gains, on average, from learning which bin an observation falls into. It is
+    0 if that is always the same bin, and ln(n_bins) if all bins are equally likely.
 
     Parameters
     ----------
@@ -51,14 +51,14 @@ def entropy(X: MatrixLike, *, base: float | None = None, pseudocount: float = 0.
 
     See Also
     --------
-    cross_entropy : The same where another distribution is taken for the true one.
-    scipy.stats.entropy : Entropies along any axis; by default of the columns.
+    cross_entropy : Computes the cost of taking another distribution for the true one.
+    scipy.stats.entropy : Computes entropies along any axis, which by default are those of the columns.
 
     Notes
     -----
-    The entropy of p is −sum p ln p. Where one bin holds nearly all mass, its term is computed from the sum of the other
-    bins, so that a small entropy is as accurate as a large one. The entropy of few counts is too low, by about
-    (n_bins − 1)/(2 n) for n observations (Miller 1955).
+    The entropy of p is −sum p ln p. If one bin has nearly all of the probability, its term is computed from the sum of
+    the other bins, so that a small entropy is as accurate as a large one. The entropy of a row of few counts is too low
+    on average, by about (n_bins − 1) / (2 n) for n observations (Miller 1955).
 
     References
     ----------
@@ -84,10 +84,10 @@ def cross_entropy(
     pseudocount: float = 0.0,
     n_jobs: int | None = None,
 ) -> FloatArray:
-    """Compute the matrix of cross-entropies of the rows of X with those of Y, or of X.
+    """Compute the matrix of cross-entropies of the rows of X relative to those of Y, or to those of X.
 
-    Entry [i, j] is H(X[i], Y[j]), the average of −ln Y[j] over observations from X[i]: what they cost if Y[j] is taken
-    for the truth. It is the entropy of X[i] plus the Kullback-Leibler divergence of X[i] from Y[j].
+    Entry [i, j] is H(X[i], Y[j]), the mean of −ln Y[j] over observations from X[i]: the average length of their code if
+    it is made for Y[j]. It is the entropy of X[i] plus the Kullback-Leibler divergence KL(X[i] ‖ Y[j]).
 
     Parameters
     ----------
@@ -100,13 +100,13 @@ def cross_entropy(
     pseudocount : float, default=0.0
         The number that is added to every entry of X and Y before the rows are normalised, in their units.
     n_jobs : int, optional
-        Number of joblib workers, as in `pairwise_divergences`. The result is the same to the bit for any number.
+        Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it.
 
     Returns
     -------
     ndarray of shape (n_X, n_Y)
-        The cross-entropies, in nats unless ``base`` is given; float32 if X and Y are, else float64. They are ``inf``
-        where Y[j] is 0 in a bin in which X[i] is not. The diagonal of that of X alone holds the entropies.
+        The cross-entropies, in nats unless ``base`` is given; float32 if X and Y are, else float64. An entry is ``inf``
+        where Y[j] is 0 in a bin in which X[i] is not. Without Y the diagonal holds the entropies.
 
     Raises
     ------
@@ -120,9 +120,9 @@ def cross_entropy(
 
     See Also
     --------
-    pairwise_divergences : With ``metric="kl"`` the same less the entropy of X[i], which does not depend on Y[j].
-    entropy : The entropies of rows alone.
-    sklearn.metrics.log_loss : The mean over rows X[i] that are classes and predictions Y[i].
+    pairwise_divergences : With ``metric="kl"`` it computes the same less the entropy of X[i], which is free of Y[j].
+    entropy : Computes the entropies of the rows.
+    sklearn.metrics.log_loss : Computes the mean cross-entropy of true classes relative to predicted probabilities.
 
     References
     ----------
@@ -154,10 +154,11 @@ def mutual_information(
     pseudocount: float = 0.0,
     n_jobs: int | None = None,
 ) -> float:
-    """Compute how much the rows of X differ, all of them together: the information that a bin holds about the row.
+    """Compute the mutual information between rows and bins, which says how much the rows of X differ altogether.
 
-    It is the Jensen-Shannon divergence of a whole collection: the weighted mean of the Kullback-Leibler divergences of
-    the rows from their mean. It is 0 if all rows are equal, and the entropy of the weights if no two rows share a bin.
+    It is the information that the bin of an observation holds about the row from which it comes. It is also the
+    Jensen-Shannon divergence of all rows: the weighted mean of the Kullback-Leibler divergences of the rows from their
+    mean. It is 0 if all rows are equal, and the entropy of the weights if no two rows share a bin.
 
     Parameters
     ----------
@@ -170,12 +171,12 @@ def mutual_information(
     pseudocount : float, default=0.0
         The number that is added to every entry before the rows are normalised, in the units of X.
     n_jobs : int, optional
-        Number of joblib workers, as in `pairwise_divergences`. The result is the same to the bit for any number.
+        Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it.
 
     Returns
     -------
     float
-        The information, in nats unless ``base`` is given; at most ln n.
+        The mutual information, in nats unless ``base`` is given. It is at most ln n.
 
     Raises
     ------
@@ -187,21 +188,23 @@ def mutual_information(
 
     See Also
     --------
-    pairwise_divergences : With ``"js_divergence"`` the same of each pair of rows, in equal weights.
-    DivergenceClustering : With ``linkage="information"`` it builds the tree whose clusters retain the most of it.
-    sklearn.metrics.mutual_info_score : The same from the labels of observations.
+    pairwise_divergences : With ``"js_divergence"`` it computes this for each pair of rows, with equal weights.
+    DivergenceClustering : With ``linkage="information"`` each merge is the one that loses the least of it.
+    sklearn.metrics.mutual_info_score : Computes the same from two labels of each observation.
 
     Notes
     -----
-    Let a row be drawn with a probability in proportion to its weight w, and a bin from the row p. The mutual
-    information of the two is, with m = sum w p,
+    Let a row be drawn at random with the probability w, which is its share of all weights, and then a bin from the
+    distribution p of that row. With m = sum w p, the mutual information of row and bin is
 
         I = sum w KL(p ‖ m) = H(m) − sum w H(p).
 
-    It is computed by the sum of divergences, which loses no digits where the rows nearly agree: the relative error is
-    that of `pairwise_divergences`, and only what is below about 1e-32 (n + 6)² counts as 0. If rows are counts and
-    weights their sums, I is that of the table of counts, and 2 N I, with N observations in all, is the statistic of the
-    G-test. The I of few counts is too high: by about (n − 1) (n_bins − 1)/(2 N) if all rows come from one distribution.
+    It is computed by the first sum, which loses no digits where the rows nearly agree. The relative error is that of
+    `pairwise_divergences`; values below about 1e-32 (n + 6)² are returned as 0.
+
+    If the rows are counts and the weights are their totals, I is the mutual information of the table of counts, and
+    2 N I is the statistic of the G-test, where N is the number of all observations. With few counts it is too high on
+    average: by about (n − 1) (n_bins − 1) / (2 N) if all rows come from one distribution.
 
     References
     ----------

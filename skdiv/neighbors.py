@@ -44,9 +44,9 @@ def nearest_divergences(
 ) -> tuple[FloatArray, Places]:
     """Find the nearest rows of Y for each row of X, or for each row of X the nearest other rows of X.
 
-    The result is that of sorting each row of `skdiv.pairwise_divergences`, exactly. But the memory that it takes grows
-    with the number of rows and not with the number of pairs, and most pairs are left out by bounds that take a fraction
-    of the time of their divergences.
+    The result is the same as if each row of the matrix of `skdiv.pairwise_divergences` were sorted; nothing is
+    approximated. But the memory grows with the number of rows and not with the number of pairs, and most pairs are
+    ruled out by bounds, which take a fraction of the time of the divergences.
 
     Parameters
     ----------
@@ -57,49 +57,53 @@ def nearest_divergences(
     n_neighbors : int, default=5
         The number of neighbours of each row.
     metric : str or Divergence, default="js_distance"
-        A name from `skdiv.divergences` or a record.
+        The name of a divergence, which is one of those that `skdiv.divergences` lists, or a `skdiv.Divergence`.
     reverse : bool, default=False
-        The nearest are those with the lowest D(X[i] ‖ Y[j]), or with ``reverse`` D(Y[j] ‖ X[i]); a symmetric divergence
-        has one direction only.
+        Which direction of an asymmetric divergence is computed: D(X[i] ‖ Y[j]), or with ``reverse=True``
+        D(Y[j] ‖ X[i]).
     symmetrize : {"mean", "min", "max"}, optional
-        How both directions of an asymmetric divergence become one number; by default they do not.
+        How D(X[i] ‖ Y[j]) and D(Y[j] ‖ X[i]) of an asymmetric divergence are combined into one number.
+        By default they are not.
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     pseudocount : float, default=0.0
-        The number that is added to every entry before the rows are normalised.
+        The number that is added to every entry before the rows are normalised, in the units of X.
     n_jobs : int, optional
-        Number of joblib workers, as in `skdiv.pairwise_divergences`; the result is the same to the bit for any number.
+        Number of joblib workers, as in `skdiv.pairwise_divergences`. The result does not depend on it.
 
     Returns
     -------
     divergences : ndarray of shape (n_X, n_neighbors)
         The divergences of the neighbours in ascending order, in nats unless ``base`` is given.
     indices : ndarray of shape (n_X, n_neighbors)
-        Their rows in Y. Of equal divergences the lower row comes first.
+        The positions of the neighbours among the rows of Y, or without Y of X. Of equal divergences the row with the
+        lower position comes first.
 
     Raises
     ------
     ValueError
-        If there are fewer rows than neighbours, or as `skdiv.pairwise_divergences`.
+        If there are fewer rows than neighbours, or for the same reasons as in `skdiv.pairwise_divergences`.
     TypeError
-        As `skdiv.pairwise_divergences`.
+        For the same reasons as in `skdiv.pairwise_divergences`.
     MemoryError
         If the result does not fit into the memory that is left.
 
     See Also
     --------
-    divergences_within : All rows within a radius.
-    skdiv.neighbors.DivergenceNeighborsTransformer : The graph of the neighbours, for other estimators.
+    divergences_within : Finds all rows within a radius.
+    skdiv.neighbors.DivergenceNeighborsTransformer : Makes a graph of the neighbours, for other estimators.
 
     Notes
     -----
-    For dense rows the divergences ``js_distance``, ``js_divergence``, ``hellinger``, and, where no entry is 0, ``kl``
-    and ``jeffreys`` have a screen: a matrix product in single precision that bounds the divergence of a pair from below
-    and above. For Jensen-Shannon these are squared distances of the features of `skdiv.embedding.DivergenceEmbedding`,
-    of which the largest relative error is known. Only some dozens of rows remain for each, and their divergences are
-    computed exactly. Other divergences, sparse rows and near duplicates by the thousand are compared pair by pair in
-    blocks, in the same memory. The divergences are as accurate as those of `skdiv.pairwise_divergences`; they may
-    differ from them in the last bits, and with them the order of two rows that are equally far up to rounding.
+    Pairs of dense rows are ruled out by a matrix product in single precision, which bounds their divergence from below
+    and above. There are such bounds for ``"js_distance"``, ``"js_divergence"`` and ``"hellinger"``, and, where no entry
+    is 0, for ``"kl"`` and ``"jeffreys"``. For Jensen-Shannon they are the squared distances of the features of
+    `skdiv.embedding.DivergenceEmbedding`, whose largest relative error is known. A few dozen candidates remain for each
+    row, and their divergences are computed exactly. With other divergences, with sparse rows, and with thousands of
+    near duplicates, all pairs are computed in blocks, in the same memory.
+
+    The divergences are as accurate as those of `skdiv.pairwise_divergences`. They may differ from them in the last
+    bits, and so may the order of two rows that are equally far up to rounding.
 
     References
     ----------
@@ -145,41 +149,45 @@ def divergences_within(
     Y : {array-like, sparse matrix, frame} of shape (n_Y, n_bins), optional
         A second collection over the same bins; by default X itself, without the pairs of a row with itself.
     metric : str or Divergence, default="js_distance"
-        A name from `skdiv.divergences` or a record.
+        The name of a divergence, which is one of those that `skdiv.divergences` lists, or a `skdiv.Divergence`.
     radius : float
         The largest divergence, in nats unless ``base`` is given.
     reverse : bool, default=False
-        With ``reverse`` the divergence is D(Y[j] ‖ X[i]), else D(X[i] ‖ Y[j]).
+        Which direction of an asymmetric divergence is computed: D(X[i] ‖ Y[j]), or with ``reverse=True``
+        D(Y[j] ‖ X[i]).
     symmetrize : {"mean", "min", "max"}, optional
-        How both directions of an asymmetric divergence become one number; by default they do not.
+        How D(X[i] ‖ Y[j]) and D(Y[j] ‖ X[i]) of an asymmetric divergence are combined into one number.
+        By default they are not.
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     pseudocount : float, default=0.0
-        The number that is added to every entry before the rows are normalised.
+        The number that is added to every entry before the rows are normalised, in the units of X.
     n_jobs : int, optional
-        Number of joblib workers, as in `skdiv.pairwise_divergences`; the result is the same to the bit for any number.
+        Number of joblib workers, as in `skdiv.pairwise_divergences`. The result does not depend on it.
 
     Returns
     -------
     scipy.sparse.csr_array of shape (n_X, n_Y)
-        The divergences of these pairs. A divergence of 0 is stored too; what is not stored is above the radius.
+        The divergences of the pairs that were found. A divergence of 0 is stored too, so a pair without a stored entry
+        is farther apart than the radius.
 
     Raises
     ------
     ValueError
-        If the radius is negative or NaN, or as `skdiv.pairwise_divergences`.
+        If the radius is negative or NaN, or for the same reasons as in `skdiv.pairwise_divergences`.
     TypeError
-        As `skdiv.pairwise_divergences`.
+        For the same reasons as in `skdiv.pairwise_divergences`.
     MemoryError
         If the pairs that have been found do not fit into memory twice, which is needed to put them together.
 
     See Also
     --------
-    nearest_divergences : A given number of nearest rows.
+    nearest_divergences : Finds a given number of nearest rows.
 
     Notes
     -----
-    The way is that of `nearest_divergences`; the memory grows with the number of pairs that are found.
+    The search is that of `nearest_divergences`: its notes say for which metrics and rows pairs are ruled out by bounds.
+    The memory grows with the number of pairs that are found.
 
     References
     ----------
@@ -204,25 +212,27 @@ def divergences_within(
 
 
 class DivergenceNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """The graph of the nearest distributions, as estimators take it with ``metric="precomputed"``.
+    """Transform distributions into the sparse graph of their nearest neighbours.
 
-    It does for divergences what `sklearn.neighbors.KNeighborsTransformer` does for Euclidean distances, and stands in a
-    pipeline before `~sklearn.neighbors.KNeighborsClassifier`, `~sklearn.cluster.DBSCAN`,
-    `~sklearn.cluster.SpectralClustering`, `~sklearn.manifold.TSNE`, UMAP or HDBSCAN.
+    It does for divergences what `sklearn.neighbors.KNeighborsTransformer` does for Euclidean distances. In a pipeline
+    it stands before an estimator that takes a graph of distances as ``metric="precomputed"``, such as
+    `~sklearn.neighbors.KNeighborsClassifier`, `~sklearn.cluster.DBSCAN`, `~sklearn.cluster.SpectralClustering`,
+    `~sklearn.manifold.TSNE`, UMAP or HDBSCAN.
 
     Parameters
     ----------
     mode : {"distance", "connectivity"}, default="distance"
-        Whether the entries of the graph are divergences, or ones.
+        Whether the stored entries of the graph are the divergences, or 1 for each neighbour.
     n_neighbors : int, default=5
-        The number of neighbours of each row. As in scikit-learn, with ``mode="distance"`` one more row is in the graph:
-        of fitted rows it is the row itself, at distance 0.
+        The number of neighbours of each row. As in scikit-learn, the graph has one neighbour more with
+        ``mode="distance"``: for a fitted row this is the row itself, at distance 0.
     radius : float, optional
         If it is given, all rows within this radius are neighbours, and ``n_neighbors`` has no effect.
     metric : str or Divergence, default="js_distance"
-        A name from `skdiv.divergences` or a record.
+        The name of a divergence, which is one of those that `skdiv.divergences` lists, or a `skdiv.Divergence`.
     symmetrize : {"mean", "min", "max"}, optional
-        How both directions of an asymmetric divergence become one number; by default the graph holds D(x ‖ fitted).
+        How both directions of an asymmetric divergence are combined into one number; by default the graph holds
+        D(row ‖ neighbour), where the neighbour is a fitted row.
     symmetric : bool, default=False
         Whether the graph of the fitted rows is made symmetric: two rows are then connected if one of them is a
         neighbour of the other. Spectral clustering and HDBSCAN ask for it.
@@ -232,9 +242,9 @@ class DivergenceNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, Transforme
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     pseudocount : float, default=0.0
-        The number that is added to every entry before the rows are normalised.
+        The number that is added to every entry before the rows are normalised, in the units of X.
     n_jobs : int, optional
-        Number of joblib workers; the result is the same to the bit for any number.
+        Number of joblib workers, as in `skdiv.pairwise_divergences`. The result does not depend on it.
 
     Attributes
     ----------
@@ -247,7 +257,8 @@ class DivergenceNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, Transforme
 
     See Also
     --------
-    skdiv.nearest_divergences : The neighbours as two arrays.
+    skdiv.nearest_divergences : Finds the neighbours, and returns them as two arrays.
+    sklearn.neighbors.KNeighborsTransformer : Does this for Euclidean distances.
 
     References
     ----------

@@ -69,8 +69,8 @@ def pairwise_divergences(
 ) -> FloatArray:
     """Compute the matrix of divergences between the rows of X, or between the rows of X and those of Y.
 
-    Entry [i, j] is D(X[i] ‖ Y[j]): for ``"kl"`` the information lost when Y[j] is used in place of the truth X[i].
-    Each row holds a non-negative weight for every bin and is divided by its sum.
+    Entry [i, j] is D(X[i] ‖ Y[j]). For ``"kl"`` this is the information that is lost if Y[j] is used as a model of the
+    true distribution X[i]. Each row holds a non-negative weight for every bin, and is divided by its sum.
 
     Parameters
     ----------
@@ -79,16 +79,17 @@ def pairwise_divergences(
     Y : {array-like, sparse matrix, frame} of shape (n_Y, n_bins), optional
         A second collection over the same bins; by default X itself.
     metric : str or Divergence, default="js_distance"
-        A name from `divergences`, a record such as ``renyi(2)``, or a `Divergence` of your own.
+        The name of a divergence, which is one of the list in the notes, or a `Divergence`, such as ``renyi(0.5)`` or
+        one of your own.
     base : float, optional
-        Base of the logarithm, 2 for bits; by default nats. A distance that is the square root of an information scales
-        with the square root. A base is an error for a divergence without a logarithm.
+        Base of the logarithm, 2 for bits; by default nats. ``"js_distance"`` is the square root of an information, and
+        so is divided by the square root of ln(base). A base is an error for a divergence without a logarithm.
     pseudocount : float, default=0.0
-        The number that is added to every entry of X and Y before the rows are normalised, in their units: for counts 1
+        The number that is added to every entry of X and Y before the rows are normalised, in their units. For counts, 1
         is the choice of Laplace and 0.5 that of Jeffreys; for probabilities it has to be far smaller.
     n_jobs : int, optional
-        Number of joblib workers: None is 1 unless in a `joblib.parallel_config` context, -1 all processors. The result
-        is the same to the bit for any number and backend.
+        Number of joblib workers. None means 1 unless in a `joblib.parallel_config` context, and -1 means all
+        processors. The result is the same to the last bit for any number of workers and any backend of joblib.
     out : ndarray of shape (n_X, n_Y), optional
         An array that receives the result, block by block; it may be a `numpy.memmap`. Its dtype must be that of the
         result.
@@ -96,26 +97,29 @@ def pairwise_divergences(
     Returns
     -------
     ndarray of shape (n_X, n_Y)
-        The divergences, in nats unless ``base`` is given; float32 if X and Y are, else float64. They may be ``inf``.
+        The divergences, in nats unless ``base`` is given; float32 if X and Y are, else float64. An entry is ``inf``
+        where the divergence is infinite, as that of ``"kl"`` where Y[j] is 0 in a bin in which X[i] is not.
 
     Raises
     ------
     ValueError
-        If an entry is negative, NaN, infinite, beyond float64 or so small that it would become 0 as a share of its row;
-        if a row sums to zero, the indices of a sparse matrix are broken, X and Y have different bins, or their columns
-        differ in name or order; or if an argument is not valid. The message names the row, the value and the remedy,
-        and the rows and columns of a frame by their labels too.
+        If an entry is negative, NaN, infinite, beyond the range of float64, or so small that it would become 0 when it
+        is divided by the sum of its row; if a row sums to zero; if X and Y have different numbers of columns, or frames
+        whose columns differ in name or order; if the indices of a sparse matrix are out of bounds; or if an argument is
+        not valid. The message names the row, the value and what to do.
     TypeError
-        If X or Y is masked or holds anything but real numbers: text, dates, objects or complex numbers; or if ``out``
-        is masked or a matrix.
+        If X or Y is a masked array or holds anything but real numbers; or if ``out`` is a masked array or a
+        `numpy.matrix`.
     MemoryError
-        If the matrix does not fit into the memory that is left, before any of it is computed.
+        If the matrix does not fit into the memory that is left. It is raised before anything is computed.
 
     See Also
     --------
-    condensed_divergences : Each pair once, in half the memory, as `scipy.cluster.hierarchy` takes it.
-    paired_divergences : The divergences of X[i] and Y[i] alone.
-    DivergenceClustering : Clustering by these divergences.
+    condensed_divergences : Computes each pair once, as `scipy.cluster.hierarchy` takes it, in half the memory.
+    paired_divergences : Computes D(X[i] ‖ Y[i]) alone.
+    divergences_chunked : Computes some rows of the matrix at a time.
+    nearest_divergences : Finds the nearest rows without the matrix.
+    DivergenceClustering : Clusters rows by their divergences.
 
     Notes
     -----
@@ -133,16 +137,21 @@ def pairwise_divergences(
 
     None of them knows that bin 3 lies beside bin 4; where that matters, use `skdiv.models.wasserstein_divergences`.
 
-    An entry D is exact to a relative 1e-9 + 1e-15 / √D (for a distance d: 1e-9 + 1e-15 / d), down to D = 1e-30: the
-    second part is what rounding the normalised rows may do. Equal rows give 0.
-    float32 input takes half the memory, and is computed in single precision where that is accurate enough: right to
-    2e-6, absolute up to one nat and relative above (a distance: its square), if no entry is subnormal.
+    *Accuracy*. The relative error of an entry D is at most 1e-9 + 1e-15 / √D (of a distance d, 1e-9 + 1e-15 / d), down
+    to D = 1e-30. The second part is due to the rounding of the normalised rows. Equal rows are at exactly 0.
 
-    A pair of sparse rows costs at most what the two store, and equal rows, which are recognised, next to nothing. With
-    a pseudocount that holds for ``kl``, ``jeffreys``, ``hellinger``, ``bhattacharyya`` and `renyi` of an order below 1,
-    and for ``js_*`` and ``total_variation`` if a row stores less than one bin in two hundred; otherwise a few bins at a
-    time are made dense. ``js_*`` and
-    ``total_variation`` are compiled where Numba can be imported (``pip install numba``); see `show_versions`.
+    *Single precision*. float32 input takes half the memory, and is computed in single precision where that is accurate
+    enough. The error is then at most 2e-6, absolute for values up to one nat and relative above (for a distance, this
+    holds for its square), if no entry is subnormal.
+
+    *Sparse rows*. The time for a pair of rows in CSR grows with the number of entries that the two store, and pairs of
+    equal rows, which are recognised, take next to no time. With a pseudocount this holds for ``"kl"``, ``"jeffreys"``,
+    ``"hellinger"``, ``"bhattacharyya"`` and `renyi` of an order below 1, and for the Jensen-Shannon metrics and
+    ``"total_variation"`` if a row stores less than one bin in two hundred. Otherwise a few bins at a time are made
+    dense.
+
+    *Compiled code*. The Jensen-Shannon metrics and ``"total_variation"`` are compiled where Numba can be imported
+    (``pip install numba``); `show_versions` says whether it is in use.
 
     References
     ----------
@@ -179,18 +188,21 @@ def condensed_divergences(
     pseudocount: float = 0.0,
     n_jobs: int | None = None,
 ) -> FloatArray:
-    """Compute the divergences between all pairs of rows of X, in the order of `scipy.spatial.distance.pdist`.
+    """Compute the divergence of each pair of rows of X, in the order of `scipy.spatial.distance.pdist`.
+
+    The result is the upper triangle of the matrix of divergences, without its diagonal, as a vector.
 
     Parameters
     ----------
     X : {array-like, sparse matrix, frame} of shape (n, n_bins)
         Probabilities or counts; each row is divided by its sum.
     metric : str or Divergence, default="js_distance"
-        A name from `divergences` or a record.
+        The name of a divergence, which is one of those that `divergences` lists, or a `Divergence`.
     symmetrize : {"mean", "min", "max"}, optional
-        How the two directions of an asymmetric divergence become one number; it has no effect on a symmetric one.
+        How D(X[i] ‖ X[j]) and D(X[j] ‖ X[i]) of an asymmetric divergence are combined into one number. It has no effect
+        on a symmetric divergence.
     base : float, optional
-        Base of the logarithm; by default nats.
+        Base of the logarithm, 2 for bits; by default nats.
     pseudocount : float, default=0.0
         The number that is added to every entry before the rows are normalised, in the units of X.
     n_jobs : int, optional
@@ -199,20 +211,23 @@ def condensed_divergences(
     Returns
     -------
     ndarray of shape (n * (n - 1) // 2,)
-        D(X[i] ‖ X[j]) for i < j, in nats unless ``base`` is given; dtype and ``inf`` as in `pairwise_divergences`.
+        The divergences of the pairs with i < j, in nats unless ``base`` is given; float32 if X is, else float64. An
+        entry may be ``inf``.
 
     Raises
     ------
     ValueError
-        As `pairwise_divergences`; also if the divergence is asymmetric and ``symmetrize`` is None.
+        For the same reasons as in `pairwise_divergences`; also if the divergence is asymmetric and ``symmetrize`` is
+        None.
     TypeError
-        If X is masked or holds anything but real numbers.
+        If X is a masked array or holds anything but real numbers.
     MemoryError
-        If the vector does not fit into the memory that is left, before any of it is computed.
+        If the vector does not fit into the memory that is left. It is raised before anything is computed.
 
     See Also
     --------
-    pairwise_divergences : The square matrix, with both directions.
+    pairwise_divergences : Computes the square matrix, with both directions.
+    scipy.spatial.distance.squareform : Makes a square matrix of this vector.
     scipy.cluster.hierarchy.linkage : Builds a tree from this vector.
 
     Notes
@@ -261,17 +276,18 @@ def paired_divergences(
 ) -> FloatArray:
     """Compute the divergences D(X[i] ‖ Y[i]) between rows with the same position in X and in Y.
 
-    So predictions are compared with the truth, or this week with last week.
+    It compares, for instance, each predicted distribution with the true one, or this week of each sensor with its last
+    week.
 
     Parameters
     ----------
     X, Y : {array-like, sparse matrix, frame} of shape (n, n_bins)
-        Probabilities or counts; each row is divided by its sum. Rows are matched by place, whatever
-        the index of a frame says.
+        Probabilities or counts; each row is divided by its sum. Rows are matched by position; the index of a frame has
+        no effect.
     metric : str or Divergence, default="js_distance"
-        A name from `divergences` or a record.
+        The name of a divergence, which is one of those that `divergences` lists, or a `Divergence`.
     base : float, optional
-        Base of the logarithm; by default nats.
+        Base of the logarithm, 2 for bits; by default nats.
     pseudocount : float, default=0.0
         The number that is added to every entry before the rows are normalised, in the units of X.
     n_jobs : int, optional
@@ -285,13 +301,13 @@ def paired_divergences(
     Raises
     ------
     ValueError
-        As `pairwise_divergences`; also if X and Y differ in their number of rows.
+        For the same reasons as in `pairwise_divergences`; also if X and Y differ in their numbers of rows.
     TypeError
         If X or Y is masked or holds anything but real numbers.
 
     See Also
     --------
-    pairwise_divergences : The divergences of all pairs of rows.
+    pairwise_divergences : Computes the divergences of all pairs of a row of X and a row of Y.
 
     Notes
     -----

@@ -40,7 +40,7 @@ def divergence_frame(
     Y : {array-like, sparse matrix, frame} of shape (n_Y, n_bins), optional
         A second collection over the same bins; by default X itself.
     metric : str or Divergence, default="js_distance"
-        A name from `divergences` or a record.
+        The name of a divergence, which is one of those that `divergences` lists, or a `Divergence`.
     index : sequence of length n_X, optional
         Names of the rows of X. By default they are the index of X if it is a pandas frame, and else 0, 1, 2 and so on:
         polars frames have no names of rows.

@@ -41,15 +41,16 @@ def nearest_divergences(
     n_neighbors : int, default=5
         The number of neighbours of each row.
     metric : str or Divergence, default="js_distance"
-        A name from `skdiv.divergences` or a record.
+        The name of a divergence, which is one of those that `skdiv.divergences` lists, or a `skdiv.Divergence`.
     reverse : bool, default=False
         The nearest are those with the lowest D(X[i] ‖ Y[j]), or with ``reverse`` D(Y[j] ‖ X[i]).
     symmetrize : {"mean", "min", "max"}, optional
-        How both directions of an asymmetric divergence become one number; by default they do not.
+        How D(X[i] ‖ Y[j]) and D(Y[j] ‖ X[i]) of an asymmetric divergence are combined into one number.
+        By default they are not.
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     pseudocount : float, default=0.0
-        The number that is added to every entry before the rows are normalised.
+        The number that is added to every entry before the rows are normalised, in the units of X.
     n_jobs : int, optional
         Number of joblib workers within each task.
 
@@ -115,17 +116,18 @@ def divergences_within(
     Y : {array-like, sparse matrix, frame} of shape (n_Y, n_bins), or a future or delayed object of one
         The collection in which the rows are looked for, as in `nearest_divergences`.
     metric : str or Divergence, default="js_distance"
-        A name from `skdiv.divergences` or a record.
+        The name of a divergence, which is one of those that `skdiv.divergences` lists, or a `skdiv.Divergence`.
     radius : float
         The largest divergence, in nats unless ``base`` is given.
     reverse : bool, default=False
         With ``reverse`` the divergence is D(Y[j] ‖ X[i]), else D(X[i] ‖ Y[j]).
     symmetrize : {"mean", "min", "max"}, optional
-        How both directions of an asymmetric divergence become one number; by default they do not.
+        How D(X[i] ‖ Y[j]) and D(Y[j] ‖ X[i]) of an asymmetric divergence are combined into one number.
+        By default they are not.
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     pseudocount : float, default=0.0
-        The number that is added to every entry before the rows are normalised.
+        The number that is added to every entry before the rows are normalised, in the units of X.
     n_jobs : int, optional
         Number of joblib workers within each task.
 

@@ -50,12 +50,13 @@ def gaussian_divergences(
     metric : {"kl", "jeffreys", "hellinger", "bhattacharyya"}, default="kl"
         The divergence; `skdiv.divergences` has the definitions, with integrals in place of sums.
     symmetrize : {"mean", "min", "max"}, optional
-        How both directions of ``"kl"`` become one number, as `DivergenceClustering` needs it; by default both are kept.
+        How KL(i ‖ j) and KL(j ‖ i) are combined into one number, which `DivergenceClustering` needs; by default the
+        matrix holds both.
         It has no effect on the other metrics, which are symmetric.
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats. It is an error for ``"hellinger"``.
     n_jobs : int, optional
-        Number of joblib workers, as in `pairwise_divergences`. The result is the same to the bit for any number.
+        Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it.
 
     Returns
     -------

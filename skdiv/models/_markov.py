@@ -51,7 +51,7 @@ def markov_divergences(
     base : float, optional
         Base of the logarithm, 2 for bits a step; by default nats.
     n_jobs : int, optional
-        Number of joblib workers, as in `pairwise_divergences`. The result is the same to the bit for any number.
+        Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it.
 
     Returns
     -------

@@ -97,12 +97,13 @@ def mixture_divergences(
     return_standard_error : bool, default=False
         Whether to return the standard errors of ``"monte_carlo"`` as well.
     symmetrize : {"mean", "min", "max"}, optional
-        How both directions of ``"kl"`` become one number, as `DivergenceClustering` needs it; by default both are kept.
+        How KL(i ‖ j) and KL(j ‖ i) are combined into one number, which `DivergenceClustering` needs; by default the
+        matrix holds both.
         It has no effect on the other metrics, which are symmetric.
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     n_jobs : int, optional
-        Number of joblib workers, as in `pairwise_divergences`. The result is the same to the bit for any number.
+        Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
         Determines the points that are drawn. Pass an int for reproducible estimates. Those of the mixtures are neither
         used nor changed.

@@ -50,12 +50,13 @@ def sample_divergences(
     n_neighbors : int, default=5
         The number of neighbours within which densities are compared. More of them lower the noise and raise the bias.
     symmetrize : {"mean", "min", "max"}, optional
-        How both directions of ``"kl"`` become one number, as `DivergenceClustering` needs it; by default both are kept.
+        How KL(i ‖ j) and KL(j ‖ i) are combined into one number, which `DivergenceClustering` needs; by default the
+        matrix holds both.
         It has no effect on the other metrics, which are symmetric.
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     n_jobs : int, optional
-        Number of joblib workers, as in `pairwise_divergences`. The result is the same to the bit for any number.
+        Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it.
 
     Returns
     -------

@@ -41,7 +41,7 @@ def wasserstein_divergences(
     positions : array-like of shape (n_bins,), optional
         Where the bins lie, for instance their centers, in ascending order. By default they are one unit apart.
     n_jobs : int, optional
-        Number of joblib workers, as in `pairwise_divergences`. The result is the same to the bit for any number.
+        Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it.
 
     Returns
     -------
