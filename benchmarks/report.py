@@ -1,8 +1,8 @@
-"""What README.md shows of docs/benchmarks.md: its table of speeds, and the chart.
+"""What README.md and docs/performance.md show of docs/benchmarks.md: a table of speeds, and the chart.
 
     python benchmarks/report.py
 
-writes both again from the tables of the page, without measuring anything; `compare.py` calls it after it has measured.
+writes them again from the tables of the page, without measuring anything; `compare.py` calls it after it has measured.
 """
 
 import re
@@ -120,12 +120,12 @@ def chart(page: str) -> Figure:
 
 
 def write(docs: Path) -> None:
-    """Draw the chart beside the page in this folder; the README's table is written if it is the repository's page."""
+    """Draw the chart beside the page in this folder; if it is the repository's, write the table into both pages."""
     page = (docs / "benchmarks.md").read_text(encoding="utf-8")
     chart(page).savefig(docs / "benchmarks.png", dpi=110)
     if docs.resolve() == ROOT / "docs":
-        readme = ROOT / "README.md"
-        readme.write_text(with_speeds(readme.read_text(encoding="utf-8"), page), encoding="utf-8")
+        for other in (ROOT / "README.md", docs / "performance.md"):
+            other.write_text(with_speeds(other.read_text(encoding="utf-8"), page), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -47,8 +47,9 @@ def chart(page: str) -> Figure:
         n, time, _ = points[-1]
         side = "left" if place[0] > 0 else "right"
         ax.annotate(
-            label, (n, time), place, textcoords="offset points", ha=side, va="center", color=colour, fontsize=11
-        )
+            label, (n, time), place, textcoords="offset points", ha=side, va="center", color=colour, fontsize=11,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        )  # fmt: skip
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlim(right=40 * sizes[-1])
