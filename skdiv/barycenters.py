@@ -41,17 +41,20 @@ def barycenter(
     sample_weight: WeightsLike = None,
     pseudocount: float = 0.0,
 ) -> FloatArray:
-    """Compute the distribution c with the lowest weighted sum of divergences from the rows of X.
+    """Compute the barycenter of the rows of X: the distribution with the lowest weighted sum of divergences from them.
 
     Parameters
     ----------
     X : {array-like, sparse matrix, frame} of shape (n, n_bins)
         Probabilities or counts; each row is divided by its sum.
     metric : {"mean", "geometric", "js", "kl", "js_divergence", "js_distance", "jensenshannon"}, default="mean"
-        What is minimised. ``"mean"``, or ``"kl"``, minimises the sum of KL(X[i] ‖ c), and of any other Bregman
-        divergence. ``"geometric"`` minimises the sum of KL(c ‖ X[i]); the result is the normalised geometric mean.
-        ``"js"``, or ``"js_divergence"`` and ``"js_distance"``, minimises the sum of the Jensen-Shannon divergences of
-        X[i] and c, which are the squares of the distances.
+        Which divergences from the barycenter c are summed.
+
+        - ``"mean"`` or ``"kl"``: KL(X[i] ‖ c). The result, the arithmetic mean of the rows, has the lowest sum of every
+          other Bregman divergence too.
+        - ``"geometric"``: KL(c ‖ X[i]). The result is the normalised geometric mean of the rows.
+        - ``"js"``, ``"js_divergence"``, ``"js_distance"`` or ``"jensenshannon"``: the Jensen-Shannon divergence of X[i]
+          and c, which is the square of the distance.
     sample_weight : "counts" or array-like of shape (n,), optional
         A positive weight for each row; by default all are equal. ``"counts"`` takes the totals of rows of counts.
     pseudocount : float, default=0.0
@@ -60,7 +63,7 @@ def barycenter(
     Returns
     -------
     ndarray of shape (n_bins,)
-        A distribution; float32 if X is, else float64.
+        The barycenter, which sums to 1; float32 if X is, else float64.
 
     Raises
     ------
@@ -77,7 +80,7 @@ def barycenter(
 
     See Also
     --------
-    DivergenceClustering : Its parameter ``center`` makes the centers of clusters in the same ways.
+    DivergenceClustering : Its parameter ``center`` says by which of these the centers of clusters are computed.
 
     References
     ----------

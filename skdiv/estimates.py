@@ -180,7 +180,7 @@ def divergence_estimates(
     known: a bin that none of N observations fell into may still have a probability of about 3/N.
 
     *Total variation*. A jackknife needs a smooth function. ``"total_variation"`` has a kink where p = q, where its bias
-    is as large as its standard error, and so it is refused. The Hellinger distance h bounds it:
+    is of the same order as its standard error, and so it is refused. The Hellinger distance h bounds it:
     h² ≤ TV ≤ h √(2 − h²).
 
     References

@@ -23,59 +23,65 @@ _MOST = 3e9  # the largest number of observations in a table: SciPy multiplies t
 
 
 class Significance(BaseEstimator):
-    """The rule that a cluster is split where its counts could not have come from one distribution.
+    """Choose the number of clusters by tests of significance, for rows of counts.
 
-    For ``n_clusters`` of `DivergenceClustering`, when the rows are counts. From the top of the tree down, the highest
-    merge of each node is compared with that of tables drawn under the hypothesis that all rows of the node have one
-    distribution, which are put through the same linkage. Where that merge is not significantly higher, the node is a
-    cluster. What is drawn depends on what your observations are:
+    It is passed as ``n_clusters`` to `DivergenceClustering`. The nodes of the tree are tested from the top down. The
+    null hypothesis of a test is that all rows of the node come from one distribution. The height of its highest merge
+    is compared with the heights in tables that are drawn under this hypothesis and clustered by the same linkage. Where
+    the height is significant, the node is split, and its two parts are tested in turn; where it is not, the node is a
+    cluster. How the tables are drawn depends on what the observations are:
 
-    - If single observations are independent of each other, tables with the same totals of rows and of bins.
-    - If they come in bursts, as words in a page or pixels in an image, pass these as ``blocks`` to
-      `DivergenceClustering.fit`: whole blocks are then exchanged between rows, each of which keeps its number of them.
-      Without blocks, nearly every difference between such rows is significant.
+    - If single observations are independent of each other, they are exchanged at random between the rows. The tables
+      have the same totals of rows and of bins as the counts.
+    - If observations come in bursts, as words in a page or pixels in an image, pass the pages or images as ``blocks``
+      to `DivergenceClustering.fit`. Whole blocks are then exchanged between the rows, each of which keeps its number of
+      blocks. Without blocks, nearly every difference between such rows is found to be significant.
 
     Parameters
     ----------
     alpha : float, default=0.05
-        The probability, at most, of splitting any node whose rows have one distribution. A node of m of the n rows is
-        tested at the level alpha (m - 1) / (n - 1).
+        The largest probability of splitting any node whose rows come from one distribution (the family-wise error
+        rate). A node of m of the n rows is tested at the level alpha (m - 1) / (n - 1).
     n_resamples : int, default=999
-        Number of tables, at most, unless a node has so low a level that its p-value needs more. Drawing ends as soon
-        as the outcome is clear.
+        The largest number of tables that are drawn for a node. More are drawn if the level of a node is so low that its
+        p-value needs them, and fewer if the outcome is clear before.
     random_state : int, RandomState instance or None, default=None
-        Seed of the tables. The result is the same for any number of workers.
+        Determines the tables. Pass an int for the same result each time. The result does not depend on the number of
+        workers.
 
     See Also
     --------
-    pairwise_homogeneity : Tests of two rows at a time.
-    skdiv.preprocessing.sum_blocks : Rows and blocks from a table with a row for each block.
+    pairwise_homogeneity : Tests two rows at a time.
+    skdiv.preprocessing.sum_blocks : Makes rows and blocks from a table with a row for each block.
 
     Notes
     -----
-    The p-value of a node is exact, whatever the common distribution and however few the counts, if its rows would be
-    in the node whatever they hold, as they are in the root: with both totals kept, any observation might as well be in
-    any row. So the probability that anything is split where all rows have one distribution is alpha at the most. Below
-    the root the rows of a node have been chosen by the tree, because they are alike. That changes nothing where groups
-    are far apart; where they overlap no theorem covers it, but in simulations no level has been exceeded. A split says
-    that the rows of a node have more than one distribution. It does not say that the two parts are the groups: where
-    groups are faint or of unequal size, a tree may divide one of them.
+    *What a result means*. A split says that the rows of the node come from more than one distribution. It does not say
+    that its two parts are the true groups: where groups differ little or are of unequal size, a tree may divide one of
+    them.
 
-    No more tables are drawn when none of the first 2 / level - 1 reaches the observed height, or when so many have
-    reached it that the node cannot be significant any more (Besag and Clifford 1991). The p-values in ``node_pvalues_``
-    take this into account: each is the exact probability of an outcome as extreme or more. Those of clear splits lie
-    between half of the level and the level.
+    *Validity*. The p-value of the root is exact, whatever the common distribution is and however low the counts are: if
+    the totals of rows and of bins are kept, any observation might as well be in any row. So the probability that
+    anything is split although all rows come from one distribution is at most alpha. The rows of other nodes have been
+    chosen by the tree, because they are alike. This makes no difference where groups are far apart. Where they overlap
+    no theorem covers it, but in simulations the level was never exceeded.
 
-    Blocks need not be counts, only weights. Two rows of b blocks each have no p-value below 2 (b!)² / (2 b)!: 1/3 for
-    two blocks, 1/10 for three, 1/462 for six. Six a row are a good number, and more where there are many rows. A node
-    that has too few for its level is named in a warning, and refused if it is the root. Blocks of one row that are
-    larger than those of another cannot be exchanged, which is warned about as well. With ``sample_weight="counts"``,
-    or weights in proportion to the totals of the rows, the masses of exchanged rows are their new totals.
+    *Number of tables*. Drawing stops when none of the first 2 / level - 1 tables reaches the observed height, or when
+    so many have reached it that the node can no longer be significant (Besag & Clifford 1991). The p-values in
+    ``node_pvalues_`` take this into account: each is the exact probability of an outcome that is as extreme or more.
+    Those of clear splits lie between half of the level and the level.
 
-    The test takes time. A node that is split takes some 2 / level tables, which are many for small nodes of large
-    trees; a node that is not split takes few. ``n_jobs`` spreads large nodes and small branches over workers. To see
-    how far the test is, fit within ``joblib.parallel_config(verbose=10)``: a line is then printed for each hundredth of
-    the merges that are settled, because they have been tested, or lie within a cluster that is not split.
+    *Blocks*. They may hold any weights, not only counts. If two rows have b blocks each, no p-value is below
+    2 (b!)² / (2 b)!, which is 1/3 for two blocks, 1/10 for three and 1/462 for six. Six blocks for each row are a good
+    number, and more where there are many rows. A warning names a node that has too few blocks for its level; if it is
+    the root, an error is raised. A warning is also given if the blocks of one row are larger than those of another, for
+    then they cannot be exchanged. With ``sample_weight="counts"``, or weights in proportion to the totals of the rows,
+    the weights of rows with exchanged blocks are their new totals.
+
+    *Time*. It takes from a second to many minutes. A node that is split takes some 2 / level tables, which are many for
+    small nodes of large trees; a node that is not split takes few. ``n_jobs`` distributes large nodes and small
+    branches over workers. Within ``joblib.parallel_config(verbose=10)`` a line is printed for each hundredth of the
+    merges that are settled, because they have been tested or lie within a cluster that is not split.
 
     References
     ----------

@@ -43,91 +43,92 @@ class DivergenceClustering(
 ):
     """Agglomerative clustering of probability distributions.
 
-    The distributions (rows of probabilities or counts) are merged step by step, the nearest two clusters first. Unlike
-    `sklearn.cluster.AgglomerativeClustering` it works on divergences, can label new distributions, and merges by Ward's
-    criterion where that is legitimate: on a divergence that is a Euclidean distance in some Hilbert space.
+    Each row of X, which holds probabilities or counts, begins as a cluster of its own. In each step the two nearest
+    clusters are merged, so that a tree results, which is then cut. Unlike `sklearn.cluster.AgglomerativeClustering`
+    this estimator takes divergences for distances, predicts the clusters of new rows, and offers Ward linkage where it
+    is valid: for divergences that are Euclidean distances in some Hilbert space.
 
     Parameters
     ----------
     n_clusters : int, Significance, "significant" or None, default=2
-        The number of clusters; a `Significance` splits as long as the rows, which must be counts, differ significantly,
-        and ``"significant"`` is one with its defaults. Either takes from a second to many minutes; the notes of
-        `Significance` say how long. None if ``distance_threshold`` is given.
+        The number of clusters. A `Significance` chooses it by tests of the tree, for rows of counts, and
+        ``"significant"`` is the same with its default values; its notes say how long that takes. None if
+        ``distance_threshold`` is given.
     metric : str or Divergence, default="js_distance"
-        A name from `divergences`, a record, or ``"precomputed"``: X is then a square matrix of distances, and `predict`
-        takes those from new distributions to the fitted ones, of shape (n_new, n_fitted).
+        The name of a divergence, which is one of the list in the notes, or a `Divergence`. With ``"precomputed"`` X is
+        a square matrix of distances, and `predict` takes the distances from new rows to the fitted ones, of shape
+        (n_new, n_fitted).
     linkage : {"auto", "average", "complete", "information", "single", "ward"}, default="auto"
-        The distance between clusters. ``"auto"`` is ward where the divergence is Hilbertian, else average. For
-        ``"precomputed"`` it is average; with ward you vouch for a matrix of Euclidean distances. ``"information"``,
-        for ``"kl"`` and the ``"js_*"`` metrics, is the information about the bins that a merge loses: see the notes.
+        How the distance between two clusters is measured; the notes define each. ``"auto"`` takes ward linkage for
+        ``"js_distance"``, ``"hellinger"`` and every other divergence that is a Euclidean distance in a Hilbert space,
+        and else average linkage, as for ``"precomputed"``. ``"information"`` is for ``"kl"`` and the Jensen-Shannon
+        metrics.
     distance_threshold : float, optional
-        Two clusters at this distance or farther apart are not merged; ``n_clusters`` must then be None.
+        Clusters at this distance or farther apart are not merged. ``n_clusters`` must then be None.
     connectivity : {array-like, sparse matrix} of shape (n_samples, n_samples) or callable, optional
-        A graph, or a function such as `sklearn.neighbors.kneighbors_graph` that makes one of X: only neighbours in it
-        merge, as regions on a map or days in a row, and only their divergences are computed. For average, complete and
-        single linkage; ``"auto"`` is then average.
+        A graph of the rows, or a function that makes one from X, such as `sklearn.neighbors.kneighbors_graph`. Only
+        clusters that it connects are merged, as adjacent regions on a map, and only the divergences along its edges are
+        computed. It works with average, complete and single linkage; ``"auto"`` is then average.
     refine : int, default=0
-        For linkage ``"information"``, the largest number of passes of Bregman k-means that move rows to better clusters
-        after the tree is cut; 5 are mostly enough. ``labels_`` may then differ from the cut, and the tree stays as it
-        is.
+        For ``linkage="information"`` alone: the largest number of passes of Bregman k-means, which move rows to better
+        clusters after the tree has been cut. Five passes are mostly enough. The tree stays as it is, and ``labels_``
+        may differ from its cut.
     symmetrize : {"mean", "min", "max"}, default="mean"
-        How the two directions of an asymmetric divergence become one distance.
+        How D(p ‖ q) and D(q ‖ p) of an asymmetric divergence are combined into one distance.
     assign : {"member", "center"}, default="member"
-        How `transform` and `predict` measure the distance of a row x to a cluster: as that to its nearest fitted
-        member, or as the divergence D(x ‖ center) from its center, for which no fitted data is kept.
+        What `transform` and `predict` take for the distance of a row x to a cluster. ``"member"`` is the distance to
+        the nearest fitted row in the cluster. ``"center"`` is the divergence D(x ‖ center) from the center of the
+        cluster; no fitted rows are then kept.
     center : {"mean", "geometric", "js"}, default="mean"
-        What is taken as the center of a cluster, as the ``metric`` of `barycenter`.
+        How the center of a cluster is computed from its rows: by `barycenter`, with this as its ``metric``.
     handle_empty : {"error", "label"}, default="error"
-        What `predict` does with a row that belongs to no cluster: one without mass, or one that is infinitely far from
-        every cluster. It raises an error, or with ``"label"`` the row gets the label -1, and in `transform` a row
-        without mass gets NaN. `fit` refuses such rows in either case, and with a pseudocount no row is empty.
+        What `predict` does with a row that belongs to no cluster, because it sums to zero or is infinitely far from
+        every cluster. ``"error"`` raises an error. With ``"label"`` the row gets the label -1, and `transform` returns
+        NaN for a row that sums to zero. `fit` refuses such rows in either case; with a pseudocount no row sums to zero.
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     pseudocount : float, default=0.0
         The number that is added to every entry before the rows are normalised, in the units of X: 0.5 or 1 for counts,
         far less for probabilities.
     n_jobs : int, optional
-        Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it. No other parameter
-        has an effect on `predict` and `transform` after the fit.
+        Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it.
     memory : str or joblib.Memory, optional
-        Caches the tree, so that another number of clusters costs nothing; not under a divergence of your own, whose
-        term may change unseen.
+        A cache for the tree, or the folder of one: fits that differ in the number of clusters alone build one tree. The
+        tree of a `Divergence` of your own is not cached, because its function may change unseen.
 
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
-        The cluster of each fitted distribution, numbered from 0 on; with ``refine`` not always that of the cut tree.
+        The cluster of each fitted row, from 0 on. With ``refine`` it may differ from the cut of the tree.
     n_clusters_ : int
         The number of clusters.
     n_leaves_ : int
-        Number of fitted distributions.
+        The number of fitted rows.
     children_ : ndarray of shape (n_samples - 1, 2)
-        The nodes merged at each step; node i ≥ n_samples is the result of step i - n_samples.
+        The two nodes that each step merges: rows, or from n_samples on, node n_samples + k is the result of step k.
     distances_ : ndarray of shape (n_samples - 1,)
-        The distance at which each step merges. It may fall with linkage ``"information"`` and under a connectivity;
-        clusters are then still those that are left after so many steps.
+        The distance between the clusters that each step merges. With ``linkage="information"`` or a connectivity it may
+        be lower than in the step before; k clusters are always those that are left after n_samples - k steps.
     linkage_matrix_ : ndarray of shape (n_samples - 1, 4)
-        The tree as `scipy.cluster.hierarchy` has it, ready for its ``dendrogram``.
+        The tree in the format of `scipy.cluster.hierarchy`, for instance for its ``dendrogram``.
     linkage_ : str
-        The linkage that was used, where ``linkage="auto"`` leaves the choice to the fit.
+        The linkage that was used. It tells which one ``linkage="auto"`` has chosen.
     cluster_centers_ : ndarray of shape (n_clusters, n_bins)
-        The center of each cluster: by default its weighted mean c, which minimises sum KL(p_i ‖ c). Absent for
-        ``"precomputed"``.
+        The center of each cluster, by default the weighted mean of its rows; none if ``metric="precomputed"``.
     node_pvalues_ : ndarray of shape (n_samples - 1,)
-        The p-value of each merge that was tested for `Significance`, and NaN for the others. That of a clear split is
-        no lower than half of its level.
+        With `Significance` alone: the p-value of each merge that was tested, and NaN for the others.
     information_curve_ : tuple of ndarrays of shape (n_samples,)
-        Numbers of clusters, from 1 on, and the share of the information about the bins that so many clusters retain;
-        with linkage ``"information"`` alone. It is that of the tree; clusters that ``refine`` has changed retain more.
+        With ``linkage="information"`` alone: the numbers of clusters 1, 2, …, n_samples, and the share of the mutual
+        information between rows and bins that so many clusters of the tree retain, before any ``refine``.
     n_features_in_ : int
-        Number of columns of X.
+        The number of columns of X.
     feature_names_in_ : ndarray of shape (n_features,)
-        Names of the columns, if X has names that are all strings.
+        The names of the columns, if X has names that are all strings.
 
     See Also
     --------
-    pairwise_divergences : The matrix it works on.
-    sklearn.cluster.AgglomerativeClustering : For Euclidean data; the same trees on a precomputed matrix.
+    MiniBatchDivergenceClustering : Clusters more rows than a tree can hold.
+    sklearn.cluster.AgglomerativeClustering : Clusters Euclidean data; it builds the same trees on a precomputed matrix.
 
     Notes
     -----
@@ -145,33 +146,39 @@ class DivergenceClustering(
 
     None of them knows that bin 3 lies beside bin 4; where that matters, use `skdiv.models.wasserstein_divergences`.
 
-    With linkage ``"information"`` merging clusters of masses v, w and means p, q into one of mean c costs
-    v KL(p ‖ c) + w KL(q ‖ c). The masses are the weights of the rows, as shares of their sum, so all merges together
-    lose the mutual information between rows and bins (nats, or by ``base``), and ``distances_`` tells what each loses.
-    No matrix is held: memory is that of the rows.
+    *Linkages*. The distance between two clusters is, with ``"average"``, the mean of the distances between a row of one
+    and a row of the other; with ``"complete"`` the largest of these; and with ``"single"`` the smallest. With
+    ``"ward"`` its square is twice the increase of the sum of squared distances from the means of the clusters, where
+    each distance is a Euclidean distance in a Hilbert space. It is refused for other divergences; a precomputed matrix
+    has to hold Euclidean distances, which is not checked.
 
-    A tree cannot take a merge back, so the clusters of a cut are not the best of their number. With ``refine`` each
-    pass assigns every row to the center with the lowest KL(p ‖ center) and replaces the centers by the weighted means
-    of their rows. Neither step ever loses information. No cluster gets empty, and passes end early when no row moves.
-    The members and the centers of the refined clusters are what `predict` and `transform` use.
+    *Linkage by information*. To merge clusters of the weights v and w and the means p and q into one with the mean c
+    loses v KL(p ‖ c) + w KL(q ‖ c) of the mutual information between rows and bins. The weights are those of the rows,
+    as shares of their sum. ``distances_`` holds the loss of each merge, in nats unless ``base`` is given, and all
+    merges together lose the whole information. No matrix of distances is needed.
 
-    Otherwise `fit` needs twice the memory of the n (n - 1) / 2 distances, as float64, for SciPy copies them: 16 GiB for
-    46,000 rows. It is once for single linkage, and with weights for average or ward linkage three times. Single linkage
-    of 8,192 dense rows or more by ``"js_distance"`` or ``"hellinger"`` holds no distances but those of the minimum
-    spanning tree; where distances are equal it may merge in another order than SciPy. A fit that fails, for want of
-    memory or whatever, leaves the estimator as it was. `transform` names its columns ``divergenceclustering0`` and so
-    on. A grid search goes by `score`, the mean silhouette; where there are true labels, pass a scorer that compares
-    labels, such as ``sklearn.metrics.make_scorer(adjusted_rand_score)``.
+    *Refinement*. A merge is never taken back, so the clusters of a cut are not the best ones of their number. Each pass
+    of ``refine`` assigns every row to the center with the lowest KL(row ‖ center), and then replaces the centers by the
+    weighted means of their rows. Neither step loses information, and no cluster becomes empty. The passes end when no
+    row moves. `predict` and `transform` use the refined clusters.
 
-    A fitted model keeps what prediction needs: with ``assign="member"`` the rows, normalised, and with ``"center"``
-    no row. Its pickle takes 64 bytes for each fitted row for tree and labels, 80 with linkage ``"information"``; for
-    each entry of the centers 8 bytes, or 4 in single precision; and for ``"member"`` as much for each entry of dense
-    rows, or 12 (8) bytes for each that sparse rows store, and 8 more a row. With ``"precomputed"`` it is 72 bytes a
-    row. The matrix of distances is not kept.
+    *Prediction and scores*. Of all parameters, only ``n_jobs`` can be changed after the fit with an effect on `predict`
+    and `transform`. A grid search compares parameters by `score`, the mean silhouette; if true labels are known, pass a
+    scorer that compares labels, such as ``sklearn.metrics.make_scorer(adjusted_rand_score)``.
 
-    With scikit-learn 1.9 or later ``set_callbacks(sklearn.callback.ProgressBar())`` shows how far a fit has come: the
-    matrix, the tree and the test of significance. Within ``joblib.parallel_config(verbose=1)`` lines are printed
-    instead, with any version. SciPy builds most trees in one call, in which nothing can be reported.
+    *Memory*. `fit` holds the n (n - 1) / 2 distances as float64, and needs twice their memory while SciPy builds the
+    tree: 16 GiB for 46,000 rows. For single linkage it needs their memory once, and for average or ward linkage with
+    weights three times. No distances are held for linkage by information. Single linkage of 8,192 dense rows or more by
+    ``"js_distance"`` or ``"hellinger"`` holds the distances of the minimum spanning tree alone; where distances are
+    equal it may merge in another order than SciPy. If a fit fails, the estimator stays as it was.
+
+    *Progress*. Within ``joblib.parallel_config(verbose=1)`` lines are printed that say how far a fit has come. With
+    scikit-learn 1.9 or later, ``set_callbacks(sklearn.callback.ProgressBar())`` draws bars.
+
+    *Size of a pickle*. A fitted model keeps the normalised rows if ``assign="member"``, and never the matrix. Its
+    pickle takes 64 bytes for each row (80 with linkage by information, 72 in all for ``"precomputed"``); 8 bytes, or 4
+    in single precision, for each entry of the centers; and for ``"member"`` as much for each entry of dense rows, or of
+    sparse rows 12 (8) bytes for each stored entry and 8 for each row.
 
     References
     ----------
@@ -287,7 +294,7 @@ class DivergenceClustering(
         *,
         blocks: BlocksLike | None = None,
     ) -> Self:
-        """Build the tree of the distributions in X and cut it.
+        """Build the tree of the rows of X, and cut it into clusters.
 
         Parameters
         ----------
@@ -296,14 +303,14 @@ class DivergenceClustering(
         y : None
             Ignored.
         sample_weight : "counts" or array-like of shape (n_samples,), optional
-            A mass from 1e-100 to 1e100 for each row, by place, which counts as so many equal rows. ``"counts"`` takes
-            the totals of the rows, which must then be counts. It enters the centers, and linkage by information,
-            average and ward.
+            A weight for each row, from 1e-100 to 1e100: a row of weight 3 counts as three equal rows. ``"counts"``
+            takes the totals of the rows, which must then be counts. By default all weights are equal. Weights have an
+            effect on the centers, and on the linkages information, average and ward.
         blocks : array-like of shape (n_samples, n_blocks, n_bins) or sequence of matrices, optional
             For a `Significance` alone: the blocks that each row of X is the sum of, such as the pages of a book, days
-            or images. The sequence has a matrix of shape (n_blocks, n_bins), dense or CSR, for each row. Whole blocks
-            are then exchanged between rows in place of single observations; see the notes of `Significance`.
-            `skdiv.preprocessing.sum_blocks` makes X and blocks of a table with a row for each block.
+            or images. The sequence has a matrix of shape (n_blocks, n_bins), dense or CSR, for each row. The test then
+            exchanges whole blocks between rows in place of single observations; see the notes of `Significance`.
+            `skdiv.preprocessing.sum_blocks` makes X and the blocks from a table with a row for each block.
 
         Returns
         -------
@@ -313,13 +320,13 @@ class DivergenceClustering(
         Raises
         ------
         ValueError
-            If a row is not a distribution, a distance is infinite, a precomputed matrix is not one of distances, or the
-            parameters do not fit together, as ward on a divergence that is not Hilbertian; or if the blocks do not sum
-            to the rows of X, are too few for any test, or are passed without a `Significance`.
+            If a row is not a distribution, as in `pairwise_divergences`; if a distance is infinite, or a precomputed
+            matrix is not one of distances; if the parameters do not fit together; or if the blocks do not sum to the
+            rows of X, are too few for any test, or are passed without a `Significance`.
         TypeError
-            If X or ``sample_weight`` is masked or holds text, dates or objects; an array of objects may hold numbers.
+            If X or ``sample_weight`` is a masked array or holds anything but real numbers.
         MemoryError
-            If the distances do not fit into the memory that is left, before any of them is computed.
+            If the distances do not fit into the memory that is left. It is raised before anything is computed.
         """
         given = self._validate(X, sample_weight, blocks)
         metadata = {"sample_weight": sample_weight, "blocks": blocks}
@@ -328,7 +335,7 @@ class DivergenceClustering(
         return self
 
     def predict(self, X: MatrixLike) -> Labels:
-        """Return the nearest cluster of each row of X, by the distance that `transform` returns.
+        """Return the nearest cluster of each row of X, by the distances that `transform` returns.
 
         Parameters
         ----------
@@ -338,9 +345,9 @@ class DivergenceClustering(
         Returns
         -------
         ndarray of shape (n_new,)
-            The labels of the clusters. With ``assign="member"`` the fitted distributions get ``labels_`` again, unless
-            equal rows were put into different clusters. With ``handle_empty="label"`` a row that belongs to no cluster
-            gets -1.
+            The labels of the clusters. With ``assign="member"`` the fitted rows get their ``labels_`` again, unless
+            equal rows are in different clusters. With ``handle_empty="label"`` a row that belongs to no cluster gets
+            the label -1.
 
         Raises
         ------
@@ -375,27 +382,26 @@ class DivergenceClustering(
         return transformed(self._predictor, validated, self.n_clusters_, names_of(X), self.n_jobs)
 
     def cut(self, n_clusters: int | None = None, *, distance_threshold: float | None = None) -> Labels:
-        """Cut the fitted tree at another place, without a new fit. The estimator stays as it is.
+        """Return the clusters of another cut of the fitted tree; the estimator stays as it is.
 
         Parameters
         ----------
         n_clusters : int, optional
             The number of clusters, from 1 to the number of fitted rows.
         distance_threshold : float, optional
-            Two clusters at this distance or farther apart are not merged. Exactly one of the two has to be passed.
+            Clusters at this distance or farther apart are not merged. Exactly one of the parameters is needed.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            The cluster of each fitted row: the ``labels_`` of a fit with this parameter and ``refine=0``. Rows that
-            ``refine`` would move stay where the tree has them, for the rows themselves may not be kept.
+            The cluster of each fitted row. They are the ``labels_`` of a fit with this parameter and ``refine=0``.
 
         Raises
         ------
         ValueError
             If both parameters are passed, or neither, or one is out of range.
         TypeError
-            If ``n_clusters`` is no integer, as a `Significance`, which needs the counts; or a threshold no number.
+            If ``n_clusters`` is not an integer or the threshold is not a number.
         """
         check_is_fitted(self)
         rule = checked_rule(n_clusters, distance_threshold, self.n_leaves_)
