@@ -1,15 +1,16 @@
 """Which languages belong together?
 ================================
 
-Languages of Europe, Asia and Africa fall into groups, many of them families.
+Which languages are written alike, and do the clusters agree with what is known of language families?
 
-55 languages, each a histogram of how often which two characters follow each other, are clustered by the Jensen-Shannon
-distance of the histograms, with Ward linkage: the root of the Jensen-Shannon divergence is a Euclidean distance in a
-Hilbert space, so Ward's criterion means what it says. Nobody tells the algorithm what a language family is, and it
-knows languages as they are written: a script of its own sets a language apart, and spelling does the rest.
+The data are part of skdiv: for 55 languages of Europe, Asia and Africa, how often each character is followed by each
+other one in the abstracts of Wikipedia. They are clustered by the Jensen-Shannon distances of these histograms with
+Ward linkage, which is valid because this distance is a Euclidean distance in a Hilbert space. The algorithm knows
+nothing of language families. It sees languages as they are written: a script of its own sets a language apart.
 
-``python examples/cluster_languages.py`` prints the clusters, the nearest neighbour of each language and the prediction
-for languages held out, and saves languages.png: the tree beside the matrix of distances, in the order of the tree.
+The picture shows the tree beside the matrix of distances, in the order of the tree, with the clusters in colours.
+``python examples/cluster_languages.py`` saves it as languages.png, and prints the clusters, the nearest neighbour of
+each language and the predicted clusters of five languages that were held out.
 """
 
 import textwrap

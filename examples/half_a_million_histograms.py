@@ -1,12 +1,16 @@
 """Which parts of two photographs are alike? Half a million histograms
 ===================================================================
 
-Around each pixel of the two photographs that scikit-learn ships there is a square of 13 × 13 pixels. The histogram of
-its colours, over a palette of 64, says what the place looks like: 521,240 histograms together. No matrix of distances
-would fit into memory, so they are clustered by way of a few hundred weighted means.
+Which parts of two photographs have the same colours?
 
-``python examples/half_a_million_histograms.py`` prints what that kept of the information about the colours, and saves
-half_a_million_histograms.jpg.
+The data are the two photographs that scikit-learn ships. Around each of their pixels there is a square of 13 × 13
+pixels, and the histogram of its colours, over a palette of 64, describes the place: 521,240 histograms altogether. A
+matrix of their distances would not fit into memory. So they are clustered by way of a few hundred weighted mean
+histograms, with `MiniBatchDivergenceClustering`.
+
+The picture shows the two photographs and, beside each, the cluster of every place in the mean colour of its cluster.
+``python examples/half_a_million_histograms.py`` saves it as half_a_million_histograms.jpg, and prints how much of the
+information about the colours the clusters retain.
 """
 
 import time

@@ -1,16 +1,19 @@
 """How many clusters of languages are there?
 =========================================
 
-Three answers, none of which needs counts of independent observations.
+How many clusters are there if no test can tell, because the counts are not of independent observations?
 
-The 55 languages are clustered by how much of the information about the characters that follow each other a merge loses.
-For each number of clusters there are then
+The data are the histograms of pairs of characters in 55 languages that are part of skdiv. They are clustered by linkage
+by information: each merge is the one that loses the least of the information about the characters. Three criteria are
+then computed for each number of clusters:
 
-- the share of that information which the clusters retain, from one fit,
-- their mean silhouette, which tells how much nearer a language is to its own cluster than to the next,
-- their stability: how well they agree (adjusted Rand index) with those of four fifths of the languages, at random.
+- the share of that information which the clusters retain, from one fit;
+- their mean silhouette, which tells how much nearer a language is to its own cluster than to the next;
+- their stability: how well they agree (adjusted Rand index) with the clusters of four fifths of the languages, drawn at
+  random.
 
-``python examples/how_many_clusters.py`` prints them, and saves how_many_clusters.png.
+The picture shows the three criteria against the number of clusters. ``python examples/how_many_clusters.py`` saves it
+as how_many_clusters.png, and prints the numbers.
 """
 
 from tempfile import TemporaryDirectory

@@ -1,15 +1,16 @@
 """Which batches of irises are of one species?
 ===========================================
 
-All that is known of a batch is its Gaussian.
+Can batches of flowers be clustered by species if all that is known of a batch is a mean and a covariance matrix?
 
-The 150 irises of scikit-learn are put into batches of four of one species. A batch is described by the mean and the
-covariance of its four measurements, shrunk after Ledoit and Wolf, for four flowers are few. The batches are clustered
-by the Hellinger distances of these Gaussians with Ward linkage, which is legitimate because the distance is Euclidean
-in a Hilbert space; and, for comparison, by the Euclidean distances of the means alone.
+The data are the 150 irises that scikit-learn ships, in batches of four flowers of one species. A batch is described by
+the Gaussian with the mean and the covariance of its four measurements; the covariance is shrunk after Ledoit and Wolf,
+because four flowers are few. The batches are clustered by the Hellinger distances of these Gaussians with Ward linkage,
+which is valid because this distance is a Euclidean distance in a Hilbert space; and, for comparison, by the Euclidean
+distances of the means alone.
 
-``python examples/iris_batches.py`` prints the agreement with the species over several draws of the batches, and saves
-iris_batches.png: the tree of the first draw beside the matrix of distances.
+The picture shows the tree of one draw of the batches beside the matrix of their distances.
+``python examples/iris_batches.py`` saves it as iris_batches.png, and prints the agreement with the species over several draws.
 """
 
 import numpy as np

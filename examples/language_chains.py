@@ -1,15 +1,16 @@
 """How surprised is a reader of Danish by Norwegian?
 =================================================
 
-Languages are Markov chains of letters here: who expects one and reads another, loses bits.
+How many bits does text in one language cost if it is encoded for another one?
 
-How often which two characters follow each other in a language gives a Markov chain: after a letter, each next letter
-has its probability. The divergence rate of two chains is the number of bits a letter that text of the first language
-takes more if it is encoded by the chain of the second one. It is the divergence of the pairs that the chains produce
-less that of their letters: what follows a letter counts, and not how much more often one language uses it.
+The data are the counts of pairs of characters in 22 European languages that are part of skdiv. They make a Markov chain
+of each language: after a character, each next one has its probability. The divergence rate of two chains is the number
+of bits that each character of a text in the first language costs in addition if it is encoded by the chain of the
+second. Only what follows a character has an effect, and not how often the character itself is used.
 
-``python examples/language_chains.py`` prints for each of 22 European languages the one whose chain encodes it best, and
-saves language_chains.png: the tree by average linkage of the mean rates of both directions, beside their matrix.
+The picture shows the tree by average linkage of the mean rates of both directions, beside the matrix of these rates.
+``python examples/language_chains.py`` saves it as language_chains.png, and prints for each language the one whose chain
+encodes it best.
 """
 
 import numpy as np

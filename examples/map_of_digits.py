@@ -1,12 +1,15 @@
 """Which digits are easily taken for each other?
 =============================================
 
-An image of a handwritten digit is a histogram of its ink over 8 × 8 pixels. For each of the 1,797 images the nearest
-ones by the Jensen-Shannon distance are found, exactly and without the matrix of all distances; t-SNE draws a map in
-which near images lie near each other, and knows nothing of the digits. Where the neighbours of an image mostly show
-another digit, the image is easily taken for that one: it is drawn as what it is, in the colour of what it is taken for.
+Which images of handwritten digits resemble those of another digit?
 
-``python examples/map_of_digits.py`` prints which digits are taken for which, and saves map_of_digits.png.
+The data are the 1,797 images that scikit-learn ships. Each is a histogram of its ink over 8 × 8 pixels. The nearest
+images of each by the Jensen-Shannon distance are found, exactly and without the matrix of all distances. t-SNE draws a
+map from them, in which near images lie near each other; it does not know which digits were written.
+
+The picture shows this map. Where most of the neighbours of an image show another digit, the image is drawn as the digit
+that was written, in the colour of the other one. ``python examples/map_of_digits.py`` saves it as map_of_digits.png,
+and prints which digits are taken for which.
 """
 
 import numpy as np

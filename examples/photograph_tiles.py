@@ -1,17 +1,17 @@
 """Which of two photographs is a tile from?
 ========================================
 
-All that is known of a tile is the colours of its pixels.
+Can the tiles of two photographs be told apart by the colours of their pixels alone?
 
-The two photographs that scikit-learn ships are cut into square tiles. A tile is a collection of pixels, points in the
-space of red, green and blue. `HistogramTransformer` learns a codebook of colours from all pixels, and counts for each
-tile how many of its pixels are nearest to each. The tiles are put into two clusters by how much of the information
-about the colours the clusters retain, by the Jensen-Shannon distance, and by Euclidean methods on the same counts, and
-the clusters are compared with the photographs. No tiling and no number of colours is chosen: the agreement is measured
-for all of them.
+The data are the two photographs that scikit-learn ships, cut into square tiles. A tile is a collection of pixels, which
+are points in the space of red, green and blue. `HistogramTransformer` learns a codebook of colours from all pixels, and
+counts for each tile how many of its pixels are nearest to each of these colours. The tiles are put into two clusters:
+by linkage by information, by the Jensen-Shannon distance, and by Euclidean methods on the same counts. The clusters are
+compared with the photographs, for several sizes of the tiles and several numbers of colours.
 
-``python examples/photograph_tiles.py`` prints its median and range over the settings, and saves photograph_tiles.png:
-where the tiles of each cluster are, and the tree of the tiles, with 64 colours.
+The picture shows where the tiles of each cluster are, and the tree of the tiles, with 64 colours.
+``python examples/photograph_tiles.py`` saves it as photograph_tiles.png, and prints the median and the range of the
+agreement of each method.
 """
 
 from itertools import product

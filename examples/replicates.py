@@ -1,14 +1,17 @@
 """Which sums of handwritten digits differ?
 ========================================
 
-It depends on what is taken to be independent: grey levels, or whole images.
+Which sums of images of handwritten digits differ significantly? That depends on what is independent: grey levels, or
+whole images.
 
-Each row is the sum of 20 images of one digit, and there are three rows of each digit: 10 clusters are true. The test of
-significance is made two times on one and the same tree. First single grey levels are exchanged between rows, as if each
-were an observation of its own; since the pixels of an image belong together, nearly every row then differs from every
-other. Then whole images are exchanged, as the blocks that the rows are sums of.
+The data are images of handwritten digits that scikit-learn ships. Each row is the sum of 20 images of one digit, and
+there are three rows of each digit, so the true number of clusters is 10. `Significance` tests the same tree twice. The
+first test exchanges single grey levels between rows, as if each were an observation of its own. But the pixels of an
+image belong together, so nearly every row is found to differ from every other. The second test exchanges whole images,
+which are passed as the blocks that the rows are sums of.
 
-``python examples/replicates.py`` prints what is found, and saves replicates.png.
+The picture shows the clusters that each test finds, in the colours of the tree, and below them the rows as images.
+``python examples/replicates.py`` saves it as replicates.png, and prints what is found.
 """
 
 import numpy as np

@@ -1,15 +1,15 @@
 """Which functions of SciPy belong together?
 =========================================
 
-Clusters of their documentation are compared with those of Euclidean methods.
+Do functions of SciPy that belong to one subpackage have similar documentation?
 
-The documentation of a function is a histogram of its words. The functions of ten subpackages of SciPy, more than a
-thousand, are clustered into ten by what their documentation says, and the clusters are compared with the subpackages,
-of which the algorithms know nothing. The word counts are clustered as they are by a divergence; Euclidean methods get
-them as counts, as frequencies, as vectors of length 1, and weighted by TF-IDF, which was made for words.
+The data are the docstrings of the installed SciPy. More than a thousand functions of ten subpackages are described by
+histograms of the words in their documentation and put into ten clusters, and the clusters are compared with the
+subpackages, of which the algorithms know nothing. Clustering by divergences takes the counts of words as they are;
+Euclidean methods get them as counts, as frequencies, as vectors of length 1, and weighted by TF-IDF.
 
-``python examples/scipy_docstrings.py`` prints the agreement of each, and the words that make each cluster; and saves
-scipy_docstrings.png: which subpackage went into which cluster.
+The picture shows which share of the functions of each subpackage is in each cluster.
+``python examples/scipy_docstrings.py`` saves it as scipy_docstrings.png, and prints the agreement of each method and the words that distinguish each cluster.
 """
 
 import importlib
