@@ -40,6 +40,7 @@ LONG = 1.5  # seconds after which a contestant gets no further turn
 LONGEST = 30.0  # seconds that one turn may take; what would take longer is scaled from fewer rows
 FITTING = 64.0  # GiB; what needs more gets no time
 N_CLUSTERS = 20
+ABOUT = "≈\N{NO-BREAK SPACE}"
 
 Rows = np.ndarray | sp.csr_array
 Run = Callable[[], object]
@@ -100,8 +101,8 @@ def mini_batch(X: Rows) -> MiniBatchDivergenceClustering:
     return MiniBatchDivergenceClustering(N_CLUSTERS, random_state=0, n_jobs=WORKERS).fit(X)
 
 
-def significant(X: Rows) -> DivergenceClustering:
-    return DivergenceClustering(Significance(random_state=0), n_jobs=WORKERS).fit(X)
+def significant(X: Rows, workers: int = 1) -> DivergenceClustering:
+    return DivergenceClustering(Significance(random_state=0), n_jobs=workers).fit(X)
 
 
 def half(n: int) -> float:
@@ -143,18 +144,17 @@ def interleaved(runs: dict[str, Run], n_turns: int = TURNS) -> dict[str, list[fl
 
 
 def in_words(taken: float) -> str:
-    """A time with two significant digits, in milliseconds to days."""
+    """A time with two significant digits, in milliseconds to days, with a space at which no line is broken."""
     for unit, size in (("days", 2 * 86_400), ("h", 5400), ("min", 90), ("s", 1), ("ms", 0)):
         if taken >= size:
             scale = {"days": 86_400, "h": 3600, "min": 60, "s": 1, "ms": 1e-3}[unit]
-            return f"{float(f'{taken / scale:.2g}'):,g} {unit}"
+            return f"{float(f'{taken / scale:.2g}'):,g}\N{NO-BREAK SPACE}{unit}"
     raise ValueError(taken)
 
 
 def in_bytes(gib: float) -> str:
-    if gib < 1:
-        return f"{float(f'{1024 * gib:.2g}'):g} MiB"
-    return f"{float(f'{gib:.2g}'):,g} GiB" if gib < 1024 else f"{float(f'{gib / 1024:.2g}'):g} TiB"
+    unit, scale = next(each for each in (("TiB", 1024), ("GiB", 1), ("MiB", 2**-10)) if gib >= each[1] or each[1] < 1)
+    return f"{float(f'{gib / scale:.2g}'):,g}\N{NO-BREAK SPACE}{unit}"
 
 
 # --- Time by rows, and by bins ---
@@ -175,7 +175,7 @@ def by_rows(sizes: tuple[int, ...] = SIZES) -> str:
             elif n > task.most:
                 cells[name].append("not measured")
             elif expected > LONGEST:
-                cells[name].append(f"≈ {in_words(expected)}")
+                cells[name].append(f"{ABOUT}{in_words(expected)}")
             else:
                 runs[name] = task.made(X[:n])
                 if n == sizes[0]:
@@ -256,7 +256,7 @@ def example(n: int = 30_000, n_bins: int = 500) -> str:
         for name, (title, part, formula) in IN_EXAMPLE.items():
             command = [sys.executable, str(Path(__file__).resolve()), "--task", name, str(data), str(part)]
             took, gib = map(float, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
-            about = "" if part == 1 else "≈ "
+            about = "" if part == 1 else ABOUT
             memory = about + in_bytes(gib * part) if formula is None else f"{in_bytes(formula(n))} by the formula"
             rows.append([title, about + in_words(took * part**2), memory])
             print(*rows[-1], sep="; ", flush=True)
@@ -321,6 +321,8 @@ def faster(cache: str) -> list[Beside]:
         ("threads", 'parallel_config(backend="loky")', lambda: by_processes(X), "threads", lambda: matrix(X)),
         ("processes, for a `Divergence` of your own", "threads", lambda: matrix(some, TRIANGULAR),
          'parallel_config(backend="loky")', lambda: by_processes(some, TRIANGULAR)),
+        ("`Significance`, whose workers are processes, 50 rows of 64 bins", "n_jobs=2",
+         lambda: significant(tall[:50], 2), "n_jobs=1", lambda: significant(tall[:50])),
         ("another metric", "js_distance", lambda: matrix(X), "hellinger", lambda: matrix(X, "hellinger")),
         ("each pair once, 5,000 rows of 64 bins", "pairwise_divergences", lambda: matrix(tall), "condensed_divergences",
          lambda: condensed(tall)),

@@ -15,19 +15,19 @@ from scale_report import tables
 ROOT = Path(__file__).resolve().parent.parent
 UNITS = {"ms": 1e-3, "s": 1, "min": 60, "h": 3600, "days": 86_400}
 LINES = {  # what stands at the end of each line, its colour, and how many points beside and above the end it stands
-    "`pairwise_homogeneity`": ("pairwise_homogeneity", "#8c2d62", (8, 0)),
-    "`Significance`": ("Significance", "#c77cae", (8, 0)),
+    "`pairwise_homogeneity`": ("pairwise_homogeneity", "#5e1f4a", (8, 0)),
+    "`Significance`": ("Significance", "#a8508c", (8, 0)),
     "`DivergenceClustering`": ("fit of a tree", "#c1440e", (-8, 4)),
-    "`condensed_divergences`": ("condensed_divergences", "#e08a3c", (8, 0)),
+    "`condensed_divergences`": ("condensed_divergences", "#a85a00", (8, 0)),
     "`nearest_divergences`": ("nearest_divergences", "#0072b2", (8, 0)),
-    "`MiniBatchDivergenceClustering`": ("mini batches", "#009e73", (8, -7)),
-    '`predict`, `assign="center"`': ("predict by centers", "#4a5a68", (8, 7)),
+    "`MiniBatchDivergenceClustering`": ("mini batches", "#009e73", (8, -9)),
+    '`predict`, `assign="center"`': ("predict by centers", "#4a5a68", (8, 9)),
 }
 
 
 def of_cell(cell: str) -> tuple[float, bool] | None:
     """The seconds of a cell, and whether they are measured; None where there is no time."""
-    found = re.fullmatch(r"(≈ )?([\d.,]+) (ms|s|min|h|days)", cell)
+    found = re.fullmatch(r"(≈\s)?([\d.,]+)\s(ms|s|min|h|days)", cell)
     return (float(found[2].replace(",", "")) * UNITS[found[3]], not found[1]) if found else None
 
 
@@ -36,7 +36,7 @@ def chart(page: str) -> Figure:
     header, *rows = next(each for each in tables(page) if each[0][0] == "64 bins")
     sizes = [int(cell.removesuffix(" rows").replace(",", "")) for cell in header[1:-1]]
     cells = {row[0]: row[1:-1] for row in rows}
-    figure = Figure(figsize=(6, 6.2), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(6, 5.6), layout="constrained", facecolor="white")
     ax = figure.subplots()
     for name, (label, colour, place) in LINES.items():
         points = [(n, *found) for n, cell in zip(sizes, cells[name], strict=True) if (found := of_cell(cell))]
@@ -48,7 +48,7 @@ def chart(page: str) -> Figure:
         side = "left" if place[0] > 0 else "right"
         ax.annotate(
             label, (n, time), place, textcoords="offset points", ha=side, va="center", color=colour, fontsize=11,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0},
         )  # fmt: skip
     ax.set_xscale("log")
     ax.set_yscale("log")
