@@ -10,7 +10,8 @@ which is valid because this distance is a Euclidean distance in a Hilbert space;
 distances of the means alone.
 
 The picture shows the tree of one draw of the batches beside the matrix of their distances.
-``python examples/iris_batches.py`` saves it as iris_batches.png, and prints the agreement with the species over several draws.
+``python examples/iris_batches.py`` saves it as iris_batches.png, and prints the agreement with the species over
+several draws.
 """
 
 import numpy as np

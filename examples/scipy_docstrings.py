@@ -9,7 +9,8 @@ subpackages, of which the algorithms know nothing. Clustering by divergences tak
 Euclidean methods get them as counts, as frequencies, as vectors of length 1, and weighted by TF-IDF.
 
 The picture shows which share of the functions of each subpackage is in each cluster.
-``python examples/scipy_docstrings.py`` saves it as scipy_docstrings.png, and prints the agreement of each method and the words that distinguish each cluster.
+``python examples/scipy_docstrings.py`` saves it as scipy_docstrings.png, and prints the agreement of each method and
+the words that distinguish each cluster.
 """
 
 import importlib

@@ -42,43 +42,44 @@ _ROWS_OF_SUMMARY = 8  # `fit` does not double to fewer rows than these for each 
 
 
 class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, BaseEstimator):
-    """Clustering of a million distributions or more, or of a stream, with an account of what the scale has cost.
+    """Clustering of a million distributions or more, or of a stream of them.
 
-    The rows are summarised by a few hundred or thousand weighted mean distributions, in one pass. These are merged by
-    linkage by information, as `DivergenceClustering` does it, and the clusters are improved by a few passes of Bregman
-    k-means over the rows. What each of the three steps loses or regains of the information about the bins is known
-    exactly. Time grows with the number of rows, and memory hardly at all.
+    It works in three steps. First, one pass over the rows puts near rows together and replaces them by their weighted
+    mean distributions, the *summaries*, of which there are a few hundred or thousand. Then the summaries are merged
+    into clusters by linkage by information, as in `DivergenceClustering`. Last, a few passes of Bregman k-means over
+    the rows improve the clusters. How much of the mutual information between rows and bins each step loses or regains
+    is computed exactly. Time grows in proportion to the number of rows, and memory hardly grows.
 
     Parameters
     ----------
     n_clusters : int, default=2
-        The number of clusters. A `Significance` is refused: its test draws rows anew, and summaries are no sample.
+        The number of clusters. A `Significance` is refused, because its test is valid for rows and not for summaries.
     n_summaries : int, optional
         The largest number of summaries, at least ``n_clusters``. By default `fit` takes 10 for each cluster and at
-        least 100, and then twice and four times as many, until that retains less than 0.1 % more of the information, or
-        there would be fewer than 8 rows for each. `partial_fit` takes 20 for each cluster and at least 200.
+        least 100, and then tries twice and four times as many, until they retain less than 0.1 % more of the
+        information or would have fewer than 8 rows each. `partial_fit` takes 20 for each cluster and at least 200.
     linkage : {"information"}, default="information"
-        How summaries are merged. It is the linkage whose cost is known exactly, also for the rows.
+        How summaries are merged. This is the linkage for which the loss of information of the rows is known exactly.
     refine : int, default=5
-        The largest number of passes of Bregman k-means. They end when no row changes its cluster. After `partial_fit`
-        and `merge` the rows are gone, so the passes are over the summaries.
+        The largest number of passes of Bregman k-means. They end when no row changes its cluster. In `partial_fit` and
+        `merge` the passes are over the summaries, because the earlier rows are not kept.
     handle_empty : {"error", "label"}, default="error"
-        What `predict` does with a row that belongs to no cluster: one without mass, or one that is infinitely far from
-        every cluster. It raises an error, or with ``"label"`` the row gets the label -1, and in `transform` a row
-        without mass gets NaN. A fit refuses rows without mass in either case.
+        What `predict` does with a row that belongs to no cluster, because it sums to zero or is infinitely far from
+        every cluster. ``"error"`` raises an error. With ``"label"`` the row gets the label -1, and `transform` returns
+        NaN for a row that sums to zero. A fit refuses rows that sum to zero in either case.
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     pseudocount : float, default=0.0
         The number that is added to every entry before the rows are normalised, in the units of X.
     random_state : int, RandomState instance or None, default=None
-        Determines which rows the summaries start from. Pass an int for the same result each time.
+        Determines the rows from which the summaries start. Pass an int for the same result each time.
     n_jobs : int, optional
         Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it.
 
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
-        The cluster of each row of the last fit or batch, numbered from 0 on. Absent after `merge`.
+        The cluster of each row of the last call of `fit` or `partial_fit`, from 0 on. There are none after `merge`.
     n_clusters_ : int
         The number of clusters.
     cluster_centers_ : ndarray of shape (n_clusters, n_bins)
@@ -88,17 +89,16 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
     summary_weights_ : ndarray of shape (n_summaries,)
         The weight of each summary: the sum of the weights of its rows.
     information_ : float
-        The mutual information I between rows and bins: the weighted mean of KL(row ‖ mean of all rows), in nats or by
-        ``base``. Masses of rows are their weights divided by the sum of these.
+        The mutual information between rows and bins: the weighted mean of KL(row ‖ mean of all rows), in nats unless
+        ``base`` is given.
     information_lost_compressing_ : float
-        What the summaries have lost of it: the weighted mean of KL(row ‖ its summary).
+        How much of it the summaries lose: the weighted mean of KL(row ‖ its summary).
     information_lost_merging_ : float
-        What merging the summaries into clusters has lost further.
+        How much was lost in addition when the summaries were merged into clusters.
     information_regained_ : float
-        What refinement has won back.
+        How much the passes of k-means have regained.
     information_retained_ : float
-        The share of the information that the clusters retain: one minus losses, plus what was regained, over
-        ``information_``.
+        The share of ``information_`` that the clusters retain, after both losses and what was regained.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -106,24 +106,23 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
 
     See Also
     --------
-    DivergenceClustering : The tree of all rows, for some ten thousand of them.
-    skdiv.embedding.DivergenceEmbedding : Features by which any Euclidean method works on Jensen-Shannon distances.
-    sklearn.cluster.MiniBatchKMeans : The like for Euclidean data.
+    DivergenceClustering : Builds the tree of all rows, up to some ten thousand of them.
+    skdiv.embedding.DivergenceEmbedding : Makes features by which Euclidean methods work on Jensen-Shannon distances.
 
     Notes
     -----
-    Of the information I between rows and bins the summaries retain that between summaries and bins, by the chain
-    rule; what is lost is the mean of KL(row ‖ summary). Merges lose what they cost, and passes of k-means lower the sum
-    of all losses or leave it as it is. The loss is computed from terms that are not negative, so it is as accurate for
-    near duplicates as for others.
+    *Account of the information*. By the chain rule, the summaries retain the mutual information between summaries and
+    bins, and lose the mean of KL(row ‖ its summary). Each merge loses the cost that the linkage has computed for it,
+    and passes of k-means never raise the loss. It is computed without cancellation, also for near duplicates.
 
-    A row is summarised with the nearest of the seeds: as many rows as summaries, drawn by weight. The nearest seed s of
-    a row x is that with the lowest KL(x ‖ (s + mean of all)/2), which is finite whatever the zeros, and one product of
-    matrices for all pairs. `partial_fit` summarises a batch in itself, adds its summaries to those that there are, and
-    merges all of them down to ``n_summaries``: a stream that is sorted by clusters does as well as a shuffled one. Each
-    call takes a tree of up to twice as many summaries, so batches of many thousand rows are the fastest.
+    *Summaries*. As many rows as summaries are drawn at random by their weights. Every row is then summarised with the
+    nearest of the drawn rows: for a row x this is the drawn row s with the lowest KL(x ‖ (s + mean of all rows) / 2),
+    which is finite whatever the zeros and is computed for all pairs by one product of matrices.
 
-    Memory is that of X, plus a few numbers for each row, the summaries, and some MiB for each worker.
+    *Batches*. `partial_fit` summarises a batch in itself, adds the new summaries to the earlier ones, and merges all of
+    them down to ``n_summaries``. A stream that is sorted by clusters gives as good results as a shuffled one. Each call
+    builds a tree of up to twice as many summaries, so batches of many thousand rows take the least time. Memory is
+    that of X and of the summaries, with a few numbers for each row and some MiB for each worker.
 
     References
     ----------
@@ -227,7 +226,8 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         y : None
             Ignored.
         sample_weight : "counts" or array-like of shape (n_samples,), optional
-            A mass from 1e-100 to 1e100 for each row, which counts as so many equal rows; ``"counts"`` takes the totals.
+            A weight for each row, from 1e-100 to 1e100, which counts as so many equal rows. ``"counts"`` takes the
+            totals of the rows, which must then be counts.
 
         Returns
         -------
@@ -257,7 +257,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: MatrixLike, y: None = None, sample_weight: WeightsLike = None) -> Self:  # noqa: ARG002
-        """Add the rows of X to the summaries of all rows so far, and cluster these anew.
+        """Add a batch of rows to the summaries of all earlier rows, and cluster the summaries anew.
 
         Parameters
         ----------
@@ -266,7 +266,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         y : None
             Ignored.
         sample_weight : "counts" or array-like of shape (n_samples,), optional
-            A mass from 1e-100 to 1e100 for each row, as in `fit`, in the same units for all batches.
+            A weight for each row, as in `fit`, in the same units for all batches.
 
         Returns
         -------
@@ -306,9 +306,9 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
 
     @fit_context(prefer_skip_nested_validation=True)
     def merge(self, other: MiniBatchDivergenceClustering) -> Self:
-        """Add the rows of another fitted estimator, by way of its summaries, and cluster all of them anew.
+        """Add the summaries of another fitted estimator, and cluster all summaries anew.
 
-        So a collection may be fitted in pieces, on several machines.
+        So the parts of a collection can be fitted on several machines.
 
         Parameters
         ----------
@@ -318,7 +318,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         Returns
         -------
         MiniBatchDivergenceClustering
-            This estimator, without ``labels_``: the rows are gone. ``other`` is left as it is.
+            This estimator. It has no ``labels_``, because no rows are kept. ``other`` stays as it is.
 
         Raises
         ------
@@ -387,10 +387,10 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         return transformed(self._predictor, validated, self.n_clusters_, names_of(X), self.n_jobs)
 
     def score(self, X: MatrixLike, y: Any = None) -> float:  # noqa: ARG002
-        """Return the mean simplified silhouette of the rows of X, by which a grid search needs no labels and no scorer.
+        """Return the mean simplified silhouette of the rows of X, by which a grid search compares parameters.
 
         It is 1 - a / b for a row whose divergence from the nearest center is a, and from the second nearest b (Hruschka
-        et al. 2004). The information that is retained would choose no number of clusters: it grows with each.
+        et al. 2004). The share of information that is retained would not do, for it grows with each further cluster.
 
         Parameters
         ----------

@@ -37,14 +37,15 @@ class MiniBatchDivergenceClustering(cluster.MiniBatchDivergenceClustering):
     refine : int, default=5
         The largest number of passes of Bregman k-means over the blocks. Passes after which nothing changes are skipped.
     handle_empty, base, pseudocount, random_state, n_jobs : optional
-        As in `skdiv.MiniBatchDivergenceClustering`. ``n_jobs`` is the number of joblib workers within each task.
+        They are those of `skdiv.MiniBatchDivergenceClustering`. ``n_jobs`` is the number of joblib workers within each
+        task.
 
     Attributes
     ----------
     labels_ : dask.array.Array of shape (n_samples,)
         The cluster of each row, in the blocks of X. It is lazy: computing it opens the blocks once more.
     n_clusters_, cluster_centers_, summaries_, summary_weights_ : int and arrays in memory
-        As in `skdiv.MiniBatchDivergenceClustering`, and so are all other attributes.
+        They are those of `skdiv.MiniBatchDivergenceClustering`, and so are all other attributes.
 
     See Also
     --------

@@ -8,18 +8,25 @@ from sklearn.utils import Bunch
 
 
 def load_languages() -> Bunch:
-    """Bigram counts of 55 languages of Europe, Asia and Africa.
+    """Load the bigram counts of 55 languages of Europe, Asia and Africa.
+
+    A bigram is a pair of characters that follow each other in a text. Row i of the data says how often each bigram
+    occurs in abstracts of the Wikipedia in language i. The data are part of the package; nothing is downloaded.
 
     Returns
     -------
     Bunch
-        ``data``, a CSR array of shape (55, 26427), the counts; ``codes`` and ``names``, arrays of shape (55,), the
-        ISO 639-1 codes and English names of the languages; ``bigrams``, an array of shape (26427,); ``DESCR``, the
-        origin and licence of the data.
+        A dictionary whose entries are also attributes:
+
+        - ``data``: CSR array of shape (55, 26427), the counts;
+        - ``codes``: array of shape (55,), the ISO 639-1 codes of the languages;
+        - ``names``: array of shape (55,), the English names of the languages;
+        - ``bigrams``: array of shape (26427,), the bigram of each column;
+        - ``DESCR``: str, the origin and the licence of the data.
 
     See Also
     --------
-    sklearn.datasets.fetch_20newsgroups_vectorized : Counts of words in messages.
+    sklearn.datasets.fetch_20newsgroups_vectorized : Loads counts of words in messages.
 
     References
     ----------

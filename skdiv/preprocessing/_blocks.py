@@ -14,14 +14,15 @@ from skdiv.preprocessing._observations import names_of_groups
 
 
 class SummedBlocks(NamedTuple):
-    """Rows that are sums of blocks, and these blocks, as `sum_blocks` returns them.
+    """Rows of counts and the blocks that they are the sums of, as `sum_blocks` returns them.
 
     Parameters
     ----------
     X : {ndarray, CSR array, frame} of shape (n_groups, n_bins)
-        The sum of the blocks of each group; a frame if the blocks came in one, of pandas with the groups as its index.
+        The sum of the blocks of each group. It is a frame if the blocks were passed in one; the index of a pandas frame
+        holds the groups.
     blocks : list of n_groups {ndarray, CSR array} of shape (n_blocks, n_bins)
-        The blocks of each group, in the order in which they came.
+        The blocks of each group, in the order in which they were passed.
     groups : ndarray of shape (n_groups,)
         The names of the groups, in ascending order.
 
@@ -49,7 +50,11 @@ class SummedBlocks(NamedTuple):
 
 
 def sum_blocks(X: MatrixLike, groups: ArrayLike) -> SummedBlocks:
-    """Sum the blocks that belong together, such as the pages of each book or the days of each sensor.
+    """Sum the blocks of each group, such as the pages of each book or the days of each sensor.
+
+    A block is a part of the data whose observations may depend on each other, while blocks are independent of each
+    other. The functions that take ``blocks`` need them together with their sums, which this function computes from a
+    table with a row for each block.
 
     Parameters
     ----------
@@ -61,8 +66,9 @@ def sum_blocks(X: MatrixLike, groups: ArrayLike) -> SummedBlocks:
     Returns
     -------
     SummedBlocks
-        A named tuple of ``X``, a row for each group, ``blocks``, the blocks of each group, and ``groups``, their names.
-        The first two are what `DivergenceClustering.fit` and `pairwise_homogeneity` take.
+        A named tuple of ``X``, which has a row for each group, ``blocks``, the blocks of each group, and ``groups``,
+        the names of the groups. `DivergenceClustering.fit`, `pairwise_homogeneity` and `divergence_estimates` take
+        ``X`` and ``blocks``.
 
     Raises
     ------
@@ -73,8 +79,8 @@ def sum_blocks(X: MatrixLike, groups: ArrayLike) -> SummedBlocks:
 
     See Also
     --------
-    skdiv.Significance : The test that exchanges blocks between groups.
-    HistogramTransformer : Rows of counts from observations.
+    skdiv.Significance : Tests of clusters, which exchange blocks between rows.
+    HistogramTransformer : Makes rows of counts from observations.
 
     References
     ----------

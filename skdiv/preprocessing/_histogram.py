@@ -22,10 +22,11 @@ from skdiv.preprocessing._observations import Observations, read_observations
 
 
 class HistogramTransformer(TransformerMixin, BaseEstimator):
-    """Rows of counts on common bins, from collections of observations.
+    """Transform collections of observations into rows of counts on common bins.
 
-    Each collection becomes one row, which says how many of its observations are in each bin. The bins are learned from
-    the observations of all collections together. Observations are numbers, points in several dimensions, or categories.
+    Each collection becomes one row, which says how many of its observations fall into each bin. The bins are learned
+    from the observations of all collections together. Observations are numbers, points in several dimensions, or
+    categories.
 
     Parameters
     ----------
@@ -53,16 +54,16 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     bin_edges_ : list of ndarray
-        The edges of the bins along each dimension, without those at infinity; of a grid alone.
+        With bins that have edges alone: the edges along each dimension, without those at infinity.
     codebook_ : ndarray of shape (n_bins, n_features)
-        The prototypes, in ascending order; with ``strategy="kmeans"`` alone.
+        With ``strategy="kmeans"`` alone: the prototypes, in ascending order.
     categories_ : ndarray
-        The categories, in ascending order; of categories alone.
+        With categories alone: the categories, in ascending order.
     n_bins_ : int
-        The number of columns of the rows.
+        The number of bins, which is the number of columns of the rows.
     groups_ : ndarray
-        The groups of the fitted observations in ascending order, which are the names of the rows, if ``groups`` were
-        given.
+        If ``groups`` was passed to `fit`: the groups of the fitted observations, in ascending order. They are the names
+        of the rows.
     n_features_in_ : int
         The number of dimensions of an observation.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -72,29 +73,34 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
     See Also
     --------
     skdiv.DivergenceClustering : Clusters the rows.
-    sklearn.preprocessing.KBinsDiscretizer : Bins each feature of each sample, in place of counting collections.
-    sklearn.feature_extraction.text.CountVectorizer : Counts words of documents, and splits these into words.
-    numpy.histogramdd : The counts of one collection.
+    sklearn.preprocessing.KBinsDiscretizer : Puts each feature of each sample into a bin, and counts nothing.
+    sklearn.feature_extraction.text.CountVectorizer : Splits texts into words, and counts these.
+    numpy.histogramdd : Counts the observations of one collection.
 
     Notes
     -----
-    An interval is closed on the left and open on the right; the last is closed on both sides. So each row has the
-    counts of `numpy.histogram`, or of `numpy.histogramdd` for a grid in several dimensions, of which the last varies
-    fastest. A rule looks at one dimension at a time, and a grid has the product of their numbers of bins: it takes few
-    dimensions, and a codebook any number. As k-means goes by Euclidean distances, dimensions in different units are to
-    be brought to one scale first.
+    *Intervals*. A bin is closed on the left and open on the right; the last one is closed on both sides. So each row
+    has the counts of `numpy.histogram`. In several dimensions they are those of `numpy.histogramdd`, where the bin of
+    the last dimension varies fastest.
 
-    The rules of NumPy are made for one histogram. On all observations together they choose bins that are too narrow for
-    a collection, which has far fewer: most of its bins are empty, and chance decides over divergences. So ``"auto"`` is
-    NumPy's rule of this name as it would choose for as many observations as the median collection has, distributed as
-    all are. The edges span what such a collection would, and the few observations beyond are counted as out of range:
-    else a single outlier would make all bins wide. With ``out_of_range="error"`` the outermost bins reach to the last
-    observation. In d dimensions it is that of n^(3 / (2 + d)) observations, by which the width of bins shrinks with n
-    as in the best grid of d dimensions (Scott 1992). ``benchmarks/bins.py`` measures what that gains.
+    *Several dimensions*. A rule is applied to one dimension at a time, and a grid has as many bins as the product of
+    the numbers along the dimensions. So a grid is for few dimensions, and a codebook (``strategy="kmeans"``) for any
+    number. As k-means goes by Euclidean distances, bring dimensions in different units to one scale first.
 
-    Collections with more observations have more influence on the bins. A collection without observations is a row of
-    zeros, which `DivergenceClustering` refuses unless there is a pseudocount, and predicts as -1 with
-    ``handle_empty="label"``.
+    *The rule* ``"auto"``. The rules of NumPy are made for one histogram. For all observations together they choose bins
+    that are too narrow for a single collection, which has far fewer observations: most of its bins are then empty, and
+    divergences are largely due to chance. So ``"auto"`` is the rule of this name in NumPy for as many observations as
+    the median collection has, distributed as all observations are. In d dimensions it is applied to n^(3 / (2 + d))
+    observations in place of n, by which the widths of the bins shrink with n as in the best grid of d dimensions (Scott
+    1992). ``benchmarks/bins.py`` measures the gain.
+
+    *Edges of* ``"auto"``. They span the range that a collection of median size would have, and the few observations
+    beyond are counted as out of range; otherwise a single outlier would make all bins wide. With
+    ``out_of_range="error"`` the outermost bins reach to the last observations.
+
+    *Sizes of collections*. Collections with more observations have more influence on the bins. A collection without
+    observations becomes a row of zeros. `DivergenceClustering` refuses such a row unless there is a pseudocount, and
+    predicts the label -1 for it with ``handle_empty="label"``.
 
     References
     ----------
