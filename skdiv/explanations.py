@@ -39,10 +39,10 @@ def divergence_contributions(
     feature_names: Sequence[Any] | None = None,
     as_frame: bool = False,
 ) -> Any:
-    """Compute what each bin adds to the divergence of two distributions, or of the rows of two collections.
+    """Compute what each bin contributes to the divergence of two distributions, or of pairs of rows.
 
-    The contributions are never negative, and sum to D(p ‖ q). For ``"js_distance"`` and ``"hellinger"``, which are
-    roots of a sum over the bins, they sum to the square of the distance.
+    The contributions are never negative, and their sum is D(p ‖ q). ``"js_distance"`` and ``"hellinger"`` are roots of
+    a sum over the bins, so their contributions sum to the square of the distance.
 
     Parameters
     ----------
@@ -50,7 +50,8 @@ def divergence_contributions(
         Probabilities or counts: two vectors, or two collections whose rows are matched by place. Each distribution is
         divided by its sum.
     metric : str or Divergence, default="js_distance"
-        A name from `divergences`, or a record, of a divergence that is a sum over the bins or the root of one.
+        The name of a divergence, which is one of those that `divergences` lists, or a `Divergence`. It has to be a sum
+        over the bins or the root of one.
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     pseudocount : float, default=0.0
@@ -83,19 +84,19 @@ def divergence_contributions(
 
     See Also
     --------
-    skdiv.paired_divergences : The sums, and for the roots their roots.
-    describe_clusters : The bins that tell each cluster from all other rows.
-    skdiv.plotting.DistributionDisplay : A picture of two distributions and of these contributions.
+    skdiv.paired_divergences : Computes the divergences of pairs of rows.
+    describe_clusters : Finds the bins that distinguish each cluster from all other rows.
+    skdiv.plotting.DistributionDisplay : Draws two distributions and these contributions.
 
     Notes
     -----
-    The terms of the textbooks are not always what a bin contributes. Those of the Kullback-Leibler divergence,
-    p ln(p/q), are negative where p < q, as if such a bin brought the distributions nearer to each other. Here
-    p ln(p/q) − p + q is taken, which is 0 where p = q and positive elsewhere, and has the same sum, because both p and
-    q sum to 1. A bin that p leaves empty so contributes q. The terms of ``"js_distance"`` and ``"js_divergence"`` are
-    ½ p ln(p/m) + ½ q ln(q/m), m = (p + q)/2, those of ``"hellinger"`` ½ (√p − √q)², and the others are as in the
-    definitions: none of these is negative. Where q = 0 < p, a bin contributes infinity to ``"kl"``, ``"jeffreys"`` and
-    ``"chi2"``.
+    The terms in textbooks are not always what a bin contributes. The terms p ln(p/q) of the Kullback-Leibler divergence
+    are negative where p < q, as if such a bin brought the distributions nearer to each other. So p ln(p/q) − p + q is
+    taken, which is 0 where p = q and positive elsewhere. Its sum is the same, because p and q both sum to 1. A bin that
+    is empty in p contributes q. The contributions to ``"js_distance"`` and ``"js_divergence"`` are
+    ½ p ln(p/m) + ½ q ln(q/m) with m = (p + q)/2, those to ``"hellinger"`` are ½ (√p − √q)², and the others are the
+    terms of the definitions, none of which is negative. Where q = 0 < p, a bin contributes infinity to ``"kl"``,
+    ``"jeffreys"`` and ``"chi2"``.
 
     References
     ----------
@@ -131,10 +132,10 @@ def describe_clusters(
     feature_names: Sequence[Any] | None = None,
     as_frame: bool = False,
 ) -> Any:
-    """Find the bins that make each cluster: those that add the most to its divergence from all other rows.
+    """Find the bins that distinguish each cluster: those that contribute most to its divergence from all other rows.
 
     The mean distribution p of the rows of a cluster is compared with the mean distribution q of the rows in all other
-    clusters, by `divergence_contributions`.
+    clusters. The bins are then ordered by what `divergence_contributions` computes for p and q.
 
     Parameters
     ----------
@@ -146,15 +147,16 @@ def describe_clusters(
     top : int or None, default=10
         How many bins are returned for each cluster; None for all.
     metric : str or Divergence, default="js_distance"
-        The divergence, which has to be a sum over the bins or the root of one. It need not be that of the clustering.
+        The divergence by which p and q are compared: a name or a `Divergence`, which has to be a sum over the bins or
+        the root of one. It need not be the metric of the clustering.
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     sample_weight : array-like of shape (n_samples,), optional
-        The masses of the rows in the means; by default all are equal. With those of the fit, the means of the clusters
-        are ``cluster_centers_``, unless another ``center`` was asked for.
+        The weights of the rows in the means; by default all are equal. With the weights of the fit, the means of the
+        clusters are ``cluster_centers_``, unless another ``center`` was asked for.
     feature_names : sequence of length n_bins, optional
-        Names of the bins. By default they are those that were fitted, or the labels of the columns of X, and without
-        those the positions of the bins.
+        Names of the bins. By default they are the names that were fitted, or else the labels of the columns of X, or
+        else the positions of the bins.
     as_frame : bool, default=False
         Whether to return a pandas frame.
 
@@ -186,18 +188,17 @@ def describe_clusters(
 
     See Also
     --------
-    divergence_contributions : The contributions of any two distributions.
+    divergence_contributions : Computes the contributions for any two distributions.
 
     Notes
     -----
-    A bin that is rare everywhere contributes little, however large its ratio: the contribution weighs both. To see what
-    sets one cluster apart from another one rather than from all others, pass two rows of ``cluster_centers_`` to
-    `divergence_contributions`.
+    A bin that is rare everywhere contributes little, however large its ratio is. To compare one cluster with one other
+    cluster, pass two rows of ``cluster_centers_`` to `divergence_contributions`.
 
     References
     ----------
     J. Lin, "Divergence Measures Based on the Shannon Entropy", IEEE Transactions on Information Theory 37 (1991), for
-    the Jensen-Shannon divergence that is here the sum of the contributions by default.
+    the Jensen-Shannon divergence, which is the sum of the contributions by default.
 
     Examples
     --------

@@ -31,7 +31,7 @@ def divergence_frame(
     pseudocount: float = 0.0,
     n_jobs: int | None = None,
 ) -> pd.DataFrame:
-    """Compute the matrix of divergences as a frame, in which rows and columns have the names of the rows of X and Y.
+    """Compute the matrix of divergences as a pandas frame with the names of the rows.
 
     Parameters
     ----------
@@ -56,18 +56,19 @@ def divergence_frame(
     Returns
     -------
     pandas.DataFrame of shape (n_X, n_Y)
-        The entry in row i and column j is D(X[i] ‖ Y[j]), to the bit that of `pairwise_divergences`.
+        The entry in row i and column j is D(X[i] ‖ Y[j]), as in `pairwise_divergences`, in nats unless ``base`` is
+        given.
 
     Raises
     ------
     ValueError, TypeError, MemoryError
-        As `pairwise_divergences`; also if there are more or fewer names than rows.
+        For the same reasons as in `pairwise_divergences`; also if there are more or fewer names than rows.
     ImportError
         If pandas is not installed.
 
     See Also
     --------
-    skdiv.pairwise_divergences : The same as an array.
+    skdiv.pairwise_divergences : Returns the matrix as an array.
 
     Examples
     --------
@@ -92,7 +93,7 @@ def divergence_frame(
 
 
 def labels_frame(clustering: Any, X: MatrixLike, *, index: Sequence[Any] | None = None) -> pd.DataFrame:
-    """Return a table with a row for each row of X: its name, its cluster, and its distance to that cluster.
+    """Predict the cluster of each row of X, and return it in a pandas frame with the name of the row and its distance.
 
     The labels are those of `predict`, for fitted rows and new ones alike. To put the ``labels_`` of a fit, or those of
     a `cut`, beside the names of the fitted rows, ``X.assign(label=clustering.labels_)`` of pandas is enough.
@@ -102,7 +103,7 @@ def labels_frame(clustering: Any, X: MatrixLike, *, index: Sequence[Any] | None 
     clustering : DivergenceClustering or MiniBatchDivergenceClustering
         A fitted model.
     X : {array-like, sparse matrix, frame} of shape (n_new, n_bins)
-        What its `predict` takes.
+        The rows, or distances, that the `predict` of the model takes.
     index : sequence of length n_new, optional
         Names of the rows; by default the index of X if it is a pandas frame, and else 0, 1, 2 and so on.
 
@@ -143,7 +144,7 @@ def labels_frame(clustering: Any, X: MatrixLike, *, index: Sequence[Any] | None 
 
 
 def centers_frame(clustering: Any) -> pd.DataFrame:
-    """Return the centers of the clusters as a table, in which the bins have their names.
+    """Return the centers of the clusters as a pandas frame with the names of the bins.
 
     Parameters
     ----------

@@ -38,7 +38,8 @@ def gaussian_divergences(
 ) -> FloatArray:
     """Compute the matrix of divergences between Gaussian distributions, in closed form.
 
-    Entry [i, j] is D(N(means[i], covariances[i]) ‖ N(means[j], covariances[j])).
+    Entry [i, j] is the divergence of Gaussian i from Gaussian j, D(N(means[i], covariances[i]) ‖ N(means[j],
+    covariances[j])), in nats unless ``base`` is given.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def gaussian_divergences(
         The covariance matrix of each Gaussian; or the variances of the features, for diagonal matrices; or one
         variance for all features, for spherical Gaussians.
     metric : {"kl", "jeffreys", "hellinger", "bhattacharyya"}, default="kl"
-        The divergence; `skdiv.divergences` has the definitions, with integrals in place of sums.
+        The divergence. The notes have the formulas.
     symmetrize : {"mean", "min", "max"}, optional
         How KL(i ‖ j) and KL(j ‖ i) are combined into one number, which `DivergenceClustering` needs; by default the
         matrix holds both.
@@ -76,8 +77,8 @@ def gaussian_divergences(
 
     See Also
     --------
-    mixture_divergences : If a single Gaussian does not fit: divergences between Gaussian mixtures.
-    sample_divergences : Divergences between samples, without a model.
+    mixture_divergences : Estimates divergences between Gaussian mixtures, where a single Gaussian does not fit.
+    sample_divergences : Estimates divergences between samples, without a model.
 
     Notes
     -----

@@ -36,8 +36,8 @@ def markov_divergences(
 ) -> FloatArray:
     """Compute the matrix of Kullback-Leibler divergence rates between Markov chains over the same states.
 
-    Entry [i, j] is the information that is lost in each step, on average over a long time, if chain j is used in place
-    of the true chain i.
+    Entry [i, j] is the information that is lost in each step, on average over a long time, if chain j is used as a
+    model of the true chain i. It is in nats for each step unless ``base`` is given.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def markov_divergences(
 
     See Also
     --------
-    transition_matrices : Estimates the matrices from sequences of states.
+    transition_matrices : Estimates transition matrices from sequences of states.
 
     Notes
     -----

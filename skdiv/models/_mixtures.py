@@ -130,8 +130,8 @@ def mixture_divergences(
 
     See Also
     --------
-    gaussian_divergences : Closed forms for single Gaussians.
-    sample_divergences : Divergences between samples, without a model.
+    gaussian_divergences : Computes divergences between single Gaussians, in closed form.
+    sample_divergences : Estimates divergences between samples, without a model.
 
     Notes
     -----
@@ -152,11 +152,13 @@ def mixture_divergences(
 
     It is neither an upper nor a lower bound, and its error is that of terms which cancel where mixtures are near. Of
     80 random mixtures of one to five components in one dimension, nine of ten pairs that are 3 to 10 nats apart have an
-    approximation within 0.9 and 1.1 times the truth; but half of those 0.1 to 0.3 nats apart one outside of 0.54 to
-    1.92, and one in 13 one below 0, which is returned as 0, after both directions have become one number. Their mean,
-    by ``symmetrize="mean"``, is better: half of the latter are then within 0.98 and 1.43, and none is below 0. For
-    Jensen-Shannon the same approximation, of divergences from the mixture ½ p + ½ q, is twice the truth between near
-    mixtures, even of single Gaussians. So it is refused.
+    approximation between 0.9 and 1.1 times the true value. But half of the pairs that are 0.1 to 0.3 nats apart have
+    one outside of 0.54 to 1.92 times the true value, and one in 13 has one below 0. Values below 0 are returned as 0,
+    after both directions have been combined. The mean of both directions, by ``symmetrize="mean"``, is better: half of
+    the pairs that are 0.1 to 0.3 nats apart are then within 0.98 and 1.43 times the true value, and none is below 0.
+
+    For the Jensen-Shannon divergence the same approximation, of divergences from the mixture ½ p + ½ q, is twice the
+    true value between near mixtures, even of single Gaussians. So it is refused.
 
     References
     ----------

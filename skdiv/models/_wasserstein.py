@@ -29,8 +29,9 @@ def wasserstein_divergences(
 ) -> FloatArray:
     """Compute the matrix of Wasserstein distances between rows whose bins have an order, such as ages or prices.
 
-    Entry [i, j] is the work that turns X[i] into Y[j]: the mass that has to be moved, times how far. It tells a bin
-    beside another one from a bin far away, which none of the metrics in `divergences` does.
+    Entry [i, j] is the least work that turns X[i] into Y[j]: the probability that has to be moved, times the distance
+    by which it is moved. So neighbouring bins are nearer to each other than bins that are far apart, which is not so
+    for any of the metrics in `divergences`.
 
     Parameters
     ----------
