@@ -522,7 +522,7 @@ X_AND_REASONS = [
     (None, TypeError, "X = None is no sequence of collections"),
     ([], ValueError, "X has 0 collections of observations, but a minimum of 1"),
     ([[], []], ValueError, "X has no observations at all"),
-    ([[1.0], [2.0, np.nan]], ValueError, r"contains NaN: X\[1\]\[1\] = nan\. .*drop or impute"),
+    ([[1.0], [2.0, np.nan]], ValueError, r"contains NaN: X\[1\]\[1\] = nan\. No bin .* x\[numpy\.isfinite\(x\)\]"),
     ([[[1.0, 2.0]], [[2.0, -np.inf]]], ValueError, r"contains inf or -inf: X\[1\]\[0, 1\] = -inf"),
     ([["a"], ["b", None]], TypeError, r"X\[1\]\[1\] = None, .*Drop those that are missing"),
     ([["a", np.nan]], TypeError, r"X\[0\]\[1\] = nan, but observations must all be numbers, or all be text"),

@@ -309,3 +309,11 @@ def test_a_pseudocount_saves_an_entry_that_would_vanish_alone():
     X = np.array([[1e10, 1e-320], [1.0, 1.0]])
     dense, sparse = (pairwise_divergences(kind(X), metric="kl", pseudocount=0.5) for kind in (np.asarray, sp.csr_array))
     np.testing.assert_allclose(sparse, dense, rtol=1e-12)
+
+
+def test_new_rows_in_place_of_their_distances_are_refused():
+    clustering = DivergenceClustering(metric="precomputed").fit(pairwise_divergences(GOOD))
+    n = len(GOOD)
+    for method in (clustering.predict, clustering.transform):
+        with pytest.raises(ValueError, match=f"pass the distances of each new row to the {n} "):
+            method(np.ones((2, n + 1)))

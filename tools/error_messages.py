@@ -18,7 +18,7 @@ GROUPS = {
     "Rows": ["_input/checks", "_input/distributions", "pairwise", "chunked"],
     "Metrics": ["_divergences", "_compute/measure"],
     "Weights and blocks": ["_input/weights", "_input/blocks"],
-    "Trees and clusters": ["_trees", "cluster"],
+    "Trees and clusters": ["_trees", "cluster", "_input/estimators"],
     "Tests of significance and intervals": ["_significance", "significance", "homogeneity", "estimates"],
     "Neighbours, features, barycenters": ["neighbors", "embedding", "barycenters"],
     "Explanations, frames and pictures": ["explanations", "tables", "plotting"],

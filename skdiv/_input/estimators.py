@@ -44,6 +44,8 @@ def validated_input(
     )
     if distances:
         check_distances(validated, names)
+    if distances and not reset:
+        _refuse_other_fitted_rows(validated, estimator)
     if not reset:
         validated = in_precision_of_fit(validated, estimator._dtype, names)
     validate_data(estimator, X, reset=reset, skip_check_array=True)  # This compares the columns.
@@ -52,6 +54,16 @@ def validated_input(
     else:  # scikit-learn compares names only if they are strings.
         refuse_other_columns(names.labels, estimator._column_labels, ("X", "the fitted X"), ", as they were fitted")
     return validated
+
+
+def _refuse_other_fitted_rows(D: Matrix, estimator: Any) -> None:
+    """Refuse distances that are not to the fitted rows, in scikit-learn's words and with what the columns are."""
+    n_given, n_fitted = D.shape[1], estimator.n_features_in_
+    if n_given != n_fitted:
+        raise ValueError(
+            f"X has {n_given} features, but {type(estimator).__name__} is expecting {n_fitted} features as input: with "
+            f"metric='precomputed' pass the distances of each new row to the {n_fitted} fitted rows, not the new rows."
+        )
 
 
 def learned_input(

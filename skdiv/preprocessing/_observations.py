@@ -270,6 +270,6 @@ def _refuse_what_is_not_finite(observations: Observations) -> None:
     k, dimension = map(int, np.argwhere(~np.isfinite(observations.values))[0])
     kind = "NaN" if np.isnan(observations.values[k, dimension]) else "inf or -inf"
     raise ValueError(
-        f"Input X contains {kind}: {observations.entry(k, dimension)}. No bin holds it; drop or impute such "
-        "observations first."
+        f"Input X contains {kind}: {observations.entry(k, dimension)}. No bin holds it, and 0 in its place would be "
+        "counted as an observation. Drop such observations, for instance by x[numpy.isfinite(x)]."
     )
