@@ -83,10 +83,9 @@ class DivergenceEmbedding(TransformerMixin, BaseEstimator):
     References
     ----------
     B. Fuglede and F. Topsøe, "Jensen-Shannon Divergence and Hilbert Space Embedding", IEEE International Symposium on
-    Information Theory (2004).
-
+    Information Theory (2004), 31.
     A. Vedaldi and A. Zisserman, "Efficient Additive Kernels via Explicit Feature Maps", IEEE Transactions on Pattern
-    Analysis and Machine Intelligence 34 (2012).
+    Analysis and Machine Intelligence 34(3) (2012), 480–492.
 
     Examples
     --------

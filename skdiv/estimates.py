@@ -59,7 +59,7 @@ class DivergenceEstimates(NamedTuple):
 
     References
     ----------
-    B. Efron and C. Stein, "The Jackknife Estimate of Variance", Annals of Statistics 9 (1981).
+    B. Efron and C. Stein, "The Jackknife Estimate of Variance", Annals of Statistics 9(3) (1981), 586–596.
 
     Examples
     --------
@@ -185,9 +185,10 @@ def divergence_estimates(
 
     References
     ----------
-    J. N. Arvesen, "Jackknifing U-statistics", Annals of Mathematical Statistics 40 (1969), for two samples.
-    B. Efron and C. Stein, "The Jackknife Estimate of Variance", Annals of Statistics 9 (1981).
-    M. Sankaran, "Approximations to the non-central chi-square distribution", Biometrika 50 (1963).
+    J. N. Arvesen, "Jackknifing U-statistics", Annals of Mathematical Statistics 40(6) (1969), 2076–2100, for two
+    samples.
+    B. Efron and C. Stein, "The Jackknife Estimate of Variance", Annals of Statistics 9(3) (1981), 586–596.
+    M. Sankaran, "Approximations to the non-central chi-square distribution", Biometrika 50 (1963), 199–204.
 
     Examples
     --------

@@ -100,8 +100,8 @@ def divergence_contributions(
 
     References
     ----------
-    I. Csiszár, "Why least squares and maximum entropy?", Annals of Statistics 19 (1991), for the non-negative terms of
-    the Kullback-Leibler divergence.
+    I. Csiszár, "Why Least Squares and Maximum Entropy? An Axiomatic Approach to Inference for Linear Inverse Problems",
+    Annals of Statistics 19(4) (1991), 2032–2066, for the non-negative terms of the Kullback-Leibler divergence.
 
     Examples
     --------
@@ -197,8 +197,8 @@ def describe_clusters(
 
     References
     ----------
-    J. Lin, "Divergence Measures Based on the Shannon Entropy", IEEE Transactions on Information Theory 37 (1991), for
-    the Jensen-Shannon divergence, which is the sum of the contributions by default.
+    J. Lin, "Divergence Measures Based on the Shannon Entropy", IEEE Transactions on Information Theory 37(1) (1991),
+    145–151, for the Jensen-Shannon divergence, which is the sum of the contributions by default.
 
     Examples
     --------

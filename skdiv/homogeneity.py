@@ -55,9 +55,9 @@ class HomogeneityResult(NamedTuple):
 
     References
     ----------
-    Y. Benjamini and Y. Hochberg, "Controlling the False Discovery Rate", Journal of the Royal Statistical Society B 57
-    (1995), and Y. Benjamini and D. Yekutieli, "The Control of the False Discovery Rate in Multiple Testing under
-    Dependency", Annals of Statistics 29 (2001), for `adjusted`.
+    Y. Benjamini and Y. Hochberg, "Controlling the False Discovery Rate", Journal of the Royal Statistical Society B
+    57(1) (1995), 289–300, and Y. Benjamini and D. Yekutieli, "The Control of the False Discovery Rate in Multiple
+    Testing under Dependency", Annals of Statistics 29(4) (2001), 1165–1188, for `adjusted`.
 
     Examples
     --------
@@ -188,8 +188,9 @@ def pairwise_homogeneity(
 
     References
     ----------
-    R. R. Sokal and F. J. Rohlf, "Biometry" (Freeman 1981), for the G test.
-    I. Grosse et al., "Analysis of symbolic sequences using the Jensen-Shannon divergence", Physical Review E 65 (2002).
+    R. R. Sokal and F. J. Rohlf, "Biometry", 2nd edition, Freeman (1981), for the G test.
+    I. Grosse, P. Bernaola-Galván, P. Carpena, R. Román-Roldán, J. Oliver and H. E. Stanley, "Analysis of symbolic
+    sequences using the Jensen-Shannon divergence", Physical Review E 65 (2002), 041905.
 
     Examples
     --------

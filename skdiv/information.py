@@ -62,8 +62,10 @@ def entropy(X: MatrixLike, *, base: float | None = None, pseudocount: float = 0.
 
     References
     ----------
-    C. E. Shannon, "A Mathematical Theory of Communication", Bell System Technical Journal 27 (1948).
-    G. A. Miller, "Note on the Bias of Information Estimates", in "Information Theory in Psychology" (1955).
+    C. E. Shannon, "A Mathematical Theory of Communication", Bell System Technical Journal 27 (1948), 379–423 and
+    623–656.
+    G. A. Miller, "Note on the Bias of Information Estimates", in H. Quastler (editor), "Information Theory in
+    Psychology", Free Press (1955), 95–100.
 
     Examples
     --------
@@ -208,7 +210,8 @@ def mutual_information(
 
     References
     ----------
-    J. Lin, "Divergence Measures Based on the Shannon Entropy", IEEE Transactions on Information Theory 37 (1991).
+    J. Lin, "Divergence Measures Based on the Shannon Entropy", IEEE Transactions on Information Theory 37(1) (1991),
+    145–151.
 
     Examples
     --------

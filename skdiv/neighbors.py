@@ -108,7 +108,7 @@ def nearest_divergences(
     References
     ----------
     B. Fuglede and F. Topsøe, "Jensen-Shannon Divergence and Hilbert Space Embedding", IEEE International Symposium on
-    Information Theory (2004).
+    Information Theory (2004), 31.
 
     Examples
     --------
@@ -192,7 +192,7 @@ def divergences_within(
     References
     ----------
     B. Fuglede and F. Topsøe, "Jensen-Shannon Divergence and Hilbert Space Embedding", IEEE International Symposium on
-    Information Theory (2004).
+    Information Theory (2004), 31.
 
     Examples
     --------

@@ -85,13 +85,15 @@ class Significance(BaseEstimator):
 
     References
     ----------
-    P. K. Kimes et al., "Statistical Significance for Hierarchical Clustering", Biometrics 73 (2017).
+    P. K. Kimes, Y. Liu, D. N. Hayes and J. S. Marron, "Statistical Significance for Hierarchical Clustering",
+    Biometrics 73(3) (2017), 811–821.
     I. N. Grabski, K. Street and R. A. Irizarry, "Significance analysis for clustering with single-cell RNA-sequencing
-    data", Nature Methods 20 (2023).
+    data", Nature Methods 20 (2023), 1196–1202.
     W. M. Patefield, "An Efficient Method of Generating Random R × C Tables with Given Row and Column Totals", Applied
-    Statistics 30 (1981).
-    J. Besag and P. Clifford, "Sequential Monte Carlo p-values", Biometrika 78 (1991).
-    P. Good, "Permutation, Parametric, and Bootstrap Tests of Hypotheses" (Springer 2005), for what may be exchanged.
+    Statistics 30(1) (1981), 91–97.
+    J. Besag and P. Clifford, "Sequential Monte Carlo p-values", Biometrika 78(2) (1991), 301–304.
+    P. Good, "Permutation, Parametric, and Bootstrap Tests of Hypotheses", 3rd edition, Springer (2005), for what may be
+    exchanged.
 
     Examples
     --------

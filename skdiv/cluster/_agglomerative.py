@@ -91,7 +91,7 @@ class DivergenceClustering(
         The number that is added to every entry before the rows are normalised, in the units of X: 0.5 or 1 for counts,
         far less for probabilities.
     n_jobs : int, optional
-        Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it.
+        Number of joblib workers, as in `pairwise_divergences`. Only this parameter can be changed after the fit.
     memory : str or joblib.Memory, optional
         A cache for the tree, or the folder of one: fits that differ in the number of clusters alone build one tree. The
         tree of a `Divergence` of your own is not cached, because its function may change unseen.
@@ -116,7 +116,7 @@ class DivergenceClustering(
     cluster_centers_ : ndarray of shape (n_clusters, n_bins)
         The center of each cluster, by default the weighted mean of its rows; none if ``metric="precomputed"``.
     node_pvalues_ : ndarray of shape (n_samples - 1,)
-        With `Significance` alone: the p-value of each merge that was tested, and NaN for the others.
+        With `Significance` alone: the p-value of each merge that was tested, else NaN.
     information_curve_ : tuple of ndarrays of shape (n_samples,)
         With ``linkage="information"`` alone: the numbers of clusters 1, 2, …, n_samples, and the share of the mutual
         information between rows and bins that so many clusters of the tree retain, before any ``refine``.
@@ -159,18 +159,15 @@ class DivergenceClustering(
 
     *Refinement*. A merge is never taken back, so the clusters of a cut are not the best ones of their number. Each pass
     of ``refine`` assigns every row to the center with the lowest KL(row ‖ center), and then replaces the centers by the
-    weighted means of their rows. Neither step loses information, and no cluster becomes empty. The passes end when no
-    row moves. `predict` and `transform` use the refined clusters.
+    weighted means of their rows. No information is lost, and no cluster becomes empty. Passes end when no row moves.
 
-    *Prediction and scores*. Of all parameters, only ``n_jobs`` can be changed after the fit with an effect on `predict`
-    and `transform`. A grid search compares parameters by `score`, the mean silhouette; if true labels are known, pass a
-    scorer that compares labels, such as ``sklearn.metrics.make_scorer(adjusted_rand_score)``.
+    *Scores*. A grid search compares parameters by `score`, the mean silhouette; if true labels are known, pass a scorer
+    that compares labels, such as ``sklearn.metrics.make_scorer(adjusted_rand_score)``.
 
     *Memory*. `fit` holds the n (n - 1) / 2 distances as float64, and needs twice their memory while SciPy builds the
     tree: 16 GiB for 46,000 rows. For single linkage it needs their memory once, and for average or ward linkage with
     weights three times. No distances are held for linkage by information. Single linkage of 8,192 dense rows or more by
-    ``"js_distance"`` or ``"hellinger"`` holds the distances of the minimum spanning tree alone; where distances are
-    equal it may merge in another order than SciPy. If a fit fails, the estimator stays as it was.
+    ``"js_distance"`` or ``"hellinger"`` holds the minimum spanning tree alone; ties may be merged in another order.
 
     *Progress*. Within ``joblib.parallel_config(verbose=1)`` lines are printed that say how far a fit has come. With
     scikit-learn 1.9 or later, ``set_callbacks(sklearn.callback.ProgressBar())`` draws bars.
@@ -182,15 +179,18 @@ class DivergenceClustering(
 
     References
     ----------
-    J. H. Ward, "Hierarchical Grouping to Optimize an Objective Function", JASA 58 (1963).
-    P. J. Rousseeuw, "Silhouettes", Journal of Computational and Applied Mathematics 20 (1987), for `score`.
-    D. M. Endres and J. E. Schindelin, "A new metric for probability distributions", IEEE Transactions on Information
-    Theory 49 (2003).
-    A. Banerjee et al., "Clustering with Bregman Divergences", JMLR 6 (2005), for the mean as the center.
-    N. Slonim and N. Tishby, "Agglomerative Information Bottleneck", NIPS 12 (1999), for linkage by information.
-    M. Telgarsky and S. Dasgupta, "Agglomerative Bregman Clustering", ICML (2012), for the same as Ward's criterion.
+    J. H. Ward, "Hierarchical Grouping to Optimize an Objective Function", Journal of the American Statistical
+    Association 58 (1963), 236–244.
+    P. J. Rousseeuw, "Silhouettes: A Graphical Aid to the Interpretation and Validation of Cluster Analysis", Journal of
+    Computational and Applied Mathematics 20 (1987), 53–65, for `score`.
+    A. Banerjee, S. Merugu, I. S. Dhillon and J. Ghosh, "Clustering with Bregman Divergences", Journal of Machine
+    Learning Research 6 (2005), 1705–1749, for the mean as the center.
+    N. Slonim and N. Tishby, "Agglomerative Information Bottleneck", Advances in Neural Information Processing Systems
+    12 (1999), 617–623, for linkage by information.
+    M. Telgarsky and S. Dasgupta, "Agglomerative Bregman Clustering", International Conference on Machine Learning
+    (2012), for the same as Ward's criterion.
     I. S. Dhillon, S. Mallela and R. Kumar, "A Divisive Information-Theoretic Feature Clustering Algorithm for Text
-    Classification", JMLR 3 (2003), for ``refine``.
+    Classification", Journal of Machine Learning Research 3 (2003), 1265–1287, for ``refine``.
 
     Examples
     --------

@@ -48,7 +48,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
     mean distributions, the *summaries*, of which there are a few hundred or thousand. Then the summaries are merged
     into clusters by linkage by information, as in `DivergenceClustering`. Last, a few passes of Bregman k-means over
     the rows improve the clusters. How much of the mutual information between rows and bins each step loses or regains
-    is computed exactly. Time grows in proportion to the number of rows, and memory hardly grows.
+    is known exactly. Time grows in proportion to the number of rows.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         least 100, and then tries twice and four times as many, until they retain less than 0.1 % more of the
         information or would have fewer than 8 rows each. `partial_fit` takes 20 for each cluster and at least 200.
     linkage : {"information"}, default="information"
-        How summaries are merged. This is the linkage for which the loss of information of the rows is known exactly.
+        How summaries are merged. For this linkage the loss of information of the rows is known exactly.
     refine : int, default=5
         The largest number of passes of Bregman k-means. They end when no row changes its cluster. In `partial_fit` and
         `merge` the passes are over the summaries, because the earlier rows are not kept.
@@ -100,9 +100,9 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
     information_retained_ : float
         The share of ``information_`` that the clusters retain, after both losses and what was regained.
     n_features_in_ : int
-        Number of columns of X.
+        The number of columns of X.
     feature_names_in_ : ndarray of shape (n_features,)
-        Names of the columns, if X has names that are all strings.
+        The names of the columns, if X has names that are all strings.
 
     See Also
     --------
@@ -115,27 +115,27 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
     bins, and lose the mean of KL(row ‖ its summary). Each merge loses the cost that the linkage has computed for it,
     and passes of k-means never raise the loss. It is computed without cancellation, also for near duplicates.
 
-    *Summaries*. As many rows as summaries are drawn at random by their weights. Every row is then summarised with the
-    nearest of the drawn rows: for a row x this is the drawn row s with the lowest KL(x ‖ (s + mean of all rows) / 2),
-    which is finite whatever the zeros and is computed for all pairs by one product of matrices.
+    *Summaries*. As many rows as summaries are drawn at random by their weights. A row x is then summarised with the
+    drawn row s that has the lowest KL(x ‖ (s + mean of all rows) / 2), which is finite whatever the zeros.
 
     *Batches*. `partial_fit` summarises a batch in itself, adds the new summaries to the earlier ones, and merges all of
     them down to ``n_summaries``. A stream that is sorted by clusters gives as good results as a shuffled one. Each call
-    builds a tree of up to twice as many summaries, so batches of many thousand rows take the least time. Memory is
-    that of X and of the summaries, with a few numbers for each row and some MiB for each worker.
+    builds a tree of up to twice as many summaries, so batches of many thousand rows take the least time.
 
     References
     ----------
-    A. Banerjee, S. Merugu, I. S. Dhillon and J. Ghosh, "Clustering with Bregman Divergences", JMLR 6 (2005).
+    A. Banerjee, S. Merugu, I. S. Dhillon and J. Ghosh, "Clustering with Bregman Divergences", Journal of Machine
+    Learning Research 6 (2005), 1705–1749.
     I. S. Dhillon, S. Mallela and R. Kumar, "A Divisive Information-Theoretic Feature Clustering Algorithm for Text
-    Classification", JMLR 3 (2003).
-    N. Slonim and N. Tishby, "Agglomerative Information Bottleneck", NIPS 12 (1999).
-    S. Guha et al., "Clustering Data Streams: Theory and Practice", IEEE Transactions on Knowledge and Data Engineering
-    15 (2003), for merging and reducing.
+    Classification", Journal of Machine Learning Research 3 (2003), 1265–1287.
+    N. Slonim and N. Tishby, "Agglomerative Information Bottleneck", Advances in Neural Information Processing Systems
+    12 (1999), 617–623.
+    S. Guha, A. Meyerson, N. Mishra, R. Motwani and L. O'Callaghan, "Clustering Data Streams: Theory and Practice", IEEE
+    Transactions on Knowledge and Data Engineering 15(3) (2003), 515–528, for merging and reducing.
     E. R. Hruschka, L. N. de Castro and R. J. G. B. Campello, "Evolutionary algorithms for clustering gene-expression
-    data", ICDM (2004), for `score`.
-    P. S. Efraimidis and P. G. Spirakis, "Weighted Random Sampling with a Reservoir", Information Processing Letters 97
-    (2006).
+    data", IEEE International Conference on Data Mining (2004), 403–406, for `score`.
+    P. S. Efraimidis and P. G. Spirakis, "Weighted Random Sampling with a Reservoir", Information Processing Letters
+    97(5) (2006), 181–185.
 
     Examples
     --------

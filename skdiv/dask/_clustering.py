@@ -62,8 +62,10 @@ class MiniBatchDivergenceClustering(cluster.MiniBatchDivergenceClustering):
 
     References
     ----------
-    A. Banerjee, S. Merugu, I. S. Dhillon and J. Ghosh, "Clustering with Bregman Divergences", JMLR 6 (2005).
-    M. Rocklin, "Dask: Parallel Computation with Blocked Algorithms and Task Scheduling", SciPy (2015).
+    A. Banerjee, S. Merugu, I. S. Dhillon and J. Ghosh, "Clustering with Bregman Divergences", Journal of Machine
+    Learning Research 6 (2005), 1705–1749.
+    M. Rocklin, "Dask: Parallel Computation with Blocked Algorithms and Task Scheduling", Proceedings of the 14th Python
+    in Science Conference (2015), 126–132.
 
     Examples
     --------

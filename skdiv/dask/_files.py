@@ -44,7 +44,8 @@ def from_npy(path: str | os.PathLike[str], chunks: int | str = "auto") -> da.Arr
 
     References
     ----------
-    M. Rocklin, "Dask: Parallel Computation with Blocked Algorithms and Task Scheduling", SciPy (2015).
+    M. Rocklin, "Dask: Parallel Computation with Blocked Algorithms and Task Scheduling", Proceedings of the 14th Python
+    in Science Conference (2015), 126–132.
 
     Examples
     --------

@@ -97,9 +97,8 @@ def gaussian_divergences(
     References
     ----------
     S. Kullback, "Information Theory and Statistics", Wiley (1959), chapter 9, for Kullback-Leibler and Jeffreys.
-
     T. Kailath, "The Divergence and Bhattacharyya Distance Measures in Signal Selection", IEEE Transactions on
-    Communication Technology 15 (1967), for Bhattacharyya, from which Hellinger follows.
+    Communication Technology 15(1) (1967), 52–60, for Bhattacharyya, from which Hellinger follows.
 
     Examples
     --------

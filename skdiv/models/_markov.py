@@ -84,9 +84,9 @@ def markov_divergences(
     References
     ----------
     Z. Rached, F. Alajaji and L. L. Campbell, "The Kullback-Leibler Divergence Rate Between Markov Sources", IEEE
-    Transactions on Information Theory 50 (2004).
+    Transactions on Information Theory 50(5) (2004), 917–921.
     W. K. Grassmann, M. I. Taksar and D. P. Heyman, "Regenerative Analysis and Steady State Distributions for Markov
-    Chains", Operations Research 33 (1985).
+    Chains", Operations Research 33(5) (1985), 1107–1116.
 
     Examples
     --------
@@ -139,8 +139,8 @@ def transition_matrices(
 
     References
     ----------
-    T. W. Anderson and L. A. Goodman, "Statistical Inference about Markov Chains", Annals of Mathematical Statistics 28
-    (1957).
+    T. W. Anderson and L. A. Goodman, "Statistical Inference about Markov Chains", Annals of Mathematical Statistics
+    28(1) (1957), 89–110.
 
     Examples
     --------
@@ -197,8 +197,8 @@ def transition_counts(
 
     References
     ----------
-    T. W. Anderson and L. A. Goodman, "Statistical Inference about Markov Chains", Annals of Mathematical Statistics 28
-    (1957).
+    T. W. Anderson and L. A. Goodman, "Statistical Inference about Markov Chains", Annals of Mathematical Statistics
+    28(1) (1957), 89–110.
 
     Examples
     --------

@@ -163,7 +163,7 @@ def mixture_divergences(
     References
     ----------
     J. R. Hershey and P. A. Olsen, "Approximating the Kullback Leibler Divergence Between Gaussian Mixture Models", IEEE
-    International Conference on Acoustics, Speech and Signal Processing (2007).
+    International Conference on Acoustics, Speech and Signal Processing (2007), volume 4, 317–320.
 
     Examples
     --------

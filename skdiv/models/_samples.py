@@ -113,10 +113,10 @@ def sample_divergences(
     References
     ----------
     Q. Wang, S. R. Kulkarni and S. Verdú, "Divergence Estimation for Multidimensional Densities Via k-Nearest-Neighbor
-    Distances", IEEE Transactions on Information Theory 55 (2009).
+    Distances", IEEE Transactions on Information Theory 55(5) (2009), 2392–2405.
     F. Pérez-Cruz, "Kullback-Leibler Divergence Estimation of Continuous Distributions", IEEE International Symposium on
-    Information Theory (2008).
-    B. C. Ross, "Mutual Information between Discrete and Continuous Data Sets", PLoS ONE 9 (2014).
+    Information Theory (2008), 1666–1670.
+    B. C. Ross, "Mutual Information between Discrete and Continuous Data Sets", PLoS ONE 9(2) (2014), e87357.
 
     Examples
     --------

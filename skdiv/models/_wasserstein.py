@@ -85,7 +85,7 @@ def wasserstein_divergences(
     References
     ----------
     S. S. Vallender, "Calculation of the Wasserstein Distance Between Probability Distributions on the Line", Theory of
-    Probability and Its Applications 18 (1974).
+    Probability and Its Applications 18(4) (1974), 784–786.
 
     Examples
     --------

@@ -32,8 +32,8 @@ class SummedBlocks(NamedTuple):
 
     References
     ----------
-    A. C. Davison and D. V. Hinkley, "Bootstrap Methods and their Application" (Cambridge 1997), chapter 3, for data
-    whose groups, and not whose observations, are independent.
+    A. C. Davison and D. V. Hinkley, "Bootstrap Methods and their Application", Cambridge University Press (1997),
+    chapter 3, for data whose groups, and not whose observations, are independent.
 
     Examples
     --------
@@ -84,8 +84,8 @@ def sum_blocks(X: MatrixLike, groups: ArrayLike) -> SummedBlocks:
 
     References
     ----------
-    A. C. Davison and D. V. Hinkley, "Bootstrap Methods and their Application" (Cambridge 1997), chapter 3, for data
-    whose groups, and not whose observations, are independent.
+    A. C. Davison and D. V. Hinkley, "Bootstrap Methods and their Application", Cambridge University Press (1997),
+    chapter 3, for data whose groups, and not whose observations, are independent.
 
     Examples
     --------

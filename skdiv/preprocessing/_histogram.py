@@ -105,11 +105,11 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
     References
     ----------
     D. Freedman and P. Diaconis, "On the histogram as a density estimator: L2 theory", Zeitschrift für
-    Wahrscheinlichkeitstheorie und verwandte Gebiete 57 (1981), for ``"fd"``, which ``"auto"`` takes for many
+    Wahrscheinlichkeitstheorie und verwandte Gebiete 57 (1981), 453–476, for ``"fd"``, which ``"auto"`` takes for many
     observations.
-    D. W. Scott, "Multivariate Density Estimation" (Wiley 1992), for grids in several dimensions.
-    J. Sivic and A. Zisserman, "Video Google: A Text Retrieval Approach to Object Matching in Videos", ICCV (2003), for
-    codebooks.
+    D. W. Scott, "Multivariate Density Estimation", Wiley (1992), for grids in several dimensions.
+    J. Sivic and A. Zisserman, "Video Google: A Text Retrieval Approach to Object Matching in Videos", IEEE
+    International Conference on Computer Vision (2003), 1470–1477, for codebooks.
 
     Examples
     --------
