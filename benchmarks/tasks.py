@@ -397,26 +397,16 @@ def beside(make: Callable[[str], list[Beside]], header: list[str], *, faster: bo
 
 
 def first_calls() -> dict[str, float]:
-    """How long first calls take that compile, and the first of a later process, which loads what was compiled."""
+    """How long the first call takes that compiles, and the first of a later process, which loads what was compiled."""
     code = (
-        "import time, numpy as np, skdiv; X = np.random.default_rng(0).poisson(9, (50, 16)); "
-        "start = time.perf_counter(); {}; print(time.perf_counter() - start)"
+        "import time, numpy as np, skdiv; X = np.random.default_rng(0).random((50, 16)); start = time.perf_counter(); "
+        "skdiv.pairwise_divergences(X); print(time.perf_counter() - start)"
     )
-    matrix_call = "skdiv.pairwise_divergences(X)"
-    of_significance = "skdiv.DivergenceClustering(skdiv.Significance(n_resamples=19)).fit(X)"
-    calls = {
-        "the first `pairwise_divergences` of all, which compiles": matrix_call,
-        "the same in a later process": matrix_call,
-        "the first `Significance` of all, which compiles more": of_significance,
-        "the same in a later process, 50 rows of 16 bins": of_significance,
-    }
-    taken = {}
     with tempfile.TemporaryDirectory() as cache:
-        for name, call in calls.items():
-            command, variables = [sys.executable, "-c", code.format(call)], {**os.environ, "NUMBA_CACHE_DIR": cache}
-            run = subprocess.run(command, capture_output=True, text=True, check=True, env=variables)
-            taken[name] = float(run.stdout)
-    return taken
+        command, variables = [sys.executable, "-c", code], {**os.environ, "NUMBA_CACHE_DIR": cache}
+        runs = [subprocess.run(command, capture_output=True, text=True, check=True, env=variables) for _ in range(2)]
+    names = "the first `pairwise_divergences` of all, which compiles", "the same in a later process"
+    return {name: float(run.stdout) for name, run in zip(names, runs, strict=True)}
 
 
 def of_machine() -> str:
