@@ -138,7 +138,7 @@ def divergences_chunked(
     [0] [0.557]
     """
     divergence = resolve(metric)
-    measure = Measure(divergence, divergence.scale(base))
+    measure = Measure(divergence, divergence._scale(base))
     if not (reduce_func is None or callable(reduce_func)):
         raise TypeError(f"reduce_func = {reduce_func!r} must be callable, as reduce_func(chunk, start), or None.")
     check_n_jobs(n_jobs)

@@ -156,7 +156,7 @@ class DivergenceEmbedding(TransformerMixin, BaseEstimator):
             If X is masked or holds text, dates or objects; an array of objects may hold numbers.
         """
         divergence = resolve(self.metric)
-        spectrum, scale = _spectrum_of(divergence, int(self.n_features_per_bin)), divergence.scale(self.base)
+        spectrum, scale = _spectrum_of(divergence, int(self.n_features_per_bin)), divergence._scale(self.base)
         pseudocount = check_pseudocount(self.pseudocount)
         validated, learned = learned_input(self, X)
         normalise(validated, pseudocount=pseudocount, names=names_of(X))

@@ -210,7 +210,7 @@ def divergence_estimates(
     divergence = resolve(metric)
     _refuse_what_has_no_jackknife(divergence)
     check_scalar(confidence_level, "confidence_level", Real, min_val=0, max_val=1, include_boundaries="neither")
-    scale = divergence.scale(base)
+    scale = divergence._scale(base)
     estimator = Estimator(divergence, scale, float(confidence_level), check_pseudocount(pseudocount))
     P, Q = _samples(X, Y, blocks, Y_blocks)
     if paired:
@@ -240,7 +240,7 @@ def _refuse_what_has_no_jackknife(divergence: Divergence) -> None:
             "'js_distance' or 'hellinger', which bound the total variation (docs/how_large.md says how)."
         )
     p, q = np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.4, 0.1, 0.2, 0.3])
-    of_sum, value = divergence.finish(divergence.term(p, q).sum(axis=-1)), divergence.of_rows(p, q)
+    of_sum, value = divergence.finish(divergence.term(p, q).sum(axis=-1)), divergence._of_rows(p, q)
     if not np.isclose(of_sum, value, rtol=1e-9):
         raise ValueError(
             f"metric {divergence.name!r} is not finish(sum of terms): rows gives {value} where that is {of_sum}. A "

@@ -281,7 +281,7 @@ def _unit_of_terms(divergence: Divergence, base: float | None) -> float:
             f"its own. Use metric {sums}, or a Divergence of your own without rows, whose finish is left out or "
             "numpy.sqrt."
         )
-    return float(divergence.scale(base) ** _POWER_OF[divergence.finish])
+    return float(divergence._scale(base) ** _POWER_OF[divergence.finish])
 
 
 def _is_sum(divergence: Divergence) -> bool:
@@ -302,7 +302,7 @@ def _contributions(divergence: Divergence, P: Distributions, Q: Distributions, u
         out = np.empty(P.shape, dtype=P.dtype)
         for some in few_rows(n, n_bins):
             p, q = (rows[some].dense().astype(np.float64, copy=False) for rows in (P, Q))
-            out[some] = divergence.checked(divergence.term(p, q)) / unit
+            out[some] = divergence._checked(divergence.term(p, q)) / unit
     return out
 
 

@@ -73,7 +73,7 @@ def entropy(X: MatrixLike, *, base: float | None = None, pseudocount: float = 0.
     >>> entropy([[1, 1, 1, 1], [2, 1, 1, 0], [5, 0, 0, 0]], base=2)
     array([2. , 1.5, 0. ])
     """
-    scale = resolve("kl").scale(base)
+    scale = resolve("kl")._scale(base)
     rows = as_distributions(X, pseudocount=check_pseudocount(pseudocount))
     return (_entropies(rows) / scale).astype(rows.dtype, copy=False)
 
@@ -138,7 +138,7 @@ def cross_entropy(
            [1.   , 0.415, 0.   ]])
     """
     kl = resolve("kl")
-    measure = Measure(kl, kl.scale(base))
+    measure = Measure(kl, kl._scale(base))
     P, Q = as_collections(X, Y, check_pseudocount(pseudocount))
     shape = len(P), len(P if Q is None else Q)
     what, remedy = f"The matrix of {shape[0]} × {shape[1]} cross-entropies", "Pass some rows of X at a time, and Y."
@@ -223,7 +223,7 @@ def mutual_information(
     0.1308
     """
     kl = resolve("kl")
-    scale, names = kl.scale(base), names_of(X)
+    scale, names = kl._scale(base), names_of(X)
     # Double precision is for the result: it is one number, which may be small.
     weights = as_weights(X, names).astype(np.float64, copy=False)
     rows = normalise(weights, pseudocount=check_pseudocount(pseudocount), names=names)

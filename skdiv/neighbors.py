@@ -452,7 +452,7 @@ def _measure_of(metric: str | Divergence, symmetrize: str | None, base: float | 
     """Return the measure that the arguments describe; without ``symmetrize`` it is that of one direction."""
     divergence = resolve(metric)
     symmetrization = None if symmetrize is None else check_symmetrize(divergence, symmetrize)
-    return Measure(divergence, divergence.scale(base), symmetrization)
+    return Measure(divergence, divergence._scale(base), symmetrization)
 
 
 def _checked_n_neighbors(n_neighbors: int, n: int, name: str) -> int:

@@ -169,7 +169,7 @@ def pairwise_divergences(
            [0.355]])
     """
     divergence = resolve(metric)
-    measure = Measure(divergence, divergence.scale(base))
+    measure = Measure(divergence, divergence._scale(base))
     P, Q = as_collections(X, Y, check_pseudocount(pseudocount))
     shape = len(P), len(P if Q is None else Q)
     if out is not None:
@@ -258,7 +258,7 @@ def condensed_divergences(
     """
     divergence = resolve(metric)
     symmetrization = check_symmetrize(divergence, symmetrize)
-    measure = Measure(divergence, divergence.scale(base), symmetrization)
+    measure = Measure(divergence, divergence._scale(base), symmetrization)
     rows = as_distributions(X, pseudocount=check_pseudocount(pseudocount))
     n_pairs = len(rows) * (len(rows) - 1) // 2
     with _memory_for_result(f"The vector of the {n_pairs} pairs of {len(rows)} rows", n_pairs, rows.dtype):
@@ -337,7 +337,7 @@ def paired_divergences(
     array([0.105, 0.   ])
     """
     divergence = resolve(metric)
-    measure = Measure(divergence, divergence.scale(base))
+    measure = Measure(divergence, divergence._scale(base))
     P, Q = as_pair(X, Y, check_pseudocount(pseudocount))
     if len(P) != len(Q):
         raise ValueError(f"X has {len(P)} rows and Y has {len(Q)}: paired divergences need one row of Y for each of X.")

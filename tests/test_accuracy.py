@@ -100,7 +100,7 @@ def test_rounding_does_not_lift_a_value_above_its_bound(name):
     record, right = divergences()[name], left[:, ::-1]
     assert (pairwise_divergences(left, right, metric=name) <= record.bound).all()
     np.testing.assert_allclose(pairwise_divergences(left, right, metric=name), record.bound, rtol=1e-14)
-    assert (record.capped(np.array([record.bound * (1 + 1e-15), record.bound * 1.1])) > record.bound).tolist() == [
+    assert (record._capped(np.array([record.bound * (1 + 1e-15), record.bound * 1.1])) > record.bound).tolist() == [
         False,
         True,
     ]

@@ -59,7 +59,7 @@ def test_numpydoc_accepts_the_docstring_of_each_method(name):
 
 def test_the_methods_are_found():
     assert {
-        "skdiv.Divergence.of_rows",
+        "skdiv.HomogeneityResult.adjusted",
         "skdiv.DivergenceClustering.cut",
         "skdiv.dask.MiniBatchDivergenceClustering.partial_fit",
         "skdiv.plotting.ClusterMapDisplay.from_estimator",

@@ -142,7 +142,7 @@ class Estimator:
             estimate, unbiased, *ends = map(self.divergence.finish, (sums.total, corrected, *of_sums))
         low, high = np.minimum(*ends), np.maximum(*ends)
         values = [estimate, *(np.minimum(each, self.divergence.bound) for each in (unbiased, low, high))]
-        estimate, unbiased, low, high = (self.divergence.checked(each) / self.scale for each in values)
+        estimate, unbiased, low, high = (self.divergence._checked(each) / self.scale for each in values)
         return [estimate, unbiased, np.sqrt(sums.value_variance) / self.scale, low, high]
 
 

@@ -120,7 +120,7 @@ class Divergence:
             pole = self.term(np.array([0.5]), np.array([0.0]))
         object.__setattr__(self, "infinite_off_support", bool(np.isinf(pole).any()))
         p, q = np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.4, 0.1, 0.2, 0.3])
-        forth, back = self.of_rows(p, q), self.of_rows(q, p)
+        forth, back = self._of_rows(p, q), self._of_rows(q, p)
         if self.symmetric and not np.isclose(forth, back, rtol=1e-9, atol=1e-12):
             raise ValueError(
                 f"Divergence {self.name!r} is declared symmetric, but its term gives D(p ‖ q) = {forth} and "
@@ -147,13 +147,13 @@ class Divergence:
         ValueError
             If a vector is not a distribution, the lengths differ, or the divergence has no base.
         """
-        scale = self.scale(base)
+        scale = self._scale(base)
         p_row, q_row = as_distribution(p, "p"), as_distribution(q, "q")
         if p_row.shape != q_row.shape:
             raise ValueError(
                 f"p and q must be of one length, but p has {p_row.shape[1]} bins and q has {q_row.shape[1]}."
             )
-        return float(self.of_rows(p_row, q_row)[0] / scale)
+        return float(self._of_rows(p_row, q_row)[0] / scale)
 
     def _check_term(self) -> None:
         """Refuse a term that fails on arrays, sums over the bins itself, or is not 0 for an empty bin."""
@@ -176,7 +176,7 @@ class Divergence:
                 "nothing; scipy.special.xlogy and rel_entr take 0 ln 0 as 0."
             )
 
-    def of_rows(self, p: FloatArray, q: FloatArray) -> FloatArray:
+    def _of_rows(self, p: FloatArray, q: FloatArray) -> FloatArray:
         """Return D(p ‖ q) in nats along the last axis of arrays of normalised rows, accurately, from all the terms.
 
         Parameters
@@ -196,10 +196,10 @@ class Divergence:
         """
         with np.errstate(over="ignore"):
             values = self.rows(p, q) if self.rows is not None else self.finish(self.term(p, q).sum(axis=-1))
-        return self.checked(values)
+        return self._checked(values)
 
-    def checked(self, values: FloatArray) -> FloatArray:
-        """Return the values as `capped` does, and refuse NaN, which the term of a user may give.
+    def _checked(self, values: FloatArray) -> FloatArray:
+        """Return the values as `_capped` does, and refuse NaN, which the term of a user may give.
 
         Parameters
         ----------
@@ -221,9 +221,9 @@ class Divergence:
                 f"Divergence {self.name!r} gives NaN for some pair of distributions: its term must be defined for all "
                 "p and q from 0 to 1, and its sum must lie where finish is defined."
             )
-        return self.capped(values)
+        return self._capped(values)
 
-    def capped(self, values: FloatArray) -> FloatArray:
+    def _capped(self, values: FloatArray) -> FloatArray:
         """Return the values, with those that rounding has lifted above the upper bound replaced by the bound.
 
         Parameters
@@ -241,7 +241,7 @@ class Divergence:
         rounding = 64 * float(np.finfo(values.dtype).eps)
         return np.where((values > self.bound) & (values <= self.bound * (1 + rounding)), self.bound, values)
 
-    def scale(self, base: float | None) -> float:
+    def _scale(self, base: float | None) -> float:
         """Return the number by which a value in nats is divided to be in the unit of ``base``; it is 1 for None.
 
         Parameters

@@ -31,7 +31,7 @@ def check_combination(parameters: Mapping[str, Any]) -> None:
         _check_without_distributions(parameters)
         return
     divergence = resolve(parameters["metric"])
-    divergence.scale(parameters["base"])
+    divergence._scale(parameters["base"])
     check_linkage(parameters["linkage"], divergence)
 
 

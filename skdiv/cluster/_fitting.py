@@ -69,7 +69,7 @@ def measure_of(estimator: Any) -> Measure:
     """Return the measure of the distance between two distributions that the parameters describe."""
     divergence = resolve(estimator.metric)
     symmetrize = check_symmetrize(divergence, estimator.symmetrize)
-    return Measure(divergence, divergence.scale(estimator.base), symmetrize)
+    return Measure(divergence, divergence._scale(estimator.base), symmetrize)
 
 
 def _rows(estimator: Any, given: Given) -> Distributions | None:

@@ -134,7 +134,7 @@ def fitted_attributes(
     result: Clusters, dtype: Any, *, base: float | None, pseudocount: float, handle_empty: HandleEmpty
 ) -> dict[str, Any]:
     """Return the fitted attributes that describe clusters and summaries, by their names, among them the predictor."""
-    scale, information = resolve("kl").scale(base), result.information
+    scale, information = resolve("kl")._scale(base), result.information
     centers = result.centers.dense().astype(dtype, copy=False)
     predictor = FromRows.of(
         result.centers,

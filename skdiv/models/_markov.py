@@ -100,7 +100,7 @@ def markov_divergences(
     kl = resolve("kl")
     chains = as_chains(transition_matrices, stationary)
     measure = ModelMeasure(
-        Rates(Measure(kl)), symmetric=False, scale=kl.scale(base), symmetrize=symmetrization(kl, symmetrize)
+        Rates(Measure(kl)), symmetric=False, scale=kl._scale(base), symmetrize=symmetrization(kl, symmetrize)
     )
     nanoseconds = _NANOSECONDS * chains.weights.shape[1] ** 2
     return measure.matrix(chains, side=_SIDE, nanoseconds=nanoseconds, n_jobs=n_jobs)

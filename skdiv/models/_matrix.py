@@ -103,7 +103,7 @@ def measure_of(
 ) -> ModelMeasure[Models]:
     """Return the measure of a metric; ``blocks`` are the functions that compute the metrics on offer."""
     record = record_of(metric, tuple(blocks))
-    return ModelMeasure(blocks[record.name], record.symmetric, record.scale(base), symmetrization(record, symmetrize))
+    return ModelMeasure(blocks[record.name], record.symmetric, record._scale(base), symmetrization(record, symmetrize))
 
 
 def record_of(metric: str, names: tuple[str, ...]) -> Divergence:

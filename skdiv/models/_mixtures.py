@@ -188,7 +188,7 @@ def mixture_divergences(
            [4.29, 2.31, 0.  ]])
     """
     record = record_of(metric, ("kl", "js_divergence", "js_distance"))
-    direction, scale = symmetrization(record, symmetrize), record.scale(base)
+    direction, scale = symmetrization(record, symmetrize), record._scale(base)
     _check_method(method, record, return_standard_error)
     checked = as_mixtures(mixtures)
     if method == "variational":

@@ -139,7 +139,7 @@ def sample_divergences(
         symmetric=record.symmetric,
         symmetrize=symmetrization(record, symmetrize),
     )
-    scale = record.scale(base)
+    scale = record._scale(base)
     checked = as_samples(samples, n_neighbors)
     nanoseconds = _NANOSECONDS * float(np.mean([len(sample) for sample in checked.members]))
     values = measure.matrix(checked, side=_SIDE, nanoseconds=nanoseconds, n_jobs=n_jobs)

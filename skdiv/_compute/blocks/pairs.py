@@ -68,7 +68,7 @@ class PairBlocks:
             values[...] = totals
         below = digits_lost_below(form.conditioning * _error(P, Q), P.dtype, form.power)
         refinement.apply(values, below=below)
-        return divergence.capped(values)
+        return divergence._capped(values)
 
 
 def mixture_values(
@@ -77,7 +77,7 @@ def mixture_values(
     """Return D(P[i[k]] ‖ Q[j[k]]) in nats for each k, for dense rows, by one logarithm a bin where that is accurate."""
     of_left, of_right = (rows.once(_SumsOfRows(kernel)) for rows in (P, Q))
     overlaps = (kernel.mixture_sums(P.values, Q.values, i, j) - of_left[i] - of_right[j]) / 2
-    values = divergence.capped(form.finish(form.top - overlaps))
+    values = divergence._capped(form.finish(form.top - overlaps))
     n_in_turn = min(P.shape[1] / _LANES, _LANE_RUN) + 2 * _LANES + P.shape[1] / (_LANES * _LANE_RUN)
     in_lanes = rounding_of_sum(n_in_turn, np.dtype(np.float64)) * (1 + float(np.log(P.shape[1])))
     error = form.conditioning * max(_error(P, Q), in_lanes)

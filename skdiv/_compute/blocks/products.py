@@ -63,7 +63,7 @@ class ProductBlocks:
         if form.right_term is not None:
             totals += sums.of_right
         lost = _lost(form, totals, Q)
-        values = divergence.capped(form.finish(totals)).astype(P.dtype, copy=False)
+        values = divergence._capped(form.finish(totals)).astype(P.dtype, copy=False)
         below = digits_lost_below(form.conditioning * sums.error, P.dtype, form.power)
         below = self._of_deviations(P, Q, values, below, kernel)
         Refinement(divergence, P, Q, diagonal, kernel).apply(values, below=below, lost=lost)

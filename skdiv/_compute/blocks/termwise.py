@@ -80,10 +80,10 @@ def of_pairs(
     if divergence.rows is None or small:
         sums = kernel.term_sums(divergence.term, P, Q, i, j)
         if sums is not None:
-            return divergence.checked(divergence.finish(sums)).astype(P.dtype, copy=False)
+            return divergence._checked(divergence.finish(sums)).astype(P.dtype, copy=False)
     values = np.empty(len(i), dtype=P.dtype)
     for some, p, q in pair_rows(P, Q, i, j, together=divergence.fast is not None):
-        values[some] = divergence.of_rows(p, q)
+        values[some] = divergence._of_rows(p, q)
     return values
 
 
