@@ -82,9 +82,9 @@ class ClusterMapDisplay:
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_bins)
             The rows that were fitted; with ``metric="precomputed"`` the matrix itself.
         labels : sequence of length n_samples, optional
-            Texts of the rows; by default the index of a pandas frame, or the numbers of the rows.
+            The names of the rows; by default the index of a pandas frame, or the positions of the rows.
         name : str, optional
-            The title of the tree; by default it tells how many clusters there are.
+            The title of the tree; by default the number of clusters.
         ax : pair of matplotlib.axes.Axes, optional
             Axes for the tree and for the matrix; by default those of a new figure.
         line_kwargs : dict, optional

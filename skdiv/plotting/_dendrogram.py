@@ -44,15 +44,15 @@ class DendrogramDisplay:
     Parameters
     ----------
     linkage_matrix : ndarray of shape (n - 1, 4)
-        The tree as SciPy's Z.
+        The tree in the format of `scipy.cluster.hierarchy`.
     clusters : array-like of shape (n,), optional
         The cluster of each leaf. A link is coloured if all leaves below it belong to one cluster, and grey if not.
     labels : sequence of length n, optional
-        Texts at the leaves; by default the numbers of the rows.
+        The names of the leaves; by default the positions of the rows.
     cut : float, optional
         The height at which a dotted line is drawn.
     height_name : str, default="height"
-        What the axis of the heights is called.
+        The label of the axis of the heights.
     name : str, optional
         The title; by default it tells how many clusters there are.
 
@@ -70,14 +70,14 @@ class DendrogramDisplay:
     See Also
     --------
     ClusterMapDisplay : The tree beside the matrix of divergences.
-    scipy.cluster.hierarchy.dendrogram : The same coordinates.
+    scipy.cluster.hierarchy.dendrogram : Draws a tree of SciPy without the clusters.
 
     Notes
     -----
-    Colours are told apart also by the colour-blind. Up to eight clusters have different ones; of more, those that
-    follow each other in the tree. What is coloured are the clusters, not the cut: where ``refine`` has moved rows, the
-    links above rows of different clusters are grey at any height. The cut is drawn where one height separates all
-    clusters.
+    The colours can be told apart by people with colour blindness. Up to eight clusters have different colours; of more
+    clusters, those that follow each other in the tree have different ones. The colours are those of the clusters: where
+    ``refine`` has moved rows, the links above rows of different clusters are grey at any height. The cut is drawn if
+    one height separates all clusters.
 
     Examples
     --------
@@ -132,7 +132,7 @@ class DendrogramDisplay:
         clustering : DivergenceClustering
             A fitted estimator, of any linkage, with or without a connectivity.
         labels : sequence of length n_samples, optional
-            Texts at the leaves; by default the numbers of the rows.
+            The names of the leaves; by default the positions of the rows.
         max_leaves : int or None, default=100
             The largest number of leaves, as in `plot`.
         orientation : {"left", "right", "top", "bottom"}, default="left"

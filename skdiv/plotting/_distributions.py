@@ -25,7 +25,7 @@ _OF_P, _OF_Q, _ADDED = PALETTE[0], PALETTE[1], PALETTE[2]
 
 
 class DistributionDisplay:
-    """Two distributions as bars beside each other, and below them what each bin adds to their divergence.
+    """Two distributions as bars beside each other, and below them what each bin contributes to their divergence.
 
     `from_distributions` computes what is drawn. The parameters are stored as attributes.
 
@@ -34,13 +34,13 @@ class DistributionDisplay:
     p, q : ndarray of shape (n_bins,)
         The distributions.
     contributions : ndarray of shape (n_bins,)
-        What each bin adds to the divergence.
+        What each bin contributes to the divergence.
     feature_names : sequence of length n_bins, optional
         Names of the bins; by default their positions.
     labels : pair of str, default=("p", "q")
-        What the two distributions are called.
+        The names of the two distributions.
     contribution_name : str, default="adds"
-        What the axis of the contributions is called.
+        The label of the axis of the contributions.
 
     Attributes
     ----------
@@ -128,7 +128,7 @@ class DistributionDisplay:
         feature_names : sequence of length n_bins, optional
             Names of the bins; by default the index of a pandas Series, or the positions.
         labels : pair of str, default=("p", "q")
-            What the two distributions are called.
+            The names of the two distributions.
         top : int, optional
             How many bins are drawn, as in `plot`.
         ax : pair of matplotlib.axes.Axes, optional

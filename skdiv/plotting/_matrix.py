@@ -52,11 +52,11 @@ class DivergenceMatrixDisplay:
     clusters : array-like of shape (n,), optional
         The cluster of each row; those that follow each other in the order are outlined.
     labels : sequence of length n, optional
-        Texts of the rows; by default their numbers.
+        The names of the rows; by default their positions.
     matrix_name : str, default="divergence"
-        What the colour bar is called: the metric and its unit.
+        The label of the colour bar, such as the metric and its unit.
     symmetric : bool, default=True
-        Whether row and column mean the same. If not, the axes say which of the two is p and which is q.
+        Whether D(p ‖ q) = D(q ‖ p). If not, the axes say whether p is the row or the column.
     name : str, optional
         The title; by default there is none.
 
@@ -80,8 +80,8 @@ class DivergenceMatrixDisplay:
 
     Notes
     -----
-    Infinite entries have a colour of their own, which a legend explains. More than 2,000 rows are drawn as the means of
-    equal blocks of them.
+    Infinite entries have a colour of their own, which a legend explains. A matrix of more than 2,000 rows is drawn as
+    the means of its square parts of equal size.
 
     Examples
     --------
@@ -140,7 +140,7 @@ class DivergenceMatrixDisplay:
         X : {array-like, sparse matrix, frame} of shape (n_samples, n_bins)
             The rows that were fitted; with ``metric="precomputed"`` the matrix itself.
         labels : sequence of length n_samples, optional
-            Texts of the rows; by default the index of a pandas frame, or the numbers of the rows.
+            The names of the rows; by default the index of a pandas frame, or the positions of the rows.
         name : str, optional
             The title; by default there is none.
         ax : matplotlib.axes.Axes, optional
@@ -217,11 +217,11 @@ class DivergenceMatrixDisplay:
         clusters : array-like of shape (n,), optional
             The cluster of each row; those that follow each other in the order are outlined.
         labels : sequence of length n, optional
-            Texts of the rows; by default the index of a pandas frame, or the numbers of the rows.
+            The names of the rows; by default the index of a pandas frame, or the positions of the rows.
         matrix_name : str, default="divergence"
-            What the colour bar is called.
+            The label of the colour bar.
         symmetric : bool, default=True
-            Whether row and column mean the same.
+            Whether D(p ‖ q) = D(q ‖ p).
         name : str, optional
             The title; by default there is none.
         ax : matplotlib.axes.Axes, optional
