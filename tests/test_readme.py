@@ -48,6 +48,23 @@ def test_the_code_of_a_page_runs_as_a_reader_would_paste_it(page):
     assert run_as_pasted(text) == text.count("```python")
 
 
+def lines_taken_for_comments(text):
+    """Return the lines outside code that begin with a per cent sign, which the site leaves out."""
+    return [line for line in FENCES.sub("", text).splitlines() if re.match(r" {0,3}%", line)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_line_of_a_page_vanishes_on_the_site(page):
+    assert lines_taken_for_comments(page.read_text(encoding="utf-8")) == []
+
+
+def test_a_line_that_would_vanish_is_found():
+    assert lines_taken_for_comments("with 95\n% intervals\n\n```python\n%timeit 1\n```\n  % of 5 % \n") == [
+        "% intervals",
+        "  % of 5 % ",
+    ]
+
+
 def test_the_pages_with_code_are_among_those_that_are_run():
     assert {"README.md", "how_many_clusters.md", "models.md", "plots.md", "samples.md"} <= {
         page.name for page in PAGES if "```python" in page.read_text("utf-8")
