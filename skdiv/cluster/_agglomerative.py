@@ -91,7 +91,7 @@ class DivergenceClustering(
         The number that is added to every entry before the rows are normalised, in the units of X: 0.5 or 1 for counts,
         far less for probabilities.
     n_jobs : int, optional
-        Number of joblib workers, as in `pairwise_divergences`. Only this parameter can be changed after the fit.
+        Number of joblib workers, as in `pairwise_divergences`. No other parameter has an effect after the fit.
     memory : str or joblib.Memory, optional
         A cache for the tree, or the folder of one: fits that differ in the number of clusters alone build one tree. The
         tree of a `Divergence` of your own is not cached, because its function may change unseen.
@@ -159,7 +159,7 @@ class DivergenceClustering(
 
     *Refinement*. A merge is never taken back, so the clusters of a cut are not the best ones of their number. Each pass
     of ``refine`` assigns every row to the center with the lowest KL(row ‖ center), and then replaces the centers by the
-    weighted means of their rows. No information is lost, and no cluster becomes empty. Passes end when no row moves.
+    weighted means of their rows. No pass loses information or empties a cluster. The passes end when no row moves.
 
     *Scores*. A grid search compares parameters by `score`, the mean silhouette; if true labels are known, pass a scorer
     that compares labels, such as ``sklearn.metrics.make_scorer(adjusted_rand_score)``.
