@@ -86,8 +86,8 @@ def barycenter(
     ----------
     A. Banerjee, S. Merugu, I. S. Dhillon and J. Ghosh, "Clustering with Bregman Divergences", Journal of Machine
     Learning Research 6 (2005), 1705–1749, for the mean.
-    R. Veldhuis, "The Centroid of the Symmetrical Kullback-Leibler Distance", IEEE Signal Processing Letters 9(3)
-    (2002), 96–99, for the geometric mean.
+    F. Nielsen and R. Nock, "Sided and Symmetrized Bregman Centroids", IEEE Transactions on Information Theory 55
+    (2009), 2882–2904, for the geometric mean.
     F. Nielsen, "On a Generalization of the Jensen-Shannon Divergence and the Jensen-Shannon Centroid", Entropy 22(2)
     (2020), 221, for the iteration that minimises Jensen-Shannon divergences.
 

@@ -71,9 +71,10 @@ class DivergenceEmbedding(TransformerMixin, BaseEstimator):
     The features of a bin that holds p are √w √p cos(ω ln p) and √w √p sin(ω ln p) for some frequencies ω and weights w;
     for ω = 0 there is √w √p alone. In the limit of all frequencies, with the right density, their squared distances are
     the Jensen-Shannon divergence (Fuglede & Topsøe 2004; Vedaldi & Zisserman 2012). The few frequencies that are used
-    have the least possible largest *relative* error, so near rows stay near; it is proved for every pair of
-    distributions, zeros and disjoint supports included. The features come in the order of
-    `sklearn.kernel_approximation.AdditiveChi2Sampler`: one feature of all bins after another.
+    have the least possible largest *relative* error, so near rows stay near. The bound holds for every pair of
+    distributions, zeros and disjoint supports included; the tests of skdiv prove it (``tests/test_spectra.py``). The
+    features come in the order of `sklearn.kernel_approximation.AdditiveChi2Sampler`: one feature of all bins after
+    another.
 
     A bin with p = 0 has features 0, so sparse rows stay sparse; with a pseudocount no bin is 0, and the result is
     dense. float32 input gives float32 features, which are computed in double precision and rounded. A Euclidean

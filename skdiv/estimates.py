@@ -185,10 +185,12 @@ def divergence_estimates(
 
     References
     ----------
+    M. H. Quenouille, "Notes on Bias in Estimation", Biometrika 43 (1956), 353–360, for the correction of the bias.
     J. N. Arvesen, "Jackknifing U-statistics", Annals of Mathematical Statistics 40(6) (1969), 2076–2100, for two
     samples.
     B. Efron and C. Stein, "The Jackknife Estimate of Variance", Annals of Statistics 9(3) (1981), 586–596.
-    M. Sankaran, "Approximations to the non-central chi-square distribution", Biometrika 50 (1963), 199–204.
+    M. Sankaran, "Approximations to the Non-Central Chi-Square Distribution", Biometrika 50 (1963), 199–204, for the
+    limits of the intervals.
 
     Examples
     --------

@@ -87,6 +87,8 @@ class Significance(BaseEstimator):
     ----------
     P. K. Kimes, Y. Liu, D. N. Hayes and J. S. Marron, "Statistical Significance for Hierarchical Clustering",
     Biometrics 73(3) (2017), 811–821.
+    N. Meinshausen, "Hierarchical Testing of Variable Importance", Biometrika 95 (2008), 265–278, for the level of each
+    node.
     I. N. Grabski, K. Street and R. A. Irizarry, "Significance analysis for clustering with single-cell RNA-sequencing
     data", Nature Methods 20 (2023), 1196–1202.
     W. M. Patefield, "An Efficient Method of Generating Random R × C Tables with Given Row and Column Totals", Applied

@@ -547,6 +547,6 @@ def test_summaries_that_do_not_fit_into_memory_are_refused(monkeypatch):
 
 
 def test_constants_of_growth_are_what_the_docstring_says():
-    text = MiniBatchDivergenceClustering.__doc__
-    assert f"takes {_minibatch._PER_CLUSTER} for each cluster and at\n        least {_minibatch._LEAST}" in text
-    assert f"fewer than {_minibatch._ROWS_OF_SUMMARY} rows for each" in text
+    text = " ".join(MiniBatchDivergenceClustering.__doc__.split())
+    assert f"takes {_minibatch._PER_CLUSTER} for each cluster and at least {_minibatch._LEAST}," in text
+    assert f"fewer than {_minibatch._ROWS_OF_SUMMARY} rows each" in text

@@ -91,7 +91,8 @@ class DivergenceClustering(
         The number that is added to every entry before the rows are normalised, in the units of X: 0.5 or 1 for counts,
         far less for probabilities.
     n_jobs : int, optional
-        Number of joblib workers, as in `pairwise_divergences`. No other parameter has an effect after the fit.
+        Number of joblib workers, as in `pairwise_divergences`; the result does not depend on it. No other parameter has
+        an effect after the fit.
     memory : str or joblib.Memory, optional
         A cache for the tree, or the folder of one: fits that differ in the number of clusters alone build one tree. The
         tree of a `Divergence` of your own is not cached, because its function may change unseen.
@@ -116,7 +117,8 @@ class DivergenceClustering(
     cluster_centers_ : ndarray of shape (n_clusters, n_bins)
         The center of each cluster, by default the weighted mean of its rows; none if ``metric="precomputed"``.
     node_pvalues_ : ndarray of shape (n_samples - 1,)
-        With `Significance` alone: the p-value of each merge that was tested, else NaN.
+        With `Significance` alone: the p-value of each merge that was tested, else NaN. It is about half of the level of
+        the test for a clear split, because the test then ends.
     information_curve_ : tuple of ndarrays of shape (n_samples,)
         With ``linkage="information"`` alone: the numbers of clusters 1, 2, …, n_samples, and the share of the mutual
         information between rows and bins that so many clusters of the tree retain, before any ``refine``.
@@ -149,8 +151,8 @@ class DivergenceClustering(
     *Linkages*. The distance between two clusters is, with ``"average"``, the mean of the distances between a row of one
     and a row of the other; with ``"complete"`` the largest of these; and with ``"single"`` the smallest. With
     ``"ward"`` its square is twice the increase of the sum of squared distances from the means of the clusters, where
-    each distance is a Euclidean distance in a Hilbert space. It is refused for other divergences; a precomputed matrix
-    has to hold Euclidean distances, which is not checked.
+    each distance is a Euclidean distance in a Hilbert space (Murtagh and Legendre call it "Ward2"). It is refused for
+    other divergences; a precomputed matrix has to hold Euclidean distances, which is not checked.
 
     *Linkage by information*. To merge clusters of the weights v and w and the means p and q into one with the mean c
     loses v KL(p ‖ c) + w KL(q ‖ c) of the mutual information between rows and bins. The weights are those of the rows,
@@ -181,6 +183,8 @@ class DivergenceClustering(
     ----------
     J. H. Ward, "Hierarchical Grouping to Optimize an Objective Function", Journal of the American Statistical
     Association 58 (1963), 236–244.
+    F. Murtagh and P. Legendre, "Ward's Hierarchical Agglomerative Clustering Method: Which Algorithms Implement Ward's
+    Criterion?", Journal of Classification 31 (2014), 274–295.
     P. J. Rousseeuw, "Silhouettes: A Graphical Aid to the Interpretation and Validation of Cluster Analysis", Journal of
     Computational and Applied Mathematics 20 (1987), 53–65, for `score`.
     A. Banerjee, S. Merugu, I. S. Dhillon and J. Ghosh, "Clustering with Bregman Divergences", Journal of Machine
@@ -315,7 +319,7 @@ class DivergenceClustering(
         Returns
         -------
         DivergenceClustering
-            The fitted estimator.
+            The fitted estimator; if the fit fails, it is left as it was.
 
         Raises
         ------
@@ -446,11 +450,6 @@ class DivergenceClustering(
 
     # --- Parameters and input ---
 
-    @property
-    def _is_precomputed(self) -> bool:
-        """Return whether X of the next fit holds distances."""
-        return is_precomputed(self.metric)
-
     def _validated(self, X: MatrixLike) -> Any:
         """Return new rows as a float array or CSR matrix; their entries are checked when they are normalised."""
         check_is_fitted(self)
@@ -460,11 +459,11 @@ class DivergenceClustering(
         """Return the checked input of `fit`, with the entries of X unchecked; the estimator is left as it is."""
         check_combination(vars(self))
         check_fit_arguments(vars(self), sample_weight, blocks)
-        validated, learned = learned_input(self, X, distances=self._is_precomputed, min_samples=2)
+        validated, learned = learned_input(self, X, distances=is_precomputed(self.metric), min_samples=2)
         n_samples = validated.shape[0]
         if isinstance(self.n_clusters, Integral) and int(self.n_clusters) > n_samples:
             raise ValueError(f"n_clusters = {self.n_clusters} is more than the {n_samples} rows of X.")
-        divergence, names = None if self._is_precomputed else resolve(self.metric), names_of(X)
+        divergence, names = None if is_precomputed(self.metric) else resolve(self.metric), names_of(X)
         return Given(
             X=validated,
             names=names,
@@ -490,9 +489,9 @@ class DivergenceClustering(
     def __sklearn_tags__(self) -> Tags:
         """Return scikit-learn's tags, which say what input the next fit takes, given the parameters."""
         tags = super().__sklearn_tags__()
-        tags.input_tags.pairwise = self._is_precomputed
+        tags.input_tags.pairwise = is_precomputed(self.metric)
         tags.input_tags.positive_only = True
-        tags.input_tags.sparse = not self._is_precomputed
+        tags.input_tags.sparse = not is_precomputed(self.metric)
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

@@ -122,6 +122,8 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
     them down to ``n_summaries``. A stream that is sorted by clusters gives as good results as a shuffled one. Each call
     builds a tree of up to twice as many summaries, so batches of many thousand rows take the least time.
 
+    *Memory*. It is that of X, a few numbers for each row, the summaries, and some MiB for each worker.
+
     References
     ----------
     A. Banerjee, S. Merugu, I. S. Dhillon and J. Ghosh, "Clustering with Bregman Divergences", Journal of Machine
@@ -472,8 +474,6 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
             if size * _ROWS_OF_SUMMARY > n:
                 return
             yield size
-
-    # --- Fitting ---
 
     def _reduced(self, union: Summaries, most: int) -> Clusters:
         """Merge summaries down to so many, and these into clusters, which are refined."""
