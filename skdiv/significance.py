@@ -174,9 +174,10 @@ def _warn_of_totals(totals: FloatArray, names: Names) -> None:
     low, high = int(totals.argmin()), int(totals.argmax())
     if totals[high] >= _UNEQUAL * totals[low]:
         warn_caller(
-            f"{names.row(low)} has {totals[low]:g} observations and {names.row(high)} has {totals[high]:g}. Without "
-            "weights, rows of few counts, which are far from all others by chance, hide what others have in common. "
-            "Pass sample_weight='counts' to fit, best with linkage='information'."
+            f"{names.row(low)} has {totals[low]:g} observations and {names.row(high)} has {totals[high]:g}. A row of "
+            "so few is far from all others by chance, and the tree may show little else. Fit the rows of many "
+            "observations and let predict assign the others, or pass sample_weight='counts' to fit with "
+            "linkage='information'."
         )
 
 

@@ -310,7 +310,7 @@ def test_totals_that_differ_much_are_named_unless_there_are_weights():
     counts[first] += counts[others].sum(axis=0)
     counts, labels = np.delete(counts, others, axis=0), np.delete(labels, others)
     rule = Significance(n_resamples=99, random_state=0)
-    with pytest.warns(UserWarning, match=r"X\[0\] has 500 obs.* and X\[1\] has 6000.*sample_weight='counts'"):
+    with pytest.warns(UserWarning, match=r"X\[0\] has 500 obs.* and X\[1\] has 6000.*predict.*sample_weight='counts'"):
         DivergenceClustering(rule).fit(counts)
     fitted = DivergenceClustering(rule, linkage="information").fit(counts, sample_weight="counts")
     assert len(set(zip(fitted.labels_, labels, strict=True))) == 3
