@@ -117,6 +117,7 @@ def test_the_lowest_versions_are_the_bounds_of_the_project():
     found = dict(line.split("==") for line in LOWEST["constraints"](PROJECT))
     assert found["numpy"] == "2.0.*"
     extras = PROJECT["optional-dependencies"]
-    bounded = [*PROJECT["dependencies"], *extras["fast"], *extras["plot"], *extras["test"]]
+    bounded = [*PROJECT["dependencies"], *(each for extra in LOWEST["EXTRAS"] for each in extras[extra])]
+    assert set(LOWEST["EXTRAS"]) == {"dask", "fast", "plot", "test"}
     names = {re.match(r"[\w-]+", each)[0] for each in bounded} - {"skdiv"}
     assert found.keys() == names, "each has a lower bound"

@@ -11,9 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-# What a user installs, and what the tests need. Without Dask: with 2025.4, its lowest, workers get the futures of
-# scattered rows in place of the rows, so that tests of neighbours fail.
-EXTRAS = ["fast", "plot", "test"]
+EXTRAS = ["dask", "fast", "plot", "test"]  # what a user installs, and what the tests need
 
 
 def constraints(project: dict) -> Iterator[str]:
