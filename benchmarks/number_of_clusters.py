@@ -48,6 +48,7 @@ ONE_GROUP = (60,)
 WITHIN = {"not at all": np.inf, "a little": 100.0, "much": 20.0}  # how rows of a group differ: the concentration
 DISTANCES = {"near": 0.5, "far": 1.0}  # the share of its own in the distribution of a group
 COUNTS = (50, 300)
+PERCENT = "\N{NO-BREAK SPACE}%"
 
 Answer = tuple[int, float]  # a number of clusters, and their adjusted Rand index with the groups
 
@@ -168,7 +169,7 @@ RULES = {
     "stable90": "the most clusters of stability 0.9 or more",
     "stable95": "the most clusters of stability 0.95 or more",
     "gap": "the largest gap between the heights of merges",
-    "information": "the fewest clusters that retain 90 % of the information",
+    "information": "the fewest clusters that retain 90\N{NO-BREAK SPACE}% of the information",
     "significance": "`Significance()`",
 }
 KNOWN = {
@@ -208,11 +209,11 @@ def summary(found: Iterable[tuple[int, Answer]]) -> str:
     """Return how often the number is right, and the mean adjusted Rand index."""
     pairs = list(found)
     right = np.mean([n_clusters == n_groups for n_groups, (n_clusters, _) in pairs])
-    return f"{100 * right:.0f} %, {np.mean([index for _, (_, index) in pairs]):.2f}"
+    return f"{100 * right:.0f}{PERCENT}, {np.mean([index for _, (_, index) in pairs]):.2f}"
 
 
 def rules_table(results: list[tuple[Case, int, dict[str, Answer]]]) -> str:
-    header = " | ".join(f"rows of a group differ {within}" for within in WITHIN)
+    header = " | ".join(f"differ {within}" for within in WITHIN)
     lines = [f"| rule | {header} |", "| --- | --- | --- | --- |"]
     for rule, name in (RULES | KNOWN).items():
         cells = [
@@ -238,14 +239,14 @@ def ways_table(results: list[tuple[Case, int, dict[str, Answer]]]) -> str:
         signs = np.sign(several[:, 1] - several[:, 0])
         shares = [np.mean(signs == sign) for sign in (-1, 0, 1)]
         shares += [np.mean(signs[several[:, 1] > 1] == 0), np.mean(single[:, 1] > 1)]
-        lines.append(f"| {name} | {' | '.join(f'{100 * share:.0f} %' for share in shares)} |")
+        lines.append(f"| {name} | {' | '.join(f'{100 * share:.0f}{PERCENT}' for share in shares)} |")
     return "\n".join(lines)
 
 
 def separation_table(results: list[tuple[Case, int, dict[str, Answer]]]) -> str:
     """Where rows of a group differ: by the counts of a row and the distance of the groups."""
     settings = list(product(DISTANCES, COUNTS))
-    header = " | ".join(f"{distance}, {counts} a row" for distance, counts in settings)
+    header = " | ".join(f"{distance}, {counts}" for distance, counts in settings)
     lines = [f"| rule | {header} |", "| --- |" + " --- |" * len(settings)]
     for rule, name in (RULES | KNOWN).items():
         cells = [
