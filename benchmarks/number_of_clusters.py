@@ -6,8 +6,8 @@ writes tables of docs/how_many_clusters.md. Each simulated collection has 60 row
 are known. Each group has a distribution, and each row one of its own, drawn from a Dirichlet distribution around that
 of its group. No threshold was adjusted to the simulations; the rule that joins silhouette and stability was added when
 the results of the others were known. Each rule chooses among 1 to 20 clusters, but the share of information and
-`Significance`, the slowest rule, which is tried on every second collection, may choose more. All takes some five
-minutes of two cores that do nothing else. The tables are
+`Significance`, the slowest rule, which is tried on every second collection, may choose more. The first three
+tables take some five minutes on two cores, and the others as long. The tables are
 
 - rules: how often each rule finds the number of groups, and how well its clusters agree with them
 - ways: which rules find too few clusters, and which too many
