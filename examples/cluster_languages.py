@@ -1,7 +1,8 @@
 """Which languages belong together?
 ================================
 
-Which languages are written alike, and do the clusters agree with what is known of language families? They do where a family shares its script: of 20 clusters one is Romance and one is Slavic, and one is Germanic but for Welsh.
+Which languages are written alike, and do the clusters agree with what is known of language families? They do where a
+family shares its script: of 20 clusters one is Romance and one is Slavic, and one is Germanic but for Welsh.
 
 The data are part of skdiv: for 55 languages of Europe, Asia and Africa, how often each character is followed by each
 other one in the abstracts of Wikipedia. They are clustered by the Jensen-Shannon distances of these histograms with

@@ -1,8 +1,8 @@
 """Which parts of two photographs are alike? Half a million histograms
 ===================================================================
 
-Which parts of two photographs have the same colours? Sky, trees, petals and the dark background are clusters of their own, and
-twelve clusters retain two thirds of what the histograms tell.
+Which parts of two photographs have the same colours? Sky, trees, petals and the dark background are clusters of their
+own, and twelve clusters retain two thirds of what the histograms tell.
 
 The data are the two photographs that scikit-learn ships. Around each of their pixels there is a square of 13 × 13
 pixels, and the histogram of its colours, over a palette of 64, describes the place: 521,240 histograms altogether. A
