@@ -1,8 +1,8 @@
 """Which digits are easily taken for each other?
 =============================================
 
-Which images of handwritten digits resemble those of another digit? Only 36 of 1,797 do, most often
-an 8 that looks like a 1.
+Which images of handwritten digits resemble those of another digit? Only 36 of 1,797 do, most often an 8 that
+looks like a 1.
 
 The data are the 1,797 images that scikit-learn ships. Each is a histogram of its ink over 8 × 8 pixels. The nearest
 images of each by the Jensen-Shannon distance are found, exactly and without the matrix of all distances. t-SNE draws a
