@@ -7,7 +7,7 @@ are known. Each group has a distribution, and each row one of its own, drawn fro
 of its group. No threshold was adjusted to the simulations; the rule that joins silhouette and stability was added when
 the results of the others were known. Each rule chooses among 1 to 20 clusters, but the share of information and
 `Significance`, the slowest rule, which is tried on every second collection, may choose more. The first three
-tables take some five minutes on two cores, and the others as long. The tables are
+tables take some minutes on two cores, and the others as long. The tables are
 
 - rules: how often each rule finds the number of groups, and how well its clusters agree with them
 - ways: which rules find too few clusters, and which too many
@@ -33,7 +33,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.datasets import load_digits
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.utils import resample
 
 from skdiv import DivergenceClustering, Significance, pairwise_divergences
@@ -100,24 +100,11 @@ class Tree:
             subset = resample(np.arange(n), replace=False, n_samples=4 * n // 5, random_state=seed)
             model = self.fitted(self.X[subset])
             for k in self.numbers:
-                sums[k] += agreement(self.labels[k][subset], model.cut(k))
+                sums[k] += adjusted_rand_score(self.labels[k][subset], model.cut(k))
         return {k: total / N_SUBSETS for k, total in sums.items()}
 
     def by_significance(self) -> np.ndarray:
         return self.fitted(self.X, Significance(random_state=0)).labels_
-
-
-def agreement(labels: np.ndarray, others: np.ndarray) -> float:
-    """Return the adjusted Rand index, far sooner than scikit-learn does for few rows."""
-
-    def pairs(sizes: np.ndarray) -> float:
-        return float(np.sum(sizes * (sizes - 1.0)) / 2)
-
-    width = int(others.max()) + 1
-    together, first, second = (pairs(np.bincount(each)) for each in (labels * width + others, labels, others))
-    expected = first * second / pairs(np.array([len(labels)]))
-    largest = (first + second) / 2
-    return 1.0 if largest == expected else (together - expected) / (largest - expected)
 
 
 def last_stable(stabilities: dict[int, float], least: float) -> int:
@@ -159,7 +146,7 @@ def answers(X: np.ndarray, groups: np.ndarray, test: bool = True) -> dict[str, A
 
 
 def answer(labels: np.ndarray, groups: np.ndarray) -> Answer:
-    return len(np.unique(labels)), agreement(groups, labels)
+    return len(np.unique(labels)), adjusted_rand_score(groups, labels)
 
 
 RULES = {

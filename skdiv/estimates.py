@@ -159,8 +159,9 @@ def divergence_estimates(
     *Coverage*. How often the intervals contain the true divergence has been measured, for many distributions and sizes:
     the page "How large is large?" of the documentation has the table.
 
-    *Time*. A pair of rows in 64 bins takes some 150 microseconds: 200 rows take three seconds, and 1,000 rows, which
-    are 499,500 pairs, take over a minute. With blocks the time grows in proportion to their number.
+    *Time*. A pair of rows in 64 bins takes 150 to 210 microseconds: 200 rows take three or four
+    seconds, and 1,000 rows, which are 499,500 pairs, take over a minute. With blocks the time grows in proportion to
+    their number.
 
     *Jackknife*. Let S be the sum over the bins of which the divergence is a function (for ``"js_distance"`` this is the
     divergence of which it is the root), and S₍₋ᵢ₎ the same without observation i of a row of N observations. The bias
