@@ -2,29 +2,77 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from importlib import import_module
+from itertools import islice
+from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_info
 
 from skdiv import Divergence, divergences, renyi
 
-# The files whose tests take a few milliseconds each: `pytest -m fast` runs them while one works.
-FAST = {
-    "test_barycenters", "test_checks", "test_datasets", "test_divergence", "test_embedding", "test_fitted_model",
-    "test_information_of_rows", "test_models_gaussians", "test_models_markov", "test_models_wasserstein",
-    "test_pairwise", "test_preprocessing", "test_public", "test_refusals", "test_spectra", "test_tables", "test_terms",
-    "test_textbook",
-}  # fmt: skip
 RECORDS = [*divergences().values(), renyi(0.5), renyi(0.3), renyi(5)]
 
 
+# A frame of polars as a parameter of a test, for the exhaustive run, which has polars.
+POLARS = pytest.param(
+    lambda *args, **settings: import_module("polars").DataFrame(*args, **settings),
+    id="polars",
+    marks=pytest.mark.exhaustive,
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--most-seconds", type=float, help="fail an unmarked test that takes more processor time")
+
+
+def covering(cases: list[pytest.Item]) -> Iterator[pytest.Item]:
+    """Yield cases of a test until each value of each of its parameters has occurred.
+
+    The next case is the one with most values that have not occurred yet; a hash of its name decides between equals,
+    so that a sample does not follow the order of the parameters.
+    """
+    seen: set[tuple[str, int]] = set()
+    values = {case: {(name, id(value)) for name, value in case.callspec.params.items()} for case in cases}
+    rest = sorted(cases, key=lambda case: crc32(case.nodeid.encode()))
+    while rest and values[best := max(rest, key=lambda case: len(values[case] - seen))] - seen:
+        yield best
+        rest.remove(best)
+        seen |= values[best]
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the fast files."""
+    """Mark as exhaustive the cases that a sampled test leaves to the exhaustive run."""
+    sampled: dict[str, list[pytest.Item]] = {}
     for item in items:
-        if item.path.stem in FAST:
-            item.add_marker("fast")
+        if item.get_closest_marker("sampled"):
+            sampled.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for cases in sampled.values():
+        kept = set(islice(covering(cases), *cases[0].get_closest_marker("sampled").args or [None]))
+        for case in cases:
+            if case not in kept:
+                case.add_marker("exhaustive")
+
+
+def processor_time() -> float:
+    """Return the seconds that this process and its children that have ended have used."""
+    return sum(os.times()[:4])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Let a test fail that is not marked as exhaustive and takes more processor time than is allowed."""
+    before = processor_time()
+    yield
+    most = item.config.getoption("most_seconds")
+    if most and not item.get_closest_marker("exhaustive") and (taken := processor_time() - before) > most:
+        pytest.fail(f"{taken:.1f} s of processor time: make it faster, or mark it as exhaustive or sampled")
 
 
 def random_distributions(n: int, n_bins: int, *, zeros: float = 0.0, seed: int = 0) -> NDArray[np.float64]:
@@ -52,6 +100,18 @@ def kernel(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.param
 
 
+@pytest.fixture(scope="session")
+def dask_client() -> Iterator[Any]:
+    """A Dask cluster of two processes, which takes seconds to start."""
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
 @pytest.fixture(params=RECORDS, ids=lambda record: record.name)
 def record(request: pytest.FixtureRequest) -> Divergence:
     return request.param
@@ -71,3 +131,8 @@ def sparse_rows() -> NDArray[np.float64]:
     rows = random_distributions(23, 17, zeros=0.6, seed=1)
     rows.flags.writeable = False
     return rows
+
+
+def blas_threads() -> list[int]:
+    """Return the number of threads of each BLAS that is loaded."""
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]

@@ -47,6 +47,7 @@ def assert_exact(values, X, record, definition, factor=1.0):
         assert oracle.relative_error(value, truth) <= factor * bound, (record.name, i, j, value, truth)
 
 
+@pytest.mark.sampled(30)
 @pytest.mark.parametrize("regime", REGIMES)
 @pytest.mark.parametrize("name", divergences())
 def test_matrix_and_pairs_are_exact_in_every_regime(name, regime):
@@ -57,6 +58,7 @@ def test_matrix_and_pairs_are_exact_in_every_regime(name, regime):
     assert_exact(pairs.reshape(n, n), X, record, definition)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("regime", ["dense", "sparse", "down to 1e-300", "nearly disjoint", "near duplicates 1e-06"])
 @pytest.mark.parametrize("alpha", [0.01, 0.5, 0.999, 1 + 1e-6, 1.5, 5, 50])
 def test_renyi_is_exact_for_every_order(alpha, regime):
@@ -66,6 +68,7 @@ def test_renyi_is_exact_for_every_order(alpha, regime):
     assert_exact(values, X, record, lambda p, q: oracle.renyi(p, q, alpha), factor=max(1, alpha**0.5))
 
 
+@pytest.mark.sampled(9)
 @pytest.mark.parametrize("name", divergences())
 @pytest.mark.parametrize("step", [None, 1e-2, 6e-3, 1e-6])
 def test_a_hundred_thousand_bins(name, step):
@@ -113,6 +116,7 @@ def test_subnormal_weights_give_no_nan_and_nothing_negative(record):
         assert (values >= 0).all()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", [name for name, record in divergences().items() if record.base_exponent is not None])
 @pytest.mark.parametrize("step", [None, 1e-1, 1e-3, 1e-5])
 def test_single_precision_is_exact_to_two_millionths_of_a_nat(name, step):
@@ -134,6 +138,7 @@ def two_levels(n, n_first, first, second, flat):
     return np.array([x, y]), np.array(together)
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("name", ["kl", "jeffreys", "js_divergence", "total_variation", "hellinger", "chi2"])
 @pytest.mark.parametrize(
     "levels",

@@ -6,10 +6,9 @@ from math import comb
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 import scipy.sparse as sp
-from conftest import planted
+from conftest import POLARS, planted
 from joblib import parallel_config
 from scipy.special import xlogy
 from scipy.stats import binomtest, chisquare
@@ -53,6 +52,7 @@ def clustered(X, blocks, *, seed=0, sample_weight=None, **parameters):
     return DivergenceClustering(rule, **parameters).fit(X, blocks=blocks, sample_weight=sample_weight)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("linkage", "sample_weight"), [("ward", None), ("average", "counts"), ("information", "counts")]
 )
@@ -207,7 +207,11 @@ def test_frames_keep_their_names():
     pages = {"rain": [1, 2, 3], "sun": [4, 5, 6]}
     X = sum_blocks(pd.DataFrame(pages), pd.Series(["oslo", "bergen", "oslo"])).X
     assert X.loc["oslo"].to_dict() == {"rain": 4, "sun": 10}
-    X = sum_blocks(pl.DataFrame(pages), ["oslo", "bergen", "oslo"]).X
+
+
+@pytest.mark.parametrize("frame", [POLARS])
+def test_frames_of_polars_keep_their_names(frame):
+    X = sum_blocks(frame({"rain": [1, 2, 3], "sun": [4, 5, 6]}), ["oslo", "bergen", "oslo"]).X
     assert X.to_dict(as_series=False) == {"rain": [2, 4], "sun": [5, 10]}
 
 

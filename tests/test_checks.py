@@ -6,7 +6,6 @@ import weakref
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
@@ -85,8 +84,11 @@ def test_a_column_of_a_frame_that_is_not_of_numbers_is_named(function, column, d
         function(CITIES.assign(kind=column))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("function", [pairwise_divergences, DivergenceClustering().fit])
 def test_a_column_of_a_polars_frame_that_is_not_of_numbers_is_named(function):
+    import polars as pl
+
     frame = pl.DataFrame({"sun": [1.0, 2.0], "kind": ["1", "2"], "wet": [True, True]})
     with pytest.raises(TypeError, match=r"Column 'kind' of X has dtype String.*X\.drop\('kind'\).*X\.cast\(\{'kind': "):
         function(frame)
@@ -259,7 +261,10 @@ def test_integers_that_were_given_are_names_of_columns_in_any_order():
     assert (np.diagonal(pairwise_divergences(pd.DataFrame(GOOD), Y)) == 0).all()
 
 
+@pytest.mark.exhaustive
 def test_a_lazy_frame_has_no_numbers_yet():
+    import polars as pl
+
     with pytest.raises(TypeError, match=r"X is a lazy frame, which holds no numbers yet; pass X\.collect\(\)"):
         pairwise_divergences(pl.LazyFrame(GOOD, schema=["a", "b", "c"]))
 
@@ -283,7 +288,10 @@ def test_new_rows_beyond_the_precision_of_the_fit_are_refused():
                 method(new)
 
 
+@pytest.mark.exhaustive
 def test_polars_frames_whose_columns_are_in_another_order():
+    import polars as pl
+
     X = pl.DataFrame(GOOD, schema=["a", "b", "c"])
     with pytest.raises(ValueError, match=r"Column 0 of X is 'a' and of Y 'c', .*Y\[X\.columns\]"):
         pairwise_divergences(X, X["c", "b", "a"])

@@ -42,6 +42,7 @@ def chunks_of(*args, n_rows=7, **kwargs):
 # --- The values ---
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("pseudocount", [0.0, 0.5])
 @pytest.mark.parametrize("storage", STORAGES)
 def test_chunks_are_slices_of_the_matrix(record, storage, pseudocount):
@@ -54,6 +55,7 @@ def test_chunks_are_slices_of_the_matrix(record, storage, pseudocount):
         assert_allclose(np.concatenate(chunks), expected, rtol=3e-9, atol=1e-14)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("n_rows", [1, 7, N])
 @pytest.mark.parametrize("storage", ["dense", "sparse"])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

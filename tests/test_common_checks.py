@@ -60,6 +60,7 @@ EMPTY_FOR_TRANSFORMERS = {
 }
 
 
+@pytest.mark.sampled(40)
 @parametrize_with_checks(
     TRANSFORMERS, expected_failed_checks=lambda estimator: {} if estimator.pseudocount else EMPTY_FOR_TRANSFORMERS
 )
@@ -68,6 +69,7 @@ def test_scikit_learns_checks_of_transformers(estimator, check, monkeypatch):
     check(estimator)
 
 
+@pytest.mark.sampled(60)
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
 def test_scikit_learns_checks(estimator, check, monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # else the check of array API input is skipped

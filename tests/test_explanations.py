@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 import scipy.sparse as sp
-from conftest import RECORDS, planted, random_distributions
+from conftest import POLARS, RECORDS, planted, random_distributions
 from numpy.testing import assert_allclose, assert_array_equal, assert_equal
 from oracle import DEFINITIONS, exact, relative_error
 from sklearn.cluster import KMeans
@@ -31,7 +30,7 @@ P, Q = random_distributions(6, 9, zeros=0.3, seed=1), random_distributions(6, 9,
 
 
 @pytest.mark.parametrize("name", ADDITIVE)
-@pytest.mark.parametrize("container", [np.asarray, sp.csr_array, sp.csc_matrix, pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array, sp.csc_matrix, pd.DataFrame, POLARS])
 def test_contributions_sum_to_the_divergence_or_to_its_square_if_it_is_a_root(name, container):
     contributions = divergence_contributions(container(P), container(Q), name)
     assert contributions.shape == P.shape
@@ -255,9 +254,7 @@ def test_weights_of_rows_enter_the_means_as_they_enter_the_centers():
     assert_allclose(mine["outside"], complement[mine["feature"]], rtol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "container", [sp.csr_array, pd.DataFrame, lambda X: pl.DataFrame(X, schema=list("abcdefghijklmno"))]
-)
+@pytest.mark.parametrize("container", [sp.csr_array, pd.DataFrame, POLARS])
 def test_sparse_rows_and_frames_are_described_alike(container):
     clustering = DivergenceClustering(3, pseudocount=0.5).fit(container(COUNTS))
     described = describe_clusters(clustering, container(COUNTS))

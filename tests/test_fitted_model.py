@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-import skops.io
 from conftest import planted, random_distributions
 from sklearn import config_context
 from sklearn.cluster import AgglomerativeClustering
@@ -224,6 +223,8 @@ def through_joblib(model):
 
 
 def through_skops(model):
+    import skops.io
+
     data = skops.io.dumps(model)
     return skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
 
@@ -236,7 +237,9 @@ STORED = [
 ]
 
 
-@pytest.mark.parametrize("through", [through_pickle, through_joblib, through_skops])
+@pytest.mark.parametrize(
+    "through", [through_pickle, through_joblib, pytest.param(through_skops, marks=pytest.mark.exhaustive)]
+)
 @pytest.mark.parametrize(("params", "convert"), STORED, ids=lambda value: str(value)[:30])
 def test_a_stored_model_predicts_scores_and_is_cut_as_before(through, params, convert):
     rows = convert(FEW)

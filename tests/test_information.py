@@ -67,6 +67,7 @@ def fitted(X, masses=None, **parameters):
     return DivergenceClustering(1, linkage="information", **parameters).fit(X, sample_weight=masses)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_brute_force_on_many_small_collections(container, weighted, monkeypatch):
@@ -85,6 +86,7 @@ def test_brute_force_on_many_small_collections(container, weighted, monkeypatch)
         np.testing.assert_allclose(clustering.distances_, expected[:, 2], rtol=1e-8, atol=1e-15)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("metric", ["kl", "js_divergence", "js_distance"])
 @pytest.mark.parametrize("base", [None, 2])
 def test_all_costs_together_are_the_mutual_information(metric, base):
@@ -168,6 +170,7 @@ def test_the_cost_of_a_merge_does_not_depend_on_which_is_first():
         np.testing.assert_allclose(forth, back, rtol=1e-12)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("n_bins", [10_000, 1_000_000])
 def test_the_cost_of_a_merge_over_many_bins(n_bins):
     """The bins of two different ratios, put together, are two; the kernels add all of them one after another."""
@@ -180,6 +183,7 @@ def test_the_cost_of_a_merge_over_many_bins(n_bins):
     np.testing.assert_allclose(clustering.distances_, expected.distances_, rtol=1e-9)
 
 
+@pytest.mark.exhaustive
 def test_equal_sparse_rows_are_never_made_dense():
     """Costs that are summed again take what the two rows store, not all bins."""
     rng = np.random.default_rng(0)
@@ -202,6 +206,7 @@ def test_equal_rows_lose_nothing():
     np.testing.assert_array_equal(retained, 1)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("span", [0, 6, 60])
 def test_many_rows_in_proportion_lose_nothing_whatever_their_masses(span):
     """Their sums are rounded at each of a thousand merges, and always up or always down where masses are equal."""
@@ -227,16 +232,18 @@ def test_the_curve_of_retained_information_is_that_of_the_clusters():
 
 
 @pytest.mark.parametrize("density", [1.0, 0.02])
-def test_many_rows_give_the_same_bits_for_any_number_of_workers(density):
+def test_many_rows_give_the_same_bits_for_any_number_of_workers(density, monkeypatch):
+    monkeypatch.setattr("skdiv._compute.run._WORTH_WORKERS", 0)
+    monkeypatch.setattr("skdiv._trees.information._TILE", 96)
     rng = np.random.default_rng(4)
-    X = rng.gamma(1, size=(1200, 200)) * (rng.random((1200, 200)) < density) + 1e-3 * np.eye(1200, 200)
+    X = rng.gamma(1, size=(400, 60)) * (rng.random((400, 60)) < density) + 1e-3 * np.eye(400, 60)
     X[:, 0] += 0.1
     rows = sp.csr_array(X) if density < 1 else X
     one, two = (fitted(rows, n_jobs=n_jobs) for n_jobs in (1, 2))
     np.testing.assert_array_equal(one.linkage_matrix_, two.linkage_matrix_)
     if density < 1:
         np.testing.assert_allclose(one.distances_.sum(), fitted(X).distances_.sum(), rtol=1e-9)
-        np.testing.assert_allclose(one.distances_[:1000], fitted(X).distances_[:1000], rtol=1e-9)
+        np.testing.assert_allclose(one.distances_[:300], fitted(X).distances_[:300], rtol=1e-9)
 
 
 def test_sparse_rows_that_are_hardly_sparse_are_taken_as_dense():
@@ -270,6 +277,7 @@ def information_kept(P, masses, labels):
     return mutual_information(sums / sums.sum(axis=1, keepdims=True), sums.sum(axis=1))
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
 @pytest.mark.parametrize("pseudocount", [0.0, 0.01])
 def test_each_pass_assigns_to_the_nearest_center_and_takes_the_means(container, pseudocount):
@@ -284,6 +292,7 @@ def test_each_pass_assigns_to_the_nearest_center_and_takes_the_means(container, 
         np.testing.assert_array_equal(labels, expected)
 
 
+@pytest.mark.sampled(1)
 def test_passes_never_lose_information_and_leave_the_tree():
     X, masses = random_distributions(800, 10), np.random.default_rng(0).uniform(0.1, 3, 800)
     clustering = DivergenceClustering(9, linkage="information")
@@ -310,6 +319,7 @@ def test_prediction_knows_the_refined_clusters(assign):
     np.testing.assert_allclose(clustering.cluster_centers_, means, rtol=1e-12)
 
 
+@pytest.mark.sampled(1)
 def test_refined_labels_are_the_same_bits_for_any_number_of_workers():
     X = random_distributions(1500, 30)
     one, two = (
@@ -365,6 +375,7 @@ def test_near_duplicates_of_unlike_masses_lose_in_proportion_to_the_smaller(mass
     np.testing.assert_allclose(distance, leading_term, rtol=1e-6)
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
 @pytest.mark.parametrize("orders", [3, 10, 33, 100, 199])
 def test_masses_of_many_orders_merge_as_in_exact_arithmetic(container, orders, monkeypatch):
@@ -381,6 +392,7 @@ def test_masses_of_many_orders_merge_as_in_exact_arithmetic(container, orders, m
         assert max(errors) < 1e-9
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("small", [1.0, 1e-95])
 def test_costs_of_tiny_masses_are_as_accurate_as_others(small):
     """Their logarithms are large, and so is the rounding of sums of them."""
@@ -399,6 +411,7 @@ def test_rows_of_one_bin_have_nothing_to_lose(container):
     np.testing.assert_array_equal(fitted(container([[3.0], [1e300], [1e-300]]), [1, 1e-100, 1e100]).distances_, 0)
 
 
+@pytest.mark.exhaustive
 def test_memory_is_that_of_the_rows():
     """No matrix of all pairs: 3000 rows would take 34 MiB in condensed form."""
     X = random_distributions(3000, 8)

@@ -5,11 +5,10 @@ import math
 import mpmath
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 import scipy.sparse as sp
 import scipy.stats
-from conftest import random_distributions
+from conftest import POLARS, random_distributions
 from mpmath import mp, mpf
 from oracle import DIGITS, kl, relative_error
 from sklearn.metrics import log_loss, mutual_info_score
@@ -22,7 +21,7 @@ from skdiv import (
     pairwise_divergences,
 )
 
-CONTAINERS = [np.asarray, sp.csr_array, sp.csc_matrix, pd.DataFrame, pl.DataFrame]
+CONTAINERS = [np.asarray, sp.csr_array, sp.csc_matrix, pd.DataFrame, POLARS]
 
 
 def exact_rows(X):

@@ -1,9 +1,6 @@
 """What is held beyond input and result: a few MiB, however many pairs; and what is said where memory is too little."""
 
-import subprocess
-import sys
 import tracemalloc
-from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -37,15 +34,9 @@ def peak(function):
     return most
 
 
-def output_of(program):
-    """What a program prints in a process of its own."""
-    ended = subprocess.run([sys.executable, "-c", dedent(program)], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
-
-
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("metric", ["js_distance", "kl", "total_variation"])
-@pytest.mark.parametrize("n", [4500, 6000])
+@pytest.mark.parametrize("n", [4500, pytest.param(6000, marks=pytest.mark.exhaustive)])
 def test_a_matrix_needs_little_beyond_its_result(metric, n):
     """The result is larger than what is allowed beside it, so that a second copy or a square matrix would be seen."""
     X = random_distributions(n, 24)
@@ -54,6 +45,7 @@ def test_a_matrix_needs_little_beyond_its_result(metric, n):
     assert peak(lambda: condensed_divergences(X, metric=metric, symmetrize="min")) < result + allowed
 
 
+@pytest.mark.exhaustive
 def test_wide_rows_are_taken_a_few_bins_at_a_time():
     X = random_distributions(200, 20_000)
     normalised = X.nbytes
@@ -61,6 +53,7 @@ def test_wide_rows_are_taken_a_few_bins_at_a_time():
         assert peak(lambda: pairwise_divergences(X, metric=metric)) < normalised + 16 * MIB  # noqa: B023
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("metric", ["js_distance", "kl"])
 def test_features_of_wide_rows_are_made_for_a_few_rows_at_a_time(metric):
     """The rows, their features in single precision, and those of the rows of a task."""
@@ -68,6 +61,7 @@ def test_features_of_wide_rows_are_made_for_a_few_rows_at_a_time(metric):
     assert peak(lambda: nearest_divergences(X, n_neighbors=1, metric=metric)) < 3 * X.nbytes + 75 * MIB
 
 
+@pytest.mark.exhaustive
 def test_near_duplicates_are_computed_again_a_few_at_a_time():
     X = np.tile(random_distributions(1, 300), (800, 1)) * (1 + 1e-4 * random_distributions(800, 300))
     for metric in ("js_distance", "kl"):
@@ -84,12 +78,14 @@ def test_sparse_rows_are_never_dense_as_a_whole():
     assert peak(lambda: pairwise_divergences(X, metric="kl")) < 10 * MIB
 
 
+@pytest.mark.exhaustive
 def test_a_pseudocount_does_not_make_all_rows_dense():
     X = (sp.eye_array(1000, 50_000) + sp.random(1000, 50_000, 0.001, random_state=0)).tocsr()
     for metric in ("kl", "chi2"):
         assert peak(lambda: pairwise_divergences(X[:4], X, metric, pseudocount=0.5)) < 40 * MIB  # noqa: B023
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("center", ["mean", "geometric", "js"])
 def test_a_pseudocount_makes_no_cluster_dense(center):
     X = (sp.eye_array(400, 50_000) + sp.random(400, 50_000, 0.001, random_state=0)).tocsr()
@@ -124,44 +120,7 @@ def test_dense_beside_sparse_rows():
         assert peak(lambda: pairwise_divergences(X, Y, metric=metric)) < X.nbytes + 40 * MIB  # noqa: B023
 
 
-@pytest.mark.parametrize(
-    ("metric", "dtype", "linkage", "times"),
-    [
-        ("js_distance", "float64", "ward", 2),
-        ("js_distance", "float32", "ward", 2),
-        ("total_variation", "float64", "single", 1),
-        ("total_variation", "float32", "single", 1.5),
-        ("js_distance", "float64", "single", 0),
-        ("js_distance", "float32", "single", 0),
-    ],
-)
-def test_fit_needs_its_distances_and_the_copy_of_scipy(metric, dtype, linkage, times):
-    """Single linkage of dense rows by Jensen-Shannon needs neither.
-
-    The copy is seen by the system, not by tracemalloc, in a process in which nothing larger was compiled before.
-    """
-    program = f"""
-        import os
-        os.environ["SKDIV_KERNEL"] = "numpy"
-        import numpy as np
-        from skdiv import DivergenceClustering
-        from skdiv._trees import build
-
-        build._MANY_ROWS = 5000
-
-        def peak():
-            return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
-
-        X = np.random.default_rng(0).dirichlet(np.ones(4), 5000).astype(np.{dtype})
-        clustering = DivergenceClustering(linkage={linkage!r}, metric={metric!r}).fit(X[:500])
-        before = peak()
-        clustering.fit(X)
-        print(peak() - before)
-    """
-    condensed = 8 * 5000 * 4999 // 2
-    assert (times - 0.3) * condensed < int(output_of(program)) < (times + 0.3) * condensed
-
-
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("linkage", ["ward", "average"])
 def test_fit_with_weights_needs_its_distances_and_their_square(dtype, linkage):
@@ -184,6 +143,7 @@ def test_distances_that_keep_to_a_graph_are_not_copied():
     assert peak(lambda: clustering.fit(D)) < 0.5 * D.nbytes
 
 
+@pytest.mark.exhaustive
 def test_pairs_within_a_radius_take_little_more_than_twice_their_memory():
     X = random_distributions(2500, 8)
     graph = divergences_within(X, radius=1)
@@ -267,6 +227,7 @@ def test_pairs_within_a_radius_are_refused_before_memory_is_exceeded(n_jobs, mon
     assert divergences_within(X, radius=0.2).nnz
 
 
+@pytest.mark.sampled(1)
 def test_what_is_just_enough_is_not_refused(monkeypatch):
     monkeypatch.setattr("skdiv._utils.memory.available_memory", lambda: 8 * 4500 * 4499 // 2)
     assert condensed_divergences(LARGE).shape == (4500 * 4499 // 2,)
@@ -275,6 +236,7 @@ def test_what_is_just_enough_is_not_refused(monkeypatch):
         pairwise_divergences(LARGE)
 
 
+@pytest.mark.sampled(1)
 def test_what_needs_no_memory_is_not_refused(monkeypatch, tmp_path):
     monkeypatch.setattr("skdiv._utils.memory.available_memory", lambda: 0)
     monkeypatch.setattr("skdiv._trees.build._MANY_ROWS", 4000)
@@ -295,31 +257,6 @@ def test_memory_that_runs_out_nevertheless_is_explained(known, found, monkeypatc
     monkeypatch.setattr("skdiv._trees.linkage.hierarchy.linkage", out_of_memory)
     with pytest.raises(MemoryError, match=f"linkage='ward' needs 0.15 GiB of memory, {found}"):
         DivergenceClustering().fit(LARGE)
-
-
-def test_a_limit_of_the_address_space_is_seen():
-    """In a process of its own, whose limit stands as long as it lives."""
-    program = """
-        import resource
-        import numpy as np
-        from skdiv import DivergenceClustering, barycenter, condensed_divergences
-        from skdiv._utils.memory import available_memory
-
-        X = np.random.default_rng(0).dirichlet(np.ones(4), 10_000)
-        condensed_divergences(X[:100])
-        used = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize"))
-        resource.setrlimit(resource.RLIMIT_AS, (used * 1024 + 2**29, resource.RLIM_INFINITY))
-        assert 2**28 < available_memory() < 2**29 + 2**20, available_memory()
-        condensed_divergences(X)
-        for attempt in (lambda: DivergenceClustering().fit(X), lambda: np.empty(2**30)):
-            try:
-                attempt()
-            except MemoryError as error:
-                print(error)
-    """
-    printed = output_of(program)
-    assert "fit with X of 10000 rows and linkage='ward' needs 0.74 GiB of memory, and 0." in printed
-    assert "Unable to allocate 8.00 GiB" in printed
 
 
 def kernel_files(root, **files):
@@ -357,6 +294,7 @@ def test_each_control_group_above_the_process_limits_it(tmp_path):
     assert available_memory(root) == 0
 
 
+@pytest.mark.exhaustive
 def test_prediction_never_holds_new_by_fitted():
     clustering = DivergenceClustering().fit(random_distributions(2000, 8))
     new = random_distributions(20_000, 8, seed=1)

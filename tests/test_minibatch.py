@@ -73,6 +73,7 @@ def assert_account_adds_up(clustering, P, masses, labels):
 # --- The account of the information ---
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.usefixtures("kernel")
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
 @pytest.mark.parametrize("pseudocount", [0.0, 0.3])
@@ -231,6 +232,7 @@ def test_single_precision_gives_the_account_of_the_same_numbers_in_double():
         assert getattr(ours, name) == getattr(expected, name)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", ["planted", "dirichlet"])
 @pytest.mark.parametrize("n_clusters", [5, 20])
 def test_it_retains_what_the_refined_tree_of_all_rows_does(kind, n_clusters):
@@ -299,6 +301,7 @@ def test_what_merging_summaries_of_a_stream_loses():
     assert refined.information_retained_ < kept
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("in_order", [True, False])
 def test_a_stream_sorted_by_cluster_does_as_well_as_a_shuffled_one(in_order):
     X, truth = planted(250, 30, 12)

@@ -123,6 +123,7 @@ def test_given_weights_of_states_replace_the_stationary_ones():
     np.testing.assert_allclose(rates, np.log([[1, 2], [2, 1]]))
 
 
+@pytest.mark.exhaustive
 def test_float32_matrices_are_taken_for_rounded_ones():
     matrices = chains()
     np.testing.assert_allclose(markov_divergences(matrices.astype(np.float32)), markov_divergences(matrices), rtol=1e-5)

@@ -73,6 +73,7 @@ def test_a_simulation_agrees_with_quadrature_within_its_errors(metric, spread):
     assert (errors[off] < 0.15 * truth).all()
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("metric", ["kl", "js_distance"])
 @pytest.mark.parametrize("covariance_type", COVARIANCES)
 def test_fitted_mixtures_in_the_plane_agree_with_quadrature(metric, covariance_type):
@@ -83,6 +84,7 @@ def test_fitted_mixtures_in_the_plane_agree_with_quadrature(metric, covariance_t
         assert errors[i, j] < 0.05 * truth
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_standard_error_is_that_of_repeated_simulations(metric):
     p, q = random_mixtures(2, seed=3)
@@ -394,6 +396,7 @@ def test_an_origin_far_away_changes_nothing(covariance_type):
     np.testing.assert_allclose(mixture_divergences(far, n_samples=500, random_state=0), expected, rtol=1e-5)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("method", ["monte_carlo", "variational"])
 @pytest.mark.parametrize("covariance_type", COVARIANCES)
 def test_mixtures_that_were_fitted_in_single_precision_are_those_of_double(covariance_type, method):

@@ -38,6 +38,7 @@ def averages(shift, sizes, metric, n_features=1, n_draws=30):
     return np.mean(draws), np.std(draws) / np.sqrt(n_draws)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("sizes", [(400, 400), (200, 600), (600, 200)])
 @pytest.mark.parametrize("shift", [0.7, 1.5])
 def test_estimates_of_jensen_shannon_are_right_on_average_for_equal_and_unequal_sizes(shift, sizes):

@@ -3,10 +3,9 @@
 import mpmath
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 import scipy.sparse as sp
-from conftest import random_distributions
+from conftest import POLARS, random_distributions
 from joblib import parallel_config
 from mpmath import mp, mpf
 from oracle import DIGITS, relative_error
@@ -100,7 +99,7 @@ def test_the_triangle_inequality_holds():
     assert (D[:, np.newaxis] <= D[:, :, np.newaxis] + D + 1e-12).all()
 
 
-@pytest.mark.parametrize("container", [sp.csr_array, sp.csc_matrix, pd.DataFrame, pl.DataFrame, np.ndarray.tolist])
+@pytest.mark.parametrize("container", [sp.csr_array, sp.csc_matrix, pd.DataFrame, POLARS, np.ndarray.tolist])
 def test_every_container_gives_the_same_and_stays_as_it_is(container):
     X, Y = random_distributions(6, 17, zeros=0.7), random_distributions(3, 17, zeros=0.7, seed=1)
     given = container(X)

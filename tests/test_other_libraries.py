@@ -1,13 +1,12 @@
 """Methods of scikit-learn and other libraries that work on what skdiv gives them."""
 
 import warnings
+from functools import partial
+from importlib import import_module
 
-import hdbscan
-import hnswlib
 import numpy as np
 import pytest
 import scipy.sparse as sp
-import umap
 from conftest import planted, random_distributions
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.cluster import DBSCAN, HDBSCAN, Birch, KMeans, MiniBatchKMeans, SpectralClustering
@@ -29,14 +28,16 @@ EUCLIDEAN = [
     MiniBatchKMeans(4, random_state=0),
     Birch(n_clusters=4, threshold=0.1),
     HDBSCAN(min_cluster_size=10, copy=True),
-    hdbscan.HDBSCAN(min_cluster_size=10),
+    pytest.param("hdbscan", marks=pytest.mark.exhaustive),
     make_pipeline(TruncatedSVD(10, random_state=0), KMeans(4, random_state=0)),
 ]
 
 
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
-@pytest.mark.parametrize("method", EUCLIDEAN, ids=lambda method: f"{type(method).__module__}.{type(method).__name__}")
+@pytest.mark.parametrize("method", EUCLIDEAN, ids=lambda method: type(method).__name__)
 def test_euclidean_clusterings_find_planted_clusters(method, container):
+    if method == "hdbscan":
+        method = import_module("hdbscan").HDBSCAN(min_cluster_size=10)
     if container is sp.csr_array and "DBSCAN" in type(method).__name__:
         features = DivergenceEmbedding().fit_transform(container(COUNTS)).toarray()  # Both want dense rows.
         labels = method.fit_predict(features)
@@ -45,9 +46,10 @@ def test_euclidean_clusterings_find_planted_clusters(method, container):
     assert adjusted_rand_score(LABELS, labels) == 1
 
 
+@pytest.mark.exhaustive
 def test_umap_keeps_planted_clusters_together():
     features = DivergenceEmbedding().fit_transform(COUNTS)
-    plane = umap.UMAP(n_neighbors=10, random_state=0, n_jobs=1).fit_transform(features)
+    plane = import_module("umap").UMAP(n_neighbors=10, random_state=0, n_jobs=1).fit_transform(features)
     scores = KNeighborsClassifier(1).fit(plane[::2], LABELS[::2]).score(plane[1::2], LABELS[1::2])
     assert scores == 1
 
@@ -62,14 +64,14 @@ def recall(found, exact):
     return np.mean([len(set(row) & set(true)) / len(true) for row, true in zip(found, exact, strict=True)])
 
 
-@pytest.mark.parametrize("index", ["scikit-learn", "hnswlib"])
+@pytest.mark.parametrize("index", ["scikit-learn", pytest.param("hnswlib", marks=pytest.mark.exhaustive)])
 def test_indices_of_neighbours_find_those_by_js(index):
     rows = random_distributions(600, 20, zeros=0.3)
     features = DivergenceEmbedding(n_features_per_bin=5).fit_transform(rows).astype(np.float32)
     if index == "scikit-learn":
         found = NearestNeighbors(n_neighbors=10).fit(features).kneighbors(return_distance=False)
     else:
-        graph = hnswlib.Index(space="l2", dim=features.shape[1])
+        graph = import_module("hnswlib").Index(space="l2", dim=features.shape[1])
         graph.init_index(len(features), ef_construction=200, M=16, random_seed=0)
         graph.add_items(features, num_threads=1)
         graph.set_ef(200)
@@ -136,14 +138,15 @@ def plane_of(distances, **settings):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="using precomputed metric; inverse_transform will be unavailable")
         warnings.filterwarnings("ignore", message=r"precomputed_knn\[2\].* is not an NNDescent object")
-        plane = umap.UMAP(n_neighbors=10, init="random", n_epochs=200, random_state=0, n_jobs=1, **settings)
-        return plane.fit_transform(distances)
+        settings |= {"n_neighbors": 10, "init": "random", "n_epochs": 200, "random_state": 0, "n_jobs": 1}
+        return import_module("umap").UMAP(**settings).fit_transform(distances)
 
 
 def clusters_of(plane):
     return KMeans(6, n_init=5, random_state=0).fit_predict(plane)
 
 
+@pytest.mark.exhaustive
 def test_umap_on_a_graph_is_that_on_the_matrix():
     of_matrix = clusters_of(plane_of(MATRIX, metric="precomputed"))
     of_graph = clusters_of(
@@ -156,46 +159,48 @@ def test_umap_on_a_graph_is_that_on_the_matrix():
         assert adjusted_rand_score(of_matrix, labels) >= 0.999
 
 
-def both_hdbscans(min_samples, *, sparse):
+PACKAGES = ["scikit-learn", pytest.param("hdbscan", marks=pytest.mark.exhaustive)]
+
+
+def hdbscan_of(package, min_samples, *, sparse):
     """Both count a row as its own neighbour, but the package hdbscan not in a dense matrix."""
     settings = {"metric": "precomputed", "min_cluster_size": 10}
-    return {
-        "scikit-learn": HDBSCAN(min_samples=min_samples, copy=True, **settings),
-        "hdbscan": hdbscan.HDBSCAN(min_samples=min_samples if sparse else min_samples - 1, **settings),
-    }
+    if package == "scikit-learn":
+        return HDBSCAN(min_samples=min_samples, copy=True, **settings)
+    return import_module("hdbscan").HDBSCAN(min_samples=min_samples if sparse else min_samples - 1, **settings)
 
 
-@pytest.mark.parametrize("package", ["scikit-learn", "hdbscan"])
+@pytest.mark.parametrize("package", PACKAGES)
 @pytest.mark.parametrize("min_samples", [5, 10])
 def test_hdbscan_on_a_graph_is_that_on_the_matrix(package, min_samples):
     graph = DivergenceNeighborsTransformer(n_neighbors=15, symmetric=True, connected=True)
-    labels = make_pipeline(graph, both_hdbscans(min_samples, sparse=True)[package]).fit_predict(NOISY)
-    expected = both_hdbscans(min_samples, sparse=False)[package].fit_predict(MATRIX)
+    labels = make_pipeline(graph, hdbscan_of(package, min_samples, sparse=True)).fit_predict(NOISY)
+    expected = hdbscan_of(package, min_samples, sparse=False).fit_predict(MATRIX)
     assert {-1, 0, 4} <= set(expected)
     assert adjusted_rand_score(expected, labels) >= 0.999
 
 
-@pytest.mark.parametrize("package", ["scikit-learn", "hdbscan"])
+@pytest.mark.parametrize("package", PACKAGES)
 @pytest.mark.parametrize("min_samples", [3, 6])
 def test_hdbscan_on_some_neighbours_is_that_on_all(package, min_samples):
     """To the bit. On a dense matrix both break ties between reachability distances in another way."""
     rows = np.vstack([planted(50, n_bins=20, n_clusters=5)[0], 500 * random_distributions(30, 20, seed=30)])
     some, every = (graph_of(rows, n_neighbors=k, symmetric=True, connected=True) for k in (15, len(rows) - 1))
-    method = both_hdbscans(min_samples, sparse=True)[package]
+    method = hdbscan_of(package, min_samples, sparse=True)
     assert_array_equal(method.fit_predict(some), method.fit_predict(every))
 
 
 REFUSED = [
     ("scikit-learn", {"connected": True}, "asymmetric"),
     ("scikit-learn", {"symmetric": True}, "connected components"),
-    ("hdbscan", {"symmetric": True}, "multiple connected components"),
-    ("umap", {"connected": True}, "symmetrical"),
+    pytest.param("hdbscan", {"symmetric": True}, "multiple connected components", marks=pytest.mark.exhaustive),
+    pytest.param("umap", {"connected": True}, "symmetrical", marks=pytest.mark.exhaustive),
 ]
 
 
 @pytest.mark.parametrize(("package", "settings", "message"), REFUSED)
 def test_a_graph_has_to_be_symmetric_and_connected(package, settings, message):
-    methods = {name: method.fit for name, method in both_hdbscans(5, sparse=True).items()}
-    methods["umap"] = lambda graph: plane_of(graph, metric="precomputed")
+    graph = graph_of(COUNTS, n_neighbors=10, **settings)
+    fit = partial(plane_of, metric="precomputed") if package == "umap" else hdbscan_of(package, 5, sparse=True).fit
     with pytest.raises(ValueError, match=message):
-        methods[package](graph_of(COUNTS, n_neighbors=10, **settings))
+        fit(graph)

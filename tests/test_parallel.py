@@ -1,24 +1,20 @@
 """The same bits for any number of workers and any backend; nothing is left behind."""
 
-import os
 import pickle
-import signal
 import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from conftest import random_distributions
-from distributed import Client, LocalCluster
+from conftest import blas_threads, random_distributions
 from joblib import parallel_config
 from joblib.externals.loky import reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_limits
 
 from skdiv import (
     Divergence,
@@ -30,8 +26,6 @@ from skdiv import (
 )
 from skdiv._compute.blocks import products
 from skdiv._input.distributions import as_distributions
-from skdiv._utils import blas
-from skdiv._utils.blas import one_blas_thread
 
 pytestmark = pytest.mark.usefixtures("kernel")
 
@@ -62,12 +56,14 @@ def assert_same_bits(ours, expected):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("n_jobs", [1, 2, 4, -1])
 def test_any_number_of_workers_gives_the_same_bits(metric, n_jobs):
     assert_same_bits(results(metric, n_jobs), results(metric))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
 def test_any_joblib_backend_gives_the_same_bits(metric, backend):
@@ -96,13 +92,10 @@ def test_threads_store_their_blocks_and_processes_return_them(backend, stored_by
     assert {block is None for block in returned} == {stored_by_workers}
 
 
-def test_a_dask_cluster_of_processes_gives_the_same_bits():
+@pytest.mark.exhaustive
+def test_a_dask_cluster_of_processes_gives_the_same_bits(dask_client):
     expected = [results(metric) for metric in METRICS]
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
-        Client(cluster),
-        parallel_config("dask"),
-    ):
+    with dask_client.as_current(), parallel_config("dask"):
         assert joblib.effective_n_jobs() == 2
         for metric, bits in zip(METRICS, expected, strict=True):
             assert_same_bits(results(metric), bits)
@@ -115,105 +108,6 @@ def test_the_number_of_blas_threads_does_not_show(threads):
     expected = results("kl")
     with threadpool_limits(threads, user_api="blas"):
         assert_same_bits(results("kl"), expected)
-
-
-def blas_threads():
-    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
-
-
-def test_the_blas_limit_may_be_nested_and_is_lifted():
-    before = blas_threads()
-    with one_blas_thread():
-        with one_blas_thread():
-            assert set(blas_threads()) == {1}
-        assert set(blas_threads()) == {1}
-    assert blas_threads() == before
-
-
-def test_the_blas_limit_is_lifted_by_the_last_thread_to_leave():
-    before, entered, leave = blas_threads(), threading.Event(), threading.Event()
-
-    def other():
-        with one_blas_thread():
-            entered.set()
-            leave.wait()
-
-    thread = threading.Thread(target=other)
-    with one_blas_thread():
-        thread.start()
-        entered.wait()
-    assert set(blas_threads()) == {1}
-    leave.set()
-    thread.join()
-    assert blas_threads() == before
-
-
-def exit_status_of_a_fork(function):
-    """0 if the function returns true in a forked process; a hang is ended by its alarm."""
-    child = os.fork()
-    if not child:
-        signal.alarm(10)
-        with suppress(BaseException):
-            os._exit(0 if function() else 1)
-        os._exit(2)
-    return os.waitpid(child, 0)[1]
-
-
-def test_a_process_forked_while_another_thread_computes_has_its_blas_threads():
-    before, entered, leave = blas_threads(), threading.Event(), threading.Event()
-
-    def other():
-        with one_blas_thread():
-            entered.set()
-            leave.wait()
-
-    thread = threading.Thread(target=other)
-    thread.start()
-    entered.wait()
-    expected = pairwise_divergences(X[:50], metric="kl")
-
-    def computes_as_before():
-        same = blas_threads() == before and np.array_equal(pairwise_divergences(X[:50], metric="kl"), expected)
-        return same and blas_threads() == before
-
-    assert exit_status_of_a_fork(computes_as_before) == 0
-    leave.set()
-    thread.join()
-    assert blas_threads() == before
-
-
-def test_no_lock_of_ours_is_held_over_a_fork():
-    """Another thread enters and leaves as fast as it can, so that some forks would meet it with the lock."""
-    stop = threading.Event()
-
-    def other():
-        while not stop.is_set():
-            with one_blas_thread():
-                pass
-
-    thread = threading.Thread(target=other)
-    thread.start()
-
-    def enters():
-        with one_blas_thread():
-            return set(blas_threads()) == {1}
-
-    assert [exit_status_of_a_fork(enters) for _ in range(20)] == [0] * 20
-    stop.set()
-    thread.join()
-
-
-def test_a_fork_within_a_limit_may_leave_it():
-    with one_blas_thread():
-
-        def leaves():
-            with one_blas_thread():
-                pass
-            blas._leave()
-            with one_blas_thread():
-                return set(blas_threads()) == {1}
-
-        assert exit_status_of_a_fork(leaves) == 0
 
 
 def test_the_filters_of_warnings_are_left_as_they_are():
@@ -296,6 +190,7 @@ def test_interrupted_threads_under_blas_are_not_left_behind(monkeypatch):
     assert blas_threads() == limits
 
 
+@pytest.mark.exhaustive
 def test_interrupted_processes_are_not_left_behind():
     with parallel_config("loky", n_jobs=2):
         pairwise_divergences(X)

@@ -294,6 +294,7 @@ def assert_readable(figure, lines=()):
     assert all(text.get_fontsize() >= 4.5 for text in lines)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("orientation", ["left", "right", "top", "bottom"])
 @pytest.mark.parametrize("n", [10, 50, 100, 300])
 def test_the_texts_of_a_dendrogram_are_whole_and_apart(n, orientation):
@@ -305,6 +306,7 @@ def test_the_texts_of_a_dendrogram_are_whole_and_apart(n, orientation):
     assert_readable(display.figure_, axis.get_ticklabels())
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("n", [10, 60, 100, 300])
 @pytest.mark.parametrize("display", [DivergenceMatrixDisplay, ClusterMapDisplay])
 def test_the_texts_of_a_matrix_are_whole_and_apart(n, display):
@@ -316,6 +318,7 @@ def test_the_texts_of_a_matrix_are_whole_and_apart(n, display):
     assert len(ax.get_yticklabels()) == (n if n <= 100 else 0)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("n_bins", [2, 20, 64, 256, 5000])
 def test_the_texts_of_distributions_are_whole_and_apart(n_bins):
     p, q = random_distributions(2, n_bins)

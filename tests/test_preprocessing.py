@@ -6,10 +6,10 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 import scipy.sparse as sp
 import sklearn
+from conftest import POLARS
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import cauchy, norm
 from sklearn import config_context
@@ -352,9 +352,7 @@ CONTAINERS = {
     "pandas": lambda arrays: [pd.Series(array, index=range(7, 7 + len(array))) for array in arrays],
     "nullable pandas": lambda arrays: [pd.Series(array, dtype="Float64") for array in arrays],
     "objects": lambda arrays: [np.array(array.tolist(), dtype=object) for array in arrays],
-    "polars": lambda arrays: [pl.Series(array) for array in arrays],
     "series of lists": lambda arrays: pd.Series([array.tolist() for array in arrays], index=list("abcde")),
-    "polars series of lists": lambda arrays: pl.Series([array.tolist() for array in arrays]),
     "array of arrays": lambda arrays: np.array([*arrays, None], dtype=object)[:-1],
     "columns": lambda arrays: [array[:, np.newaxis] for array in arrays],
 }
@@ -367,6 +365,16 @@ def test_collections_come_in_many_containers(container):
     assert_array_equal(HistogramTransformer().fit_transform(CONTAINERS[container](X)), expected)
 
 
+@pytest.mark.exhaustive
+def test_collections_come_as_series_of_polars():
+    import polars as pl
+
+    X = collections()
+    expected = HistogramTransformer().fit_transform(X)
+    for given in ([pl.Series(array) for array in X], pl.Series([array.tolist() for array in X])):
+        assert_array_equal(HistogramTransformer().fit_transform(given), expected)
+
+
 def test_each_row_of_an_array_is_a_collection():
     X = np.random.default_rng(0).normal(size=(4, 30))
     assert_array_equal(HistogramTransformer(5).fit_transform(X), HistogramTransformer(5).fit_transform(list(X)))
@@ -376,13 +384,12 @@ def test_each_row_of_an_array_is_a_collection():
 
 FRAMES = {
     "pandas": lambda data: pd.DataFrame(data),
-    "polars": lambda data: pl.DataFrame(data),
     "nullable pandas": lambda data: pd.DataFrame(data).convert_dtypes(),
     "arrow": lambda data: pd.DataFrame(data).astype({"who": "category"}),
 }
 
 
-@pytest.mark.parametrize("frame_of", FRAMES.values(), ids=FRAMES)
+@pytest.mark.parametrize("frame_of", [*FRAMES.values(), POLARS], ids=[*FRAMES, None])
 def test_long_frames_give_their_names_to_dimensions(frame_of):
     X = collections(shape=(2,))
     values, groups = long(X)
@@ -407,7 +414,6 @@ def test_long_frames_give_their_names_to_dimensions(frame_of):
         (["x", "b", "x"], ["b", "x"]),
         (pd.Series(["x", "b", "x"], dtype="category"), ["b", "x"]),
         (pd.to_datetime(["2024-05-02", "2024-05-01", "2024-05-02"]), np.array(["2024-05-01", "2024-05-02"], "M8[ns]")),
-        (pl.Series(["x", "b", "x"]), ["b", "x"]),
     ],
 )
 def test_rows_are_in_the_order_of_the_groups(groups, names):
@@ -489,7 +495,10 @@ def test_a_pandas_frame_has_the_index_of_a_series_of_collections():
     assert rows.index.equals(X.index)
 
 
+@pytest.mark.exhaustive
 def test_a_polars_frame_has_the_names_of_the_bins():
+    import polars as pl
+
     values, groups = long(collections())
     transformer = HistogramTransformer(3).set_output(transform="polars")
     rows = transformer.fit_transform(pl.Series(values), groups=pl.Series(groups))
@@ -497,7 +506,7 @@ def test_a_polars_frame_has_the_names_of_the_bins():
     assert_array_equal(rows.to_numpy(), HistogramTransformer(3).fit_transform(values, groups=groups))
 
 
-@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+@pytest.mark.parametrize("frame", [pd.DataFrame, POLARS])
 def test_frames_in_a_list_give_their_names_and_must_agree_in_them(frame):
     one, other = frame({"b": [1.0, 2.0], "a": [5.0, 7.0]}), frame({"b": [3.0], "a": [6.0]})
     transformer = HistogramTransformer(2).fit([one, np.array([[1.0, 6.0]]), other])
@@ -542,8 +551,6 @@ X_AND_REASONS = [
     ([np.ma.masked_equal([1, 2], 1)], TypeError, "X is a list with a masked array"),
     ({"a": [1, 2]}, TypeError, r"X is a dictionary .* pass list\(X\.values\(\)\)"),
     (pd.DataFrame([[1, 2], [3, 4]]), ValueError, r"X is a frame.*groups=.*X\.to_numpy\(\).*X\.to_numpy\(\)\.T"),
-    (pl.DataFrame([[1, 2], [3, 4]]), ValueError, "X is a frame"),
-    (pl.LazyFrame([[1, 2], [3, 4]]), TypeError, r"pass X\.collect\(\)"),
 ]
 
 
@@ -551,6 +558,16 @@ X_AND_REASONS = [
 def test_collections_that_are_refused(X, error, reason):
     with pytest.raises(error, match=reason):
         HistogramTransformer().fit(X)
+
+
+@pytest.mark.exhaustive
+def test_frames_of_polars_are_refused():
+    import polars as pl
+
+    with pytest.raises(ValueError, match="X is a frame"):
+        HistogramTransformer().fit(pl.DataFrame([[1, 2], [3, 4]]))
+    with pytest.raises(TypeError, match=r"pass X\.collect\(\)"):
+        HistogramTransformer().fit(pl.LazyFrame([[1, 2], [3, 4]]))
 
 
 FRAME = pd.DataFrame({"city": ["oslo", "rome", "oslo", "rome"], "x": [1.0, 2, 3, 4], "y": [1.0, 2, 3, 4]})
@@ -562,11 +579,15 @@ FRAME = pd.DataFrame({"city": ["oslo", "rome", "oslo", "rome"], "x": [1.0, 2, 3,
         (FRAME.groupby("city")["x"], lambda group: group),
         (FRAME.groupby("city")[["x", "y"]], lambda group: group["x"]),
         (FRAME.groupby("city"), lambda group: group["x"]),
-        (pl.DataFrame(FRAME.to_dict("list")).group_by("city", maintain_order=True), lambda group: group["x"]),
+        pytest.param("polars", lambda group: group["x"], marks=pytest.mark.exhaustive),
     ],
     ids=["series", "columns", "frame", "polars"],
 )
 def test_a_grouped_frame_is_refused_with_what_to_pass_in_its_place(grouped, of_group):
+    if isinstance(grouped, str):
+        import polars as pl
+
+        grouped = pl.DataFrame(FRAME.to_dict("list")).group_by("city", maintain_order=True)
     written = "group" if "Series" in type(grouped).__name__ else "group['x']"
     with pytest.raises(
         TypeError, match=rf"GroupBy.*\[{re.escape(written)} for _, group in X\].*groups=frame\['city'\]"
@@ -690,6 +711,7 @@ if parse_version(sklearn.__version__) < parse_version("1.7"):
     EXPECTED_FAILURES["check_positive_only_tag_during_fit"] = "takes a mean from whole numbers, in place, and fails"
 
 
+@pytest.mark.sampled(40)
 @parametrize_with_checks(
     [
         HistogramTransformer(),

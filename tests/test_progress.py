@@ -323,6 +323,7 @@ if HAS_CALLBACKS:
         for again in (clone(model), pickle.loads(pickle.dumps(model))):
             assert again.fit(COUNTS)._skl_callbacks[0].events[-1] == ("teardown", "fit")
 
+    @pytest.mark.exhaustive
     @pytest.mark.parametrize("n_jobs", [1, 2])
     def test_a_progress_bar_shows_matrix_and_tree(n_jobs, capsys, monkeypatch):
         monkeypatch.setattr("skdiv._compute.run._WORTH_WORKERS", 0)
@@ -333,6 +334,7 @@ if HAS_CALLBACKS:
             assert f"DivergenceClustering - {name}" in out
         assert out.count("100%") >= 3
 
+    @pytest.mark.exhaustive
     def test_a_pipeline_passes_its_progress_bar_on(capsys):
         pipeline = make_pipeline(DivergenceClustering(linkage="information"))
         pipeline.set_callbacks(ProgressBar()).fit(COUNTS)

@@ -65,6 +65,7 @@ def assert_hilbertian(record, X):
     assert np.linalg.eigvalsh(-centring @ squares @ centring / 2).min() > -1e-9
 
 
+@pytest.mark.exhaustive
 def test_every_record_keeps_its_promises():
     """One generated collection is put to every record: non-negativity, identity and whatever the record claims."""
 
@@ -84,6 +85,7 @@ def test_every_record_keeps_its_promises():
     check()
 
 
+@pytest.mark.sampled(1)
 @common
 @given(collections(), st.randoms(use_true_random=False))
 def test_the_order_of_the_bins_does_not_matter(X, random):
@@ -93,6 +95,7 @@ def test_the_order_of_the_bins_does_not_matter(X, random):
         np.testing.assert_allclose(pairwise_divergences(X[:, order], metric=record), values, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.sampled(1)
 @common
 @given(collections())
 def test_merging_bins_loses_information(X):
@@ -103,6 +106,7 @@ def test_merging_bins_loses_information(X):
         assert (after <= before + 1e-12 + 1e-9 * np.where(np.isfinite(before), before, 0)).all(), record.name
 
 
+@pytest.mark.sampled(1)
 @common
 @given(collections())
 def test_an_empty_bin_changes_nothing(X):
@@ -112,6 +116,7 @@ def test_an_empty_bin_changes_nothing(X):
         np.testing.assert_allclose(pairwise_divergences(wider, metric=record), values, rtol=1e-9, atol=1e-15)
 
 
+@pytest.mark.sampled(1)
 @common
 @given(collections(), st.floats(1.1, 20))
 def test_a_base_rescales(X, base):
@@ -122,6 +127,7 @@ def test_a_base_rescales(X, base):
             np.testing.assert_allclose(pairwise_divergences(X, metric=record, base=base), expected, rtol=1e-15)
 
 
+@pytest.mark.exhaustive
 @common
 @given(collections())
 def test_matrix_condensed_paired_and_scalar_agree(X):

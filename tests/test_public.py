@@ -1,7 +1,6 @@
 """The public names, and what their docstrings and the package's layers owe."""
 
 import ast
-import doctest
 import importlib
 import inspect
 import re
@@ -95,18 +94,14 @@ def test_all_lists_exactly_the_public_names():
 
 
 @pytest.mark.parametrize(("module", "name"), PUBLIC, ids=lambda value: value if isinstance(value, str) else "")
-def test_docstrings_have_a_reference_and_examples_that_run(module, name):
+def test_docstrings_have_a_reference_and_examples(module, name):
+    """Pytest itself runs the examples, with those of methods and of private modules."""
     thing = getattr(module, name)
     text = inspect.getdoc(thing)
     assert ("References\n----------" in text) == (name not in WITHOUT_FORMULA)
     assert "Examples\n--------" in text
     assert "Returns\n-------" in text or inspect.isclass(thing)
-    finder = doctest.DocTestFinder(recurse=False)
-    (test,) = finder.find(thing, name)
-    runner = doctest.DocTestRunner()
-    runner.run(test)
-    assert runner.tries > 0
-    assert runner.failures == 0
+    assert "\n>>> " in text
 
 
 @pytest.mark.parametrize(

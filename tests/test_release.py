@@ -3,6 +3,7 @@
 import re
 import runpy
 import tomllib
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import yaml
 import skdiv
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT = SETTINGS["project"]
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
 CI = (ROOT / ".ci" / "run").read_text("utf-8")
@@ -23,6 +25,22 @@ TEXTS = {  # what a release has
     "CHANGELOG.md": "# Changelog\n\n## 1.2.0 (2030-01-31)\n\n## 1.1.0 (2029-01-31)\n",
     "skdiv/_version.py": '__version__ = "1.2.0"\n',
 }
+
+
+def test_the_top_level_holds_what_the_project_was_asked_for():
+    """The folder skdiv is not there where the tests run on an installed package; it is in use wherever they run."""
+    asked_for = {"tests", "examples", "pyproject.toml", "setup.cfg", "README.md"}
+    assert asked_for <= {path.name for path in ROOT.iterdir()}
+    assert Path(skdiv.__file__).parent.name == "skdiv"
+
+
+def test_setup_cfg_and_no_other_file_says_what_is_installed():
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert setup["options"]["packages"] == "find:"
+    assert setup["options.packages.find"]["include"].split(", ") == ["skdiv", "skdiv.*"]
+    assert set(setup["options.package_data"]) == {"skdiv", "skdiv.datasets"}
+    assert set(SETTINGS["tool"]["setuptools"]) == {"dynamic"}
 
 
 def test_the_citation_says_what_the_metadata_say():
@@ -108,7 +126,8 @@ def test_hosted_ci_runs_steps_of_the_script_on_three_systems_and_nothing_else():
 
 def test_the_tests_that_are_left_out_on_other_systems_exist():
     (names,) = re.findall(r'^only_on_linux="(.+?)"$', CI, flags=re.MULTILINE | re.DOTALL)
-    tests = "\n".join((ROOT / "tests" / f"test_{name}.py").read_text("utf-8") for name in ("memory", "parallel"))
+    files = [ROOT / "tests" / f"test_{name}.py" for name in ("memory_of_a_process", "blas", "parallel")]
+    tests = "\n".join(file.read_text("utf-8") for file in files)
     for name in re.split(r"\s+(?:\\\s+)?or\s+", names):
         assert f"\ndef {name}(" in tests, name
 

@@ -29,6 +29,7 @@ def homogeneous(n, total=40, n_bins=12, seed=0):
     return rng.multinomial(total, rng.dirichlet(np.ones(n_bins)), size=n)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("linkage", ["ward", "average", "information"])
 def test_pvalues_under_the_hypothesis_are_uniform(linkage, monkeypatch):
     monkeypatch.setattr(SequentialTest, "pvalue", all_drawn)

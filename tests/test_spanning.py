@@ -45,6 +45,7 @@ COLLECTIONS = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("rows", COLLECTIONS.values(), ids=COLLECTIONS)
 @pytest.mark.parametrize("metric", ["js_distance", "hellinger", "total_variation"])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

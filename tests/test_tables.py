@@ -4,10 +4,9 @@ import sys
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 import scipy.sparse as sp
-from conftest import planted
+from conftest import POLARS, planted
 from sklearn.exceptions import NotFittedError
 
 from skdiv import DivergenceClustering, MiniBatchDivergenceClustering, pairwise_divergences
@@ -43,7 +42,7 @@ def test_rows_are_named_by_several_levels_too():
     assert D.columns.names == ["site", "sensor"]
 
 
-@pytest.mark.parametrize("convert", [np.asarray, sp.csr_array, pl.DataFrame, list], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("convert", [np.asarray, sp.csr_array, POLARS, list])
 def test_names_are_given_where_there_are_none(convert):
     names = [f"row {k}" for k in range(15)]
     rows = convert(COUNTS)
@@ -65,7 +64,7 @@ def test_as_many_names_as_rows():
 
 
 @pytest.mark.parametrize("assign", ["member", "center"])
-@pytest.mark.parametrize("output", ["default", "pandas", "polars"])
+@pytest.mark.parametrize("output", ["default", "pandas", pytest.param("polars", marks=pytest.mark.exhaustive)])
 def test_labels_beside_names_and_distances(assign, output):
     clustering = DivergenceClustering(3, assign=assign).set_output(transform=output).fit(FRAME[:8])
     table = labels_frame(clustering, FRAME)
@@ -99,7 +98,7 @@ def test_distances_have_no_centers():
         centers_frame(DivergenceClustering())
 
 
-@pytest.mark.parametrize("output", ["pandas", "polars"])
+@pytest.mark.parametrize("output", ["pandas", pytest.param("polars", marks=pytest.mark.exhaustive)])
 def test_transform_keeps_the_names_of_the_rows(output):
     table = DivergenceClustering(3).set_output(transform=output).fit(FRAME).transform(FRAME)
     assert list(table.columns) == [f"divergenceclustering{k}" for k in range(3)]

@@ -68,6 +68,7 @@ CASES = [
 ]
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(("regime", "container"), CASES)
 def test_rows_of_few_levels(regime, container, dtype):
@@ -184,6 +185,7 @@ def few_of_many_bins(n=20, n_bins=20_000, seed=0):
     return counts
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", [*divergences(), 0.999, 3.0])
 @pytest.mark.parametrize("pseudocount", [0.0, 1e-6, 1e-200])
 def test_few_of_many_bins_are_what_dense_rows_are(name, pseudocount):
@@ -220,6 +222,7 @@ def test_few_of_many_bins_in_single_precision():
     np.testing.assert_allclose(values, expected, rtol=2e-7, atol=2e-7)
 
 
+@pytest.mark.exhaustive
 def test_a_pseudocount_on_rows_of_few_bins_takes_the_memory_of_what_they_store():
     rng = np.random.default_rng(0)
     X = sp.csr_array((np.ones(2000), (np.repeat(np.arange(100), 20), rng.integers(0, 10**6, 2000))), (100, 10**6))
@@ -275,6 +278,7 @@ def test_rows_that_are_all_near_each_other_are_not_summed_pair_by_pair(record, s
     assert not n_summed
 
 
+@pytest.mark.sampled(4)
 @centered
 def test_each_of_several_groups_of_near_duplicates_has_a_center_of_its_own(record, n_summed):
     rows = around(random_distributions(2, 50) + 1e-3, 150, [1e-4, 1e-8])
@@ -282,6 +286,7 @@ def test_each_of_several_groups_of_near_duplicates_has_a_center_of_its_own(recor
     assert not n_summed
 
 
+@pytest.mark.sampled(4)
 @centered
 def test_rows_of_a_group_have_their_zeros_in_the_same_bins(record, n_summed):
     rows = around(random_distributions(2, 50, zeros=0.3), 150, 1e-6)
@@ -289,6 +294,7 @@ def test_rows_of_a_group_have_their_zeros_in_the_same_bins(record, n_summed):
     assert not n_summed
 
 
+@pytest.mark.sampled
 @centered
 @pytest.mark.parametrize("entry", [1e-6, 1e-9, 1e-20, 1e-300])
 def test_a_few_rows_with_mass_in_one_more_bin(record, entry, n_summed):
@@ -323,6 +329,7 @@ def test_rows_that_drift_are_near_in_a_chain(record):
     np.testing.assert_allclose(pairwise_divergences(rows, metric=record), by_terms(rows, record), rtol=1e-9)
 
 
+@pytest.mark.sampled
 @centered
 @pytest.mark.parametrize("step", [1e-3, 1e-6, 1e-9, 1e-12])
 @pytest.mark.parametrize("n_bins", [2, 40])

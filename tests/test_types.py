@@ -9,6 +9,7 @@ from textwrap import dedent
 from typing import get_args
 
 import pandas as pd
+import pytest
 
 import skdiv
 from skdiv import DivergenceClustering, divergences
@@ -109,6 +110,7 @@ PROGRAM = """
 """
 
 
+@pytest.mark.exhaustive
 def test_a_type_checker_finds_each_typo_and_nothing_else(tmp_path):
     (tmp_path / "program.py").write_text(dedent(PROGRAM))
     checked = subprocess.run(
