@@ -178,7 +178,7 @@ skdiv.show_versions()
 
 @pytest.mark.exhaustive
 def test_importing_skdiv_does_not_import_what_takes_long():
-    slow = {"numba", "sklearn.cluster", "dask", "distributed", "matplotlib", "pandas"}
+    slow = {"numba", "sklearn.cluster", "dask", "distributed", "matplotlib"}
     assert run_python(f"import sys, skdiv; print({slow} & set(sys.modules))", SKDIV_KERNEL="") == "set()\n"
 
 
