@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from skdiv._compute.blocks.termwise import few_rows
-from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount, names_of
+from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount
 from skdiv._input.distributions import Distributions, normalise
+from skdiv._input.names import names_of
 from skdiv._input.weights import WeightsLike, masses_of
 from skdiv._utils.blas import one_blas_thread
 from skdiv._utils.memory import enough_memory

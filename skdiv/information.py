@@ -13,8 +13,9 @@ from skdiv._compute.blocks.termwise import few_rows
 from skdiv._compute.blocks.weighted import rounding_of_mean
 from skdiv._compute.measure import Measure
 from skdiv._divergences.registry import resolve
-from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount, names_of
+from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount
 from skdiv._input.distributions import Distributions, as_distributions, normalise
+from skdiv._input.names import names_of
 from skdiv._input.weights import WeightsLike, masses_of
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray

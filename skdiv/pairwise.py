@@ -10,8 +10,9 @@ import numpy as np
 from skdiv._compute.measure import Measure, Symmetrize, check_symmetrize
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, resolve
-from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount, names_of, refuse_other_columns
+from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount
 from skdiv._input.distributions import Distributions, as_distributions, normalise
+from skdiv._input.names import names_of, refuse_other_bins
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray
 
@@ -35,7 +36,7 @@ def as_pair(
             f"{y} = {Y!r} is not a collection of distributions; pass the name of a divergence as metric={Y!r}."
         )
     names = names_of(X, x), names_of(Y, y)
-    refuse_other_columns(names[0].labels, names[1].labels, arguments, f", for instance {y}[{x}.columns]")
+    refuse_other_bins(names[0].labels, names[1].labels, arguments)
     weights = as_weights(X, names[0]), as_weights(Y, names[1])
     if weights[0].shape[1] != weights[1].shape[1]:
         raise ValueError(

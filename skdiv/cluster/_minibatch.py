@@ -14,8 +14,9 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Cluster
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skdiv._input.checks import ColumnLabels, MatrixLike, names_of, refuse_other_columns
+from skdiv._input.checks import MatrixLike
 from skdiv._input.estimators import learned_input, store_fitted, validated_input
+from skdiv._input.names import ColumnLabels, names_of, refuse_other_columns
 from skdiv._input.weights import WeightsLike, masses_of
 from skdiv._utils.progress import stage
 from skdiv._utils.sklearn import Interval, StrOptions, fit_context
@@ -251,9 +252,9 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         rows = self._collection(X, validated, sample_weight)
         self._check_enough(len(rows), "rows of X")
         random_state = RandomState(check_random_state(self.random_state).randint(2**31 - 1))
-        sizes = self._sizes(len(rows))
-        best = best_of_sizes(rows, sizes, int(self.n_clusters), int(self.refine), random_state)
+        best = best_of_sizes(rows, self._sizes(len(rows)), int(self.n_clusters), int(self.refine), random_state)
         state = {"_random_state": random_state, "_pseudocount": float(self.pseudocount), "labels_": best.labels}
+        learned["_row_index"] = names_of(X).index
         store_fitted(self, _FITTED, learned, self._of_clusters(best, validated.dtype), state)
         return self
 
@@ -293,8 +294,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
             random_state = RandomState(check_random_state(self.random_state).randint(2**31 - 1))
         else:
             validated, random_state = validated_input(self, X, reset=False), deepcopy(self._random_state)
-        rows = self._collection(X, validated, sample_weight)
-        most = self._most_summaries(known)
+        rows, most = self._collection(X, validated, sample_weight), self._most_summaries(known)
         rows, mean = rows.checked()
         with stage("summaries"):
             batch, _ = summarised(rows, mean, total_information(rows, mean), most, random_state)
@@ -303,6 +303,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         result = self._reduced(union, most)
         labels, _ = rows.nearest(np.zeros(len(rows), dtype=np.intp), result.centers)
         state = {"_random_state": random_state, "_pseudocount": float(self.pseudocount), "labels_": labels}
+        learned["_row_index"] = names_of(X).index
         store_fitted(self, frozenset(), learned, self._of_clusters(result, validated.dtype), state)
         return self
 
@@ -338,7 +339,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         most, union = self._most_summaries(self._known()), self._summaries.joined(other._summaries)
         self._check_enough(len(union), "summaries of both")
         result = self._reduced(union, max(most, len(other._summaries)) if self.n_summaries is None else most)
-        store_fitted(self, {"labels_"}, self._of_clusters(result, self._dtype))
+        store_fitted(self, {"labels_", "_row_index"}, self._of_clusters(result, self._dtype))
         return self
 
     def predict(self, X: MatrixLike) -> Labels:
@@ -496,5 +497,4 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         return tags
 
 
-# The fitted attributes; parameters are not annotated.
-_FITTED = frozenset(MiniBatchDivergenceClustering.__annotations__)
+_FITTED = frozenset(MiniBatchDivergenceClustering.__annotations__)  # parameters are not annotated

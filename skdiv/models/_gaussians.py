@@ -13,6 +13,7 @@ from scipy.linalg import solve_triangular
 
 from skdiv._compute.measure import Symmetrize
 from skdiv._divergences import terms
+from skdiv._input.names import labels_of_items, refuse_other_bins, refuse_other_rows
 from skdiv._utils.typing import FloatArray
 from skdiv.models._matrix import as_finite, measure_of
 
@@ -351,6 +352,12 @@ _BLOCKS: dict[GaussianMetric, Callable[[Any, Any], FloatArray]] = {
 
 def as_gaussians(means: ArrayLike, covariances: ArrayLike) -> Gaussians:
     """Check a user's means and covariances."""
+    features, its_features = (
+        labels_of_items(values, name, what="features")
+        for values, name in ((means, "means"), (covariances, "covariances"))
+    )
+    refuse_other_bins(features, its_features, ("means", "covariances"), what="features", can_align=False)
+    refuse_other_rows(covariances, means, ("covariances", "means"))
     centers, spreads = as_finite(means, "means"), as_finite(covariances, "covariances")
     if centers.ndim != 2 or 0 in centers.shape:
         raise ValueError(

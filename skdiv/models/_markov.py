@@ -15,6 +15,7 @@ from skdiv._compute.measure import Measure, Symmetrize
 from skdiv._divergences.registry import resolve
 from skdiv._input.checks import check_pseudocount, refuse_masked
 from skdiv._input.distributions import Distributions
+from skdiv._input.names import labels_of_items, refuse_other_bins
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray, Places
 from skdiv.models._matrix import ModelMeasure, as_finite, refuse_named, symmetrization
@@ -281,6 +282,10 @@ def stationary_distributions(matrices: FloatArray) -> FloatArray:
 
 def as_chains(transition_matrices: ArrayLike, stationary: ArrayLike | None) -> Chains:
     """Check a user's transition matrices and, where they are given, the weights of the states."""
+    states = labels_of_items(transition_matrices, "transition_matrices", what="states")
+    its_states = labels_of_items(stationary, "stationary", what="states")
+    owners = "transition_matrices", "stationary"
+    refuse_other_bins(states, its_states, owners, what="states", can_align=False)
     matrices = as_finite(transition_matrices, "transition_matrices")
     if matrices.ndim != 3 or matrices.shape[1] != matrices.shape[2] or 0 in matrices.shape:
         raise ValueError(
