@@ -413,7 +413,7 @@ def _are_vectors(p: MatrixLike, q: MatrixLike) -> bool:
     A row of a sparse matrix or of a frame has two dimensions, and is a vector beside another one.
     """
     dimensions = [np.ndim(side) if not hasattr(side, "ndim") else side.ndim for side in (p, q)]
-    if 1 in dimensions and all(dim == 1 or _is_row(side) for dim, side in zip(dimensions, (p, q), strict=True)):
+    if 1 in dimensions and all(dim == 1 or is_row(side) for dim, side in zip(dimensions, (p, q), strict=True)):
         return True
     if dimensions.count(1) == 1:
         one, other = ("p", "q") if dimensions[0] == 1 else ("q", "p")
@@ -424,7 +424,7 @@ def _are_vectors(p: MatrixLike, q: MatrixLike) -> bool:
     return dimensions == [1, 1]
 
 
-def _is_row(side: Any) -> bool:
+def is_row(side: Any) -> bool:
     """Return whether an argument is a sparse matrix, a frame or a table of one row."""
     return (sp.issparse(side) or names_of(side).has_columns) and side.shape[0] == 1
 

@@ -149,7 +149,7 @@ def as_vector(vector: Any, name: str) -> Any:
     rows = as_weights(vector.reshape((1, -1)) if is_sparse and vector.ndim == 1 else vector, names)
     if rows.shape[0] != 1:
         _refuse_shape(rows.shape, name)
-    return (rows.toarray() if is_sparse else rows)[0]
+    return (rows.toarray() if sp.issparse(rows) else rows)[0]
 
 
 def _refuse_shape(shape: tuple[int, ...], name: str) -> NoReturn:

@@ -185,8 +185,8 @@ def _places(positions: ArrayLike | None, names: Names, rows: Distributions) -> t
     if twice.size:
         i, k = map(int, order[twice[0] : twice[0] + 2])
         raise ValueError(
-            f"Columns {i} and {k} of {names} are both at {places[i]:g}, but bins must lie at different positions; add "
-            "up bins at the same position, or pass positions."
+            f"{labels.holder.place}s {i} and {k} of {names} are both at {places[i]:g}, but bins must lie at different "
+            "positions; add up bins at the same position, or pass positions."
         )
     in_order = bool((order == np.arange(n_bins)).all())
     return _check_positions(ascending, n_bins, rows.dtype), None if in_order else order
