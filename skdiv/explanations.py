@@ -330,7 +330,7 @@ def _fitted_rows(clustering: Any, X: MatrixLike) -> tuple[Distributions, list[An
             "clustering must be a fitted DivergenceClustering or MiniBatchDivergenceClustering, but it is "
             f"{type(clustering).__name__}; divergence_contributions compares any two rows."
         )
-    refuse_other_fitted_rows(X, getattr(clustering, "_row_index", None))
+    refuse_other_fitted_rows(X, getattr(clustering, "_row_labels", None))
     if predictor.takes_distances:
         return normalise(as_weights(X, names), pseudocount=clustering.pseudocount, names=names), names.columns
     validated = validated_input(clustering, X, reset=False)

@@ -486,7 +486,10 @@ OF_FITTED_ROWS = {
     "matrix": lambda m, X: DivergenceMatrixDisplay.from_estimator(m, X).matrix,
     "cluster map": lambda m, X: ClusterMapDisplay.from_estimator(m, X).matrix.matrix,
 }
+DAYS = COUNTS.set_axis(pd.date_range("2024-01-01", periods=12))
 MODELS = {
+    "days": (DivergenceClustering(2), DAYS),
+    "two names": (DivergenceClustering(2), COUNTS.set_axis([list("aabbccddeeff"), [*range(12)]])),
     "rows": (DivergenceClustering(2), COUNTS),
     "named rows": (DivergenceClustering(2), CITIES),
     "distances": (DivergenceClustering(2, metric="precomputed"), divergence_frame(CITIES)),
@@ -504,7 +507,7 @@ def test_the_fitted_rows_in_another_order_are_noticed(function, model, X):
     expected = function(fitted, X)
     assert_array_equal(function(fitted, X.to_numpy()), expected)
     assert_array_equal(function(fitted, X.set_axis([f"new {k}" for k in range(12)]).to_numpy()), expected)
-    with pytest.raises(ValueError, match=r"Row 0 of X is .*11.* and of the fitted X .*0.*, but labels_ belong"):
+    with pytest.raises(ValueError, match=r"Row 0 of X is .*1[12].* and of the fitted X .*0.*, but labels_ belong"):
         function(fitted, X.iloc[::-1])
     plt.close("all")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 # --- What messages call things ---------------------------------------------------------------------------------------
 
@@ -63,6 +64,12 @@ class Names:
         place, index = _first_named([] if self.other is None or _is_table(X) else _indexes(X))
         return X if index is None or not hasattr(X[place], "to_frame") else X[place].to_frame().T
 
+    @property
+    def row_labels(self) -> NDArray[Any] | None:
+        """Return the labels of the rows as an array, which a fitted model can keep, or None if there are none."""
+        index = index_of(self.frame)
+        return None if index is None else np.asarray(index)
+
     def row(self, i: int) -> str:
         """Return the name of row i for a message, such as ``X[1] ('oslo')``."""
         label = self._label_of_row(i)
@@ -112,6 +119,8 @@ def _plain(label: Any) -> Any:
     """Return a label as a plain Python object; the repr of a NumPy scalar would show its type in a message."""
     if isinstance(label, tuple):
         return tuple(map(_plain, label))
+    if isinstance(label, np.datetime64 | np.timedelta64):
+        return str(label)
     return label.item() if isinstance(label, np.generic) else label
 
 
@@ -345,15 +354,19 @@ def refuse_other_rows(one: Any, X: Any, owners: tuple[str, str]) -> None:
     )
 
 
-def refuse_other_fitted_rows(X: Any, fitted: Any) -> None:
-    """Refuse rows that are said to be the fitted ones, if their index differs from ``fitted``, which may be None."""
-    index = index_of(X)
-    if index is None or fitted is None or index.equals(fitted) or len(index) != len(fitted):
+def refuse_other_fitted_rows(X: Any, fitted: NDArray[Any] | None) -> None:
+    """Refuse rows that are said to be the fitted ones, if their index differs from the ``row_labels`` of the fit."""
+    labels = Names(frame=X).row_labels
+    if labels is None or fitted is None or len(labels) != len(fitted):
         return
-    place = _first_difference(_labels_of(index, _SERIES), _labels_of(fitted, _SERIES))
+    if labels.dtype.kind != "O" and np.array_equal(labels, fitted):
+        return
+    numbers = np.arange(len(labels))
+    new, old = (ColumnLabels(list(each), given=not np.array_equal(each, numbers)) for each in (labels, fitted))
+    place = _first_difference(new, old)
     if place is not None:
         raise ValueError(
-            f"Row {place} of X is {_plain(index[place])!r} and of the fitted X {_plain(fitted[place])!r}, but labels_ "
+            f"Row {place} of X is {_plain(labels[place])!r} and of the fitted X {_plain(fitted[place])!r}, but labels_ "
             "belong to the fitted rows, in their order. Pass the X that was fitted, or X.to_numpy() if only the labels "
             "of its rows differ."
         )

@@ -142,7 +142,7 @@ def _of_clusters(estimator: Any, given: Given, rows: Distributions | None, label
         "labels_": labels,
         "n_clusters_": n_clusters,
         "_n_features_out": n_clusters,
-        "_row_index": given.names.index,
+        "_row_labels": given.names.row_labels,
     }
     if rows is None:
         return {**fitted, "_predictor": FromDistances(Members.of(labels))}

@@ -254,7 +254,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         random_state = RandomState(check_random_state(self.random_state).randint(2**31 - 1))
         best = best_of_sizes(rows, self._sizes(len(rows)), int(self.n_clusters), int(self.refine), random_state)
         state = {"_random_state": random_state, "_pseudocount": float(self.pseudocount), "labels_": best.labels}
-        learned["_row_index"] = names_of(X).index
+        learned["_row_labels"] = names_of(X).row_labels
         store_fitted(self, _FITTED, learned, self._of_clusters(best, validated.dtype), state)
         return self
 
@@ -303,7 +303,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         result = self._reduced(union, most)
         labels, _ = rows.nearest(np.zeros(len(rows), dtype=np.intp), result.centers)
         state = {"_random_state": random_state, "_pseudocount": float(self.pseudocount), "labels_": labels}
-        learned["_row_index"] = names_of(X).index
+        learned["_row_labels"] = names_of(X).row_labels
         store_fitted(self, frozenset(), learned, self._of_clusters(result, validated.dtype), state)
         return self
 
@@ -339,7 +339,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         most, union = self._most_summaries(self._known()), self._summaries.joined(other._summaries)
         self._check_enough(len(union), "summaries of both")
         result = self._reduced(union, max(most, len(other._summaries)) if self.n_summaries is None else most)
-        store_fitted(self, {"labels_", "_row_index"}, self._of_clusters(result, self._dtype))
+        store_fitted(self, {"labels_", "_row_labels"}, self._of_clusters(result, self._dtype))
         return self
 
     def predict(self, X: MatrixLike) -> Labels:

@@ -170,7 +170,7 @@ class DivergenceMatrixDisplay:
     def _of(cls, clustering: Any, X: MatrixLike, labels: Sequence[Any] | None, name: str | None = None) -> Self:
         """Return the display of a fitted estimator, without drawing it."""
         tree = tree_of(clustering, cls.__name__)
-        refuse_other_fitted_rows(X, getattr(clustering, "_row_index", None))
+        refuse_other_fitted_rows(X, getattr(clustering, "_row_labels", None))
         predictor = clustering._predictor
         if predictor.takes_distances:
             matrix, matrix_name, symmetric = _checked(X), "distance", True
