@@ -237,18 +237,18 @@ def refuse_other_bins(
 
     ``can_align`` says that an object without a label could have zeros there.
     """
+    if not (one.columns and other.columns):
+        return
     x, y = owners
-    in_order, aligned = "", ""
-    if one.columns and other.columns:
-        order = one.holder.labels.format(x)
-        if other.holder in (_OTHER_FRAME, _TABLE) and one.holder not in (_OTHER_FRAME, _TABLE):
-            order = f"list({order})"
-        in_order = f", for instance {other.holder.ordered.format(y, order)}"
-        if can_align and one.holder.frame and other.holder.frame:
-            frames = one.holder.frame.format(x), other.holder.frame.format(y)
-            aligned = f", as after {x}, {y} = {frames[0]}.align({frames[1]}, axis=1, fill_value=0)"
-            if one.holder == other.holder == _SERIES:
-                aligned = f", as after {x}, {y} = {x}.align({y}, fill_value=0)"
+    order, aligned = one.holder.labels.format(x), ""
+    if other.holder in (_OTHER_FRAME, _TABLE) and one.holder not in (_OTHER_FRAME, _TABLE):
+        order = f"list({order})"
+    in_order = f", for instance {other.holder.ordered.format(y, order)}"
+    if can_align and one.holder.frame and other.holder.frame:
+        frames = one.holder.frame.format(x), other.holder.frame.format(y)
+        aligned = f", as after {x}, {y} = {frames[0]}.align({frames[1]}, axis=1, fill_value=0)"
+        if one.holder == other.holder == _SERIES:
+            aligned = f", as after {x}, {y} = {x}.align({y}, fill_value=0)"
     refuse_other_columns(one, other, owners, in_order, aligned, what=what)
 
 
