@@ -4,6 +4,7 @@ The remedies are code, which the tests take out of the messages and run.
 """
 
 import re
+from collections import deque
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -160,7 +161,13 @@ def test_items_without_labels_are_matched_by_their_positions():
         assert_array_equal(skdiv.pairwise_divergences(rows), expected)
 
 
-def test_frames_and_tables_in_a_list_do_not_hide_their_names():
+def test_series_in_another_sequence_than_a_list_are_compared():
+    for kind in (tuple, deque):
+        with pytest.raises(ValueError, match=r"Label 0 of X\[1\] is 'b' and of X\[0\] 'a'"):
+            skdiv.pairwise_divergences(kind(LETTERS))
+
+
+def test_frames_in_a_list_do_not_hide_their_names():
     for kind in (pd.DataFrame, pl.DataFrame):
         with pytest.raises(ValueError, match=r"Label 0 of X\[1\] is 'b' and of X\[0\] 'a'"):
             skdiv.pairwise_divergences([kind({"a": [1], "b": [2]}), kind({"b": [1], "a": [2]})])
@@ -321,8 +328,10 @@ def test_a_model_of_series_knows_their_names(estimator, method):
         assert_array_equal(dense(getattr(fitted, method)(new)), expected)
         with pytest.raises(ValueError, match="feature names should match"):
             getattr(fitted, method)(TABLE[["b", "a", "c"]])
-        with pytest.raises(ValueError, match="Column 0 of X is 'b' and of the fitted X 'a'"):
-            getattr(fitted, method)(Table(TABLE[["b", "a", "c"]]))
+        X = Table(TABLE[["b", "a", "c"]])
+        with pytest.raises(ValueError, match="Column 0 of X is 'b' and of the fitted X 'a'") as error:
+            getattr(fitted, method)(X)
+        assert remedied(error, X=X, estimator=fitted).column_names == ["a", "b", "c"]
 
 
 def test_new_series_without_a_fitted_bin_or_with_another_are_refused():

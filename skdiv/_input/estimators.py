@@ -49,27 +49,27 @@ def validated_input(
         _refuse_other_fitted_rows(validated, estimator)
     if not reset:
         validated = in_precision_of_fit(validated, estimator._dtype, names)
-    labels = names.labels
     if reset:
-        estimator._column_labels, estimator._dtype = labels, np.dtype(validated.dtype)
+        estimator._column_labels, estimator._dtype = names.labels, np.dtype(validated.dtype)
     elif names.frame is None:  # The words of scikit-learn are for frames.
-        _refuse_other_fitted_bins(labels, estimator)
+        _refuse_other_fitted_bins(names.labels, estimator, distances=distances)
     validate_data(estimator, names.as_frame(X), reset=reset, skip_check_array=True)  # This compares the columns.
-    if not reset:  # scikit-learn compares names only if they are strings.
-        _refuse_other_fitted_bins(labels, estimator)
+    if not reset and names.frame is not None:  # scikit-learn compares names only if they are strings.
+        _refuse_other_fitted_bins(names.labels, estimator, distances=distances)
     return validated
 
 
-def _refuse_other_fitted_bins(labels: ColumnLabels, estimator: Any) -> None:
+def _refuse_other_fitted_bins(labels: ColumnLabels, estimator: Any, *, distances: bool) -> None:
     """Refuse new rows whose bins have other labels than the fitted ones, or the same labels in another order."""
     in_order, missing = ", as they were fitted", ""
-    names, frame = "estimator.feature_names_in_", labels.holder.frame.format("X")
-    if frame and hasattr(estimator, "feature_names_in_"):
-        in_order += f": pass {frame}[{names}]"
-        missing = (
-            f". {frame}.reindex(columns={names}).fillna(0) adds the bins that are missing, and leaves out those that "
-            "were not fitted"
-        )
+    if hasattr(estimator, "feature_names_in_") and labels.columns:
+        names, frame = "estimator.feature_names_in_", labels.holder.frame.format("X")
+        in_order += f": pass {labels.holder.ordered.format('X', f'list({names})')}"
+        if frame and not distances:
+            missing = (
+                f". {frame}.reindex(columns={names}).fillna(0) adds the bins that are missing, and leaves out those "
+                "that were not fitted"
+            )
     refuse_other_columns(labels, estimator._column_labels, ("X", "the fitted X"), in_order, missing)
 
 

@@ -101,7 +101,7 @@ def names_of(X: Any, argument: str = "X") -> Names:
         raise TypeError(f"{argument} is a lazy frame, which holds no numbers yet; pass {argument}.collect().")
     if hasattr(X, "columns") and hasattr(type(X), "dtypes"):
         return Names(argument, X)
-    return Names(argument, other=X if isinstance(X, list | tuple) or _is_table(X) else None)
+    return Names(argument, other=X if isinstance(X, Sequence) or _is_table(X) else None)
 
 
 def _is_table(X: Any) -> bool:
