@@ -248,7 +248,10 @@ def refuse_other_bins(
         frames = one.holder.frame.format(x), other.holder.frame.format(y)
         aligned = f", as after {x}, {y} = {frames[0]}.align({frames[1]}, axis=1, fill_value=0)"
         if one.holder == other.holder == _SERIES:
-            aligned = f", as after {x}, {y} = {x}.align({y}, fill_value=0)"
+            aligned = (
+                f", as after {x}, {y} = {x}.align({y}, fill_value=0), or in {y}.to_numpy() if the {what} are the same "
+                "in spite of their labels"
+            )
     refuse_other_columns(one, other, owners, in_order, aligned, what=what)
 
 
@@ -282,7 +285,9 @@ def refuse_mixed_items(names: Names, *, what: str = "bins") -> None:
         if hasattr(names.other[i], "columns"):
             remedy = f", for instance {owners[0]}.loc[{owners[1]}.columns, {owners[1]}.columns]"
         elif len(found) == len(names.other):
-            remedy = missing = f", as in {_LIST.frame.format(names)}.fillna(0)"
+            frame, plain = _LIST.frame.format(names), f"[row.to_numpy() for row in {names}]"
+            remedy = f", as in {frame}.fillna(0)"
+            missing = f"{remedy}, or in {plain} if the {what} are the same in spite of their labels"
         refuse_other_columns(_labels_of(index, _ITEM), _labels_of(first, _ITEM), owners, remedy, missing, what=what)
 
 
