@@ -57,7 +57,8 @@ def barycenter(
         - ``"js"``, ``"js_divergence"``, ``"js_distance"`` or ``"jensenshannon"``: the Jensen-Shannon divergence of X[i]
           and c, which is the square of the distance.
     sample_weight : "counts" or array-like of shape (n,), optional
-        A positive weight for each row; by default all are equal. ``"counts"`` takes the totals of rows of counts.
+        A positive weight for each row; by default all are equal. ``"counts"`` takes the totals of rows of counts. The
+        index of a Series has to be that of X, if X is a frame of pandas.
     pseudocount : float, default=0.0
         The number that is added to every entry before the rows are normalised, in the units of X.
 

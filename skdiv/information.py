@@ -168,7 +168,8 @@ def mutual_information(
     X : {array-like, sparse matrix, frame} of shape (n, n_bins)
         Probabilities or counts; each row is divided by its sum.
     sample_weight : "counts" or array-like of shape (n,), optional
-        A positive weight for each row; by default all are equal. ``"counts"`` takes the totals of rows of counts.
+        A positive weight for each row; by default all are equal. ``"counts"`` takes the totals of rows of counts. The
+        index of a Series has to be that of X, if X is a frame of pandas.
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     pseudocount : float, default=0.0

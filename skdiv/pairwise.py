@@ -28,7 +28,7 @@ def as_pair(
     """Check two collections of a user, which messages call by the names of the ``arguments``, and normalise their rows.
 
     Both are converted to a common dtype before that, so that equal weights give equal rows. Collections over different
-    bins, and frames with different columns, are refused. ``pseudocount`` is None where users cannot pass one.
+    bins, also by their names, are refused. ``pseudocount`` is None where users cannot pass one.
     """
     x, y = arguments
     if isinstance(Y, str):
@@ -105,9 +105,9 @@ def pairwise_divergences(
     ------
     ValueError
         If an entry is negative, NaN, infinite, beyond the range of float64, or so small that it would become 0 when it
-        is divided by the sum of its row; if a row sums to zero; if X and Y have different numbers of columns, or frames
-        whose columns differ in name or order; if the indices of a sparse matrix are out of bounds; or if an argument is
-        not valid. The message names the row, the value and what to do.
+        is divided by the sum of its row; if a row sums to zero; if X and Y have different numbers of columns, or names
+        of bins, as frames and lists of Series have, that differ in set or order; if the indices of a sparse matrix are
+        out of bounds; or if an argument is not valid. The message names the row, the value and what to do.
     TypeError
         If X or Y is a masked array or holds anything but real numbers; or if ``out`` is a masked array or a
         `numpy.matrix`.

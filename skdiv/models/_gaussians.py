@@ -48,7 +48,8 @@ def gaussian_divergences(
         The mean of each Gaussian.
     covariances : array-like of shape (n, n_features, n_features), (n, n_features) or (n,)
         The covariance matrix of each Gaussian; or the variances of the features, for diagonal matrices; or one
-        variance for all features, for spherical Gaussians.
+        variance for all features, for spherical Gaussians. Frames and Series, as ``mean()`` and ``cov()`` of pandas
+        return them, must name the same features in one order.
     metric : {"kl", "jeffreys", "hellinger", "bhattacharyya"}, default="kl"
         The divergence. The notes have the formulas.
     symmetrize : {"mean", "min", "max"}, optional

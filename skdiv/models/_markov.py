@@ -43,7 +43,8 @@ def markov_divergences(
     Parameters
     ----------
     transition_matrices : array-like of shape (n, n_states, n_states)
-        Entry [i, a, b] is the probability that chain i goes from state a to state b; the sum over b is 1.
+        Entry [i, a, b] is the probability that chain i goes from state a to state b; the sum over b is 1. In a list of
+        frames, all rows and columns must name the same states in one order.
     stationary : array-like of shape (n, n_states), optional
         The share of its steps that each chain makes from each state; rows of counts are divided by their sums. By
         default it is the stationary distribution, which a chain has if it reaches every state from every other.

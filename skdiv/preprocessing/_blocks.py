@@ -62,7 +62,8 @@ def sum_blocks(X: MatrixLike, groups: ArrayLike) -> SummedBlocks:
     X : {array-like, sparse matrix, frame} of shape (n_blocks, n_bins)
         A row of weights, such as counts, for each block.
     groups : array-like of shape (n_blocks,)
-        The group of each block: which book a page belongs to, or which sensor measured on a day.
+        The group of each block: which book a page belongs to, or which sensor measured on a day. The index of a Series
+        has to be that of X, if X is a frame of pandas.
 
     Returns
     -------

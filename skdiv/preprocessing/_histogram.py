@@ -170,7 +170,7 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
             Ignored.
         groups : array-like of shape (n_observations,), optional
             The collection to which each observation of one long X belongs. The rows are in the order of
-            ``numpy.unique(groups)``.
+            ``numpy.unique(groups)``. The index of a Series has to be that of X, if X has one.
 
         Returns
         -------
