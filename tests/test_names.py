@@ -360,6 +360,15 @@ def test_new_series_without_a_fitted_bin_or_with_another_are_refused():
         assert_array_equal(fitted.predict(table), fitted.predict(pd.DataFrame([[3, 1, 0]], columns=list("abc"))))
 
 
+def test_distances_to_a_fitted_row_that_are_missing_are_not_zero():
+    D = divergence_frame(TABLE)
+    fitted = DivergenceClustering(2, metric="precomputed").fit(D)
+    rows = [row for _, row in D.iterrows()]
+    assert_array_equal(fitted.predict(rows), fitted.labels_)
+    with pytest.raises(ValueError, match=r"Label 3 of X is 'five' and of the fitted X 'four', .* in one order\.$"):
+        fitted.predict([row.rename({"four": "five"}) for row in rows])
+
+
 def test_batches_of_series_are_compared_and_centers_have_their_names():
     model = MiniBatchDivergenceClustering(2, random_state=0).partial_fit(CONTAINERS["list of Series"](TABLE))
     assert list(centers_frame(model).columns) == ["a", "b", "c"]

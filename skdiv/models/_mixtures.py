@@ -427,7 +427,9 @@ def as_mixtures(mixtures: Sequence[Mixture]) -> list[GaussianMixture]:
                 f"mixtures[0] has {n_features} features and mixtures[{i}] has {mixture.means_.shape[1]}, but all must "
                 "be over the same ones."
             )
-        refuse_other_columns(columns, _columns(mixtures[i]), ("mixtures[0]", f"mixtures[{i}]"), what="features")
+        remedy = f", as after a fit of mixtures[{i}] to X[mixtures[0].feature_names_in_]"
+        owners = "mixtures[0]", f"mixtures[{i}]"
+        refuse_other_columns(columns, _columns(mixtures[i]), owners, remedy, what="features")
     return plain
 
 
