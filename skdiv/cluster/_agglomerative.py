@@ -222,6 +222,7 @@ class DivergenceClustering(
     feature_names_in_: NDArray[np.object_]
     _n_features_out: int
     _column_labels: ColumnLabels
+    _row_labels: NDArray[Any] | None
     _dtype: np.dtype[Any]
     _predictor: Predictor
     _between: Measure
@@ -360,8 +361,7 @@ class DivergenceClustering(
             If a row is not a distribution, or is infinitely far from every cluster, unless ``handle_empty="label"``; or
             if the columns of a frame differ in name or order from those of the fitted one.
         """
-        validated = self._validated(X)
-        return predicted(self._predictor, validated, names_of(X), self.n_jobs)
+        return predicted(self._predictor, self._validated(X), names_of(X), self.n_jobs)
 
     def transform(self, X: MatrixLike) -> FloatArray:
         """Return the distance of each row of X to each cluster.

@@ -169,6 +169,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
     feature_names_in_: NDArray[np.object_]
     _n_features_out: int
     _column_labels: ColumnLabels
+    _row_labels: NDArray[Any] | None
     _dtype: np.dtype[Any]
     _predictor: Predictor
     _summaries: Summaries
@@ -460,8 +461,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         """Return how many summaries `partial_fit` may keep."""
         if self.n_summaries is not None:
             return int(self.n_summaries)
-        most = 2 * max(_LEAST, _PER_CLUSTER * int(self.n_clusters))
-        return most if known is None else max(most, len(known))
+        return max(2 * _LEAST, 2 * _PER_CLUSTER * int(self.n_clusters), 0 if known is None else len(known))
 
     def _sizes(self, n: int) -> Iterator[int]:
         """Yield the numbers of summaries that `fit` tries for n rows, as long as more of them are worth while."""
