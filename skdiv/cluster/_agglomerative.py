@@ -361,7 +361,8 @@ class DivergenceClustering(
             If a row is not a distribution, or is infinitely far from every cluster, unless ``handle_empty="label"``; or
             if the columns of a frame differ in name or order from those of the fitted one.
         """
-        return predicted(self._predictor, self._validated(X), names_of(X), self.n_jobs)
+        validated = self._validated(X)
+        return predicted(self._predictor, validated, names_of(X), self.n_jobs)
 
     def transform(self, X: MatrixLike) -> FloatArray:
         """Return the distance of each row of X to each cluster.
@@ -380,8 +381,7 @@ class DivergenceClustering(
         Raises
         ------
         ValueError, TypeError
-            If a row is not a distribution, unless it has no mass and ``handle_empty="label"``; or if the columns of a
-            frame differ in name or order from those of the fitted one.
+            If a row is no distribution, unless it has no mass and ``handle_empty="label"``; or if names of bins differ.
         """
         validated = self._validated(X)
         return transformed(self._predictor, validated, self.n_clusters_, names_of(X), self.n_jobs)
