@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from skdiv._compute.blocks.termwise import few_rows
-from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount, names_of
+from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount
 from skdiv._input.distributions import Distributions, normalise
+from skdiv._input.names import names_of
 from skdiv._input.weights import WeightsLike, masses_of
 from skdiv._utils.blas import one_blas_thread
 from skdiv._utils.memory import enough_memory
@@ -56,7 +57,8 @@ def barycenter(
         - ``"js"``, ``"js_divergence"``, ``"js_distance"`` or ``"jensenshannon"``: the Jensen-Shannon divergence of X[i]
           and c, which is the square of the distance.
     sample_weight : "counts" or array-like of shape (n,), optional
-        A positive weight for each row; by default all are equal. ``"counts"`` takes the totals of rows of counts.
+        A positive weight for each row; by default all are equal. ``"counts"`` takes the totals of rows of counts. The
+        index of a Series has to be that of X, if X is a frame of pandas.
     pseudocount : float, default=0.0
         The number that is added to every entry before the rows are normalised, in the units of X.
 

@@ -15,9 +15,10 @@ from sklearn.utils.validation import check_is_fitted
 from skdiv._divergences.record import Divergence, is_power_of_sum
 from skdiv._divergences.registry import MetricName, divergences, resolve
 from skdiv._divergences.spectra import Spectrum
-from skdiv._input.checks import ColumnLabels, Matrix, MatrixLike, check_pseudocount, names_of
+from skdiv._input.checks import Matrix, MatrixLike, check_pseudocount
 from skdiv._input.distributions import Distributions, normalise
 from skdiv._input.estimators import learned_input, store_fitted, validated_input
+from skdiv._input.names import ColumnLabels, names_of
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.sklearn import Interval, check_feature_names_in, fit_context
 

@@ -16,8 +16,9 @@ from skdiv._compute.tiles import Tile, number_of_tiles, tiles_of
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, resolve
 from skdiv._input.blocks import Blocks, BlocksLike, checked_blocks
-from skdiv._input.checks import MatrixLike, Names, as_counts, as_weights, check_pseudocount, names_of
+from skdiv._input.checks import MatrixLike, as_counts, as_weights, check_pseudocount
 from skdiv._input.distributions import Distributions, as_distributions
+from skdiv._input.names import Names, names_of
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray
 from skdiv._utils.warnings import warn_caller

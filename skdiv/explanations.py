@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
@@ -15,9 +16,16 @@ from skdiv._compute.blocks.termwise import few_rows
 from skdiv._divergences.forms import identity, root
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, divergences, resolve
-from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount, check_sample_weight, names_of
+from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount, check_sample_weight
 from skdiv._input.distributions import Distributions, normalise
 from skdiv._input.estimators import validated_input
+from skdiv._input.names import (
+    labels_of_distribution,
+    names_of,
+    refuse_other_bins,
+    refuse_other_fitted_rows,
+    refuse_other_rows,
+)
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.optional import optional
 from skdiv._utils.typing import FloatArray, Labels
@@ -218,6 +226,7 @@ def describe_clusters(
     labels = _labels_of(clustering, len(rows))
     features = _feature_names(feature_names, columns, rows.shape[1])
     top = rows.shape[1] if top is None else check_scalar(top, "top", Integral, min_val=1)
+    refuse_other_rows(sample_weight, X, ("sample_weight", "X"))
     masses = check_sample_weight(sample_weight, len(rows))
     inside, outside = _means_and_complements(rows, masses, labels)
     contributions = _contributions(divergence, Distributions(inside), Distributions(outside), unit)
@@ -258,7 +267,10 @@ def compare(
     """Check what a user passes to `divergence_contributions`, and compute the contributions."""
     unit = _unit_of_terms(divergence, base)
     are_vectors = _are_vectors(p, q)
-    p_rows, q_rows = (_as_row(side) if are_vectors else side for side in (p, q))
+    p_rows, q_rows = p, q
+    if are_vectors:
+        refuse_other_bins(labels_of_distribution(p), labels_of_distribution(q), ("p", "q"))
+        p_rows, q_rows = _as_row(p), _as_row(q)
     P, Q = as_pair(p_rows, q_rows, check_pseudocount(pseudocount), ("p", "q"))
     if len(P) != len(Q):
         raise ValueError(f"p has {len(P)} rows and q has {len(Q)}: each row of p is compared with one of q.")
@@ -318,6 +330,7 @@ def _fitted_rows(clustering: Any, X: MatrixLike) -> tuple[Distributions, list[An
             "clustering must be a fitted DivergenceClustering or MiniBatchDivergenceClustering, but it is "
             f"{type(clustering).__name__}; divergence_contributions compares any two rows."
         )
+    refuse_other_fitted_rows(X, getattr(clustering, "_row_labels", None))
     if predictor.takes_distances:
         return normalise(as_weights(X, names), pseudocount=clustering.pseudocount, names=names), names.columns
     validated = validated_input(clustering, X, reset=False)
@@ -395,8 +408,13 @@ def _shares(contributions: FloatArray) -> FloatArray:
 
 
 def _are_vectors(p: MatrixLike, q: MatrixLike) -> bool:
-    """Return whether p and q are vectors; refuse a vector beside a collection."""
+    """Return whether p and q are vectors; refuse a vector beside a collection.
+
+    A row of a sparse matrix or of a frame has two dimensions, and is a vector beside another one.
+    """
     dimensions = [np.ndim(side) if not hasattr(side, "ndim") else side.ndim for side in (p, q)]
+    if 1 in dimensions and all(dim == 1 or is_row(side) for dim, side in zip(dimensions, (p, q), strict=True)):
+        return True
     if dimensions.count(1) == 1:
         one, other = ("p", "q") if dimensions[0] == 1 else ("q", "p")
         raise ValueError(
@@ -406,9 +424,18 @@ def _are_vectors(p: MatrixLike, q: MatrixLike) -> bool:
     return dimensions == [1, 1]
 
 
+def is_row(side: Any) -> bool:
+    """Return whether an argument is a sparse matrix, a frame or a table of one row."""
+    return (sp.issparse(side) or names_of(side).has_columns) and side.shape[0] == 1
+
+
 def _as_row(vector: Any) -> Any:
     """Return a vector as a collection of one row; a Series of pandas as a frame, whose columns have its labels."""
-    return vector.to_frame().T if hasattr(vector, "to_frame") and hasattr(vector, "index") else np.asarray(vector)[None]
+    if hasattr(vector, "to_frame") and hasattr(vector, "index"):
+        return vector.to_frame().T
+    if sp.issparse(vector):
+        return vector.reshape((1, -1))
+    return vector if names_of(vector).has_columns else np.asarray(vector)[None]
 
 
 def _feature_names(given: Sequence[Any] | None, columns: list[Any], n_bins: int) -> NDArray[Any]:

@@ -19,8 +19,9 @@ from skdiv._compute.kernels import KernelName, chosen
 from skdiv._compute.run import Work, run
 from skdiv._compute.tiles import Tile, number_of_tiles, tiles_of
 from skdiv._input.blocks import Blocks, BlocksLike, checked_blocks, warn_of_sizes
-from skdiv._input.checks import Matrix, MatrixLike, Names, as_counts, as_weights, names_of
+from skdiv._input.checks import Matrix, MatrixLike, as_counts, as_weights
 from skdiv._input.distributions import Distributions, normalise
+from skdiv._input.names import Names, names_of
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray
 from skdiv._utils.warnings import warn_caller

@@ -13,8 +13,9 @@ from skdiv._compute.blocks.termwise import few_rows
 from skdiv._compute.blocks.weighted import rounding_of_mean
 from skdiv._compute.measure import Measure
 from skdiv._divergences.registry import resolve
-from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount, names_of
+from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount
 from skdiv._input.distributions import Distributions, as_distributions, normalise
+from skdiv._input.names import names_of
 from skdiv._input.weights import WeightsLike, masses_of
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray
@@ -167,7 +168,8 @@ def mutual_information(
     X : {array-like, sparse matrix, frame} of shape (n, n_bins)
         Probabilities or counts; each row is divided by its sum.
     sample_weight : "counts" or array-like of shape (n,), optional
-        A positive weight for each row; by default all are equal. ``"counts"`` takes the totals of rows of counts.
+        A positive weight for each row; by default all are equal. ``"counts"`` takes the totals of rows of counts. The
+        index of a Series has to be that of X, if X is a frame of pandas.
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     pseudocount : float, default=0.0

@@ -19,9 +19,10 @@ from skdiv._compute.search import Search, graph_of, within
 from skdiv._compute.spanning import spanning_tree
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, resolve
-from skdiv._input.checks import ColumnLabels, MatrixLike, check_pseudocount, names_of
+from skdiv._input.checks import MatrixLike, check_pseudocount
 from skdiv._input.distributions import Distributions, normalise
 from skdiv._input.estimators import learned_input, store_fitted, validated_input
+from skdiv._input.names import ColumnLabels, names_of
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.sklearn import Interval, StrOptions, fit_context
 from skdiv._utils.typing import FloatArray, Places

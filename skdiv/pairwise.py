@@ -10,8 +10,9 @@ import numpy as np
 from skdiv._compute.measure import Measure, Symmetrize, check_symmetrize
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, resolve
-from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount, names_of, refuse_other_columns
+from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount
 from skdiv._input.distributions import Distributions, as_distributions, normalise
+from skdiv._input.names import names_of, refuse_other_bins
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray
 
@@ -27,7 +28,7 @@ def as_pair(
     """Check two collections of a user, which messages call by the names of the ``arguments``, and normalise their rows.
 
     Both are converted to a common dtype before that, so that equal weights give equal rows. Collections over different
-    bins, and frames with different columns, are refused. ``pseudocount`` is None where users cannot pass one.
+    bins, also by their names, are refused. ``pseudocount`` is None where users cannot pass one.
     """
     x, y = arguments
     if isinstance(Y, str):
@@ -35,7 +36,7 @@ def as_pair(
             f"{y} = {Y!r} is not a collection of distributions; pass the name of a divergence as metric={Y!r}."
         )
     names = names_of(X, x), names_of(Y, y)
-    refuse_other_columns(names[0].labels, names[1].labels, arguments, f", for instance {y}[{x}.columns]")
+    refuse_other_bins(names[0].labels, names[1].labels, arguments)
     weights = as_weights(X, names[0]), as_weights(Y, names[1])
     if weights[0].shape[1] != weights[1].shape[1]:
         raise ValueError(
@@ -104,9 +105,9 @@ def pairwise_divergences(
     ------
     ValueError
         If an entry is negative, NaN, infinite, beyond the range of float64, or so small that it would become 0 when it
-        is divided by the sum of its row; if a row sums to zero; if X and Y have different numbers of columns, or frames
-        whose columns differ in name or order; if the indices of a sparse matrix are out of bounds; or if an argument is
-        not valid. The message names the row, the value and what to do.
+        is divided by the sum of its row; if a row sums to zero; if X and Y have different numbers of columns, or names
+        of bins, as frames and lists of Series have, that differ in set or order; if the indices of a sparse matrix are
+        out of bounds; or if an argument is not valid. The message names the row, the value and what to do.
     TypeError
         If X or Y is a masked array or holds anything but real numbers; or if ``out`` is a masked array or a
         `numpy.matrix`.

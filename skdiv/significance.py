@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, check_scalar
 
 from skdiv._input.blocks import Blocks, warn_of_sizes
-from skdiv._input.checks import Names, as_counts
+from skdiv._input.checks import as_counts
+from skdiv._input.names import Names
 from skdiv._input.weights import are_totals, totals_of
 from skdiv._significance.heights import TreeHeights
 from skdiv._significance.nodes import NodeTests, SignificanceCut

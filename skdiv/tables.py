@@ -10,7 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName
-from skdiv._input.checks import MatrixLike, names_of
+from skdiv._input.checks import MatrixLike
+from skdiv._input.names import names_of
 from skdiv._utils.optional import optional
 from skdiv.pairwise import pairwise_divergences
 

@@ -25,7 +25,7 @@ from skdiv import (
     pairwise_homogeneity,
 )
 from skdiv._input.blocks import Blocks, warn_of_sizes
-from skdiv._input.checks import names_of
+from skdiv._input.names import names_of
 from skdiv._significance.nodes import _chunks
 from skdiv._significance.nulls import ExchangedBlocks
 from skdiv._significance.sequential import SequentialTest

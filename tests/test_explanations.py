@@ -141,7 +141,7 @@ def test_frames_whose_columns_differ_are_refused():
     one, other = pd.DataFrame([[1, 2]], columns=["a", "b"]), pd.DataFrame([[1, 2]], columns=["b", "a"])
     with pytest.raises(ValueError, match="Column 0 of p is 'a' and of q 'b'"):
         divergence_contributions(one, other)
-    with pytest.raises(ValueError, match="Column 0 of p is 'a' and of q 'b'"):
+    with pytest.raises(ValueError, match=r"Label 0 of p is 'a' and of q 'b', .*, for instance q\[p\.index\]\.$"):
         divergence_contributions(one.loc[0], other.loc[0])
 
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from skdiv._divergences.forms import PairForm, ProductForm, identity, root
 from skdiv._divergences.spectra import Spectrum
 from skdiv._divergences.terms import Term
+from skdiv._input.checks import MatrixLike
 from skdiv._input.distributions import as_distribution
+from skdiv._input.names import labels_of_distribution, refuse_other_bins
 from skdiv._utils.typing import FloatArray
 
 
@@ -127,12 +128,12 @@ class Divergence:
                 f"D(q ‖ p) = {back} for p = {p.tolist()}, q = {q.tolist()}. Pass symmetric=False."
             )
 
-    def __call__(self, p: ArrayLike, q: ArrayLike, base: float | None = None) -> float:
+    def __call__(self, p: MatrixLike, q: MatrixLike, base: float | None = None) -> float:
         """Return D(p ‖ q) for two vectors of non-negative weights, each of which is divided by its sum.
 
         Parameters
         ----------
-        p, q : array-like of shape (n_bins,)
+        p, q : array-like of shape (n_bins,), or one row of a sparse matrix or of a frame
             Probabilities or counts.
         base : float, optional
             Base of the logarithm; nats by default.
@@ -145,9 +146,11 @@ class Divergence:
         Raises
         ------
         ValueError
-            If a vector is not a distribution, the lengths differ, or the divergence has no base.
+            If a vector is not a distribution, the lengths differ, or the divergence has no base; or if both have
+            names of bins, as a Series has, and these differ.
         """
         scale = self._scale(base)
+        refuse_other_bins(labels_of_distribution(p), labels_of_distribution(q), ("p", "q"))
         p_row, q_row = as_distribution(p, "p"), as_distribution(q, "q")
         if p_row.shape != q_row.shape:
             raise ValueError(

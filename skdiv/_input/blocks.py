@@ -15,13 +15,12 @@ from scipy.stats import kruskal, mannwhitneyu
 from skdiv._input.checks import (
     Matrix,
     MatrixLike,
-    Names,
     as_weights,
-    names_of,
     refuse_empty_rows,
     refuse_masked,
     refuse_what_is_no_weight,
 )
+from skdiv._input.names import Names, names_of, refuse_other_bins, refuse_other_rows
 from skdiv._utils.typing import FloatArray
 from skdiv._utils.warnings import warn_caller
 
@@ -93,12 +92,14 @@ def checked_blocks(blocks: BlocksLike, X: Matrix, names: Names, argument: str = 
     """
     refuse_what_is_no_weight(X, names)
     matrices = _matrices(blocks, X.shape[0], names, argument)
-    parts = []
+    refuse_other_rows(blocks, names.frame, (argument, names.argument))
+    labels, parts = names.labels, []
     for i, matrix in enumerate(matrices):
         named = names_of(matrix, f"{argument}[{i}]")
         shape = matrix.shape if hasattr(matrix, "shape") else np.shape(matrix)
         if len(shape) != 2 or not shape[0]:
             raise ValueError(f"{named} has the shape {shape}, and not one block or more of some bins. {_FORM}")
+        refuse_other_bins(labels, named.labels, (names.argument, named.argument))
         weights = as_weights(matrix, named)
         if weights.shape[1] != X.shape[1]:
             raise ValueError(f"{named} has {weights.shape[1]} bins, but {names} has {X.shape[1]}. {_FORM}")

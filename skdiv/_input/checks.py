@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from numbers import Real
-from typing import Any, NamedTuple, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils import check_array, check_scalar
 
+from skdiv._input.names import UNNAMED, Names, refuse_mixed_items
 from skdiv._utils.typing import FloatArray
 
 MatrixLike: TypeAlias = ArrayLike | sp.sparray | sp.spmatrix  # what a user may pass; frames are array-like
@@ -20,115 +19,6 @@ Matrix: TypeAlias = Any  # a float array, or CSR, which has no static type
 DTYPES = (np.float64, np.float32)
 _REAL = "fiub"  # kinds of dtypes: floats, integers with and without a sign, and booleans
 _LARGEST_WEIGHT = 1e100  # of a row: products of two weights and quotients of their sums do not overflow or underflow
-
-
-# --- What messages call things ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Names:
-    """How messages name an argument, its rows and its entries: by position, and in a frame by label as well."""
-
-    argument: str = "X"
-    frame: Any = None
-
-    def __str__(self) -> str:
-        """Return the name of the argument."""
-        return self.argument
-
-    @property
-    def columns(self) -> list[Any]:
-        """Return the labels of the columns, or an empty list if the argument is not a frame."""
-        return [] if self.frame is None else list(self.frame.columns)
-
-    @property
-    def labels(self) -> ColumnLabels:
-        """Return the labels of the columns, and whether somebody gave them.
-
-        pandas numbers columns that were given none by a RangeIndex from 0 on; given labels are another kind of index.
-        """
-        columns = getattr(self.frame, "columns", None)
-        is_numbered = getattr(columns, "start", None) == 0 and getattr(columns, "step", None) == 1
-        return ColumnLabels(self.columns, not is_numbered)
-
-    @property
-    def index(self) -> Any:
-        """Return the labels of the rows if the argument is a frame of pandas, else None."""
-        return getattr(self.frame, "index", None)
-
-    def row(self, i: int) -> str:
-        """Return the name of row i for a message, such as ``X[1] ('oslo')``."""
-        label = self._label_of_row(i)
-        return f"{self}[{i}]" if label is None else f"{self}[{i}] ({label!r})"
-
-    def entry(self, i: int, j: int) -> str:
-        """Return the name of the entry in row i and column j for a message, such as ``X[1, 2] ('oslo', 'rain')``."""
-        row, column = self._label_of_row(i), _label(self.columns, j)
-        labels = f" ({row!r}, {column!r})"
-        if row is None or column is None:
-            named = [(what, label) for what, label in (("row", row), ("column", column)) if label is not None]
-            labels = "".join(f" ({what} {label!r})" for what, label in named)
-        return f"{self}[{i}, {j}]{labels}"
-
-    def _label_of_row(self, i: int) -> Any:
-        """Return the label of row i, or None if it has none or one that equals i."""
-        return None if self.index is None else _label(self.index, i)
-
-
-UNNAMED = Names()
-
-
-def names_of(X: Any, argument: str = "X") -> Names:
-    """Return the `Names` of an argument; only a frame, of pandas, polars or a similar library, has labels."""
-    if hasattr(X, "collect") and hasattr(X, "lazy"):
-        raise TypeError(f"{argument} is a lazy frame, which holds no numbers yet; pass {argument}.collect().")
-    return Names(argument, X if hasattr(X, "columns") and hasattr(type(X), "dtypes") else None)
-
-
-def _label(labels: Sequence[Any], place: int) -> Any:
-    """Return the label at a position, or None if there are no labels or the label is the position itself."""
-    label = _plain(labels[place]) if len(labels) else None
-    return None if _same(label, place) else label
-
-
-def _plain(label: Any) -> Any:
-    """Return a label as a plain Python object; the repr of a NumPy scalar would show its type in a message."""
-    if isinstance(label, tuple):
-        return tuple(map(_plain, label))
-    return label.item() if isinstance(label, np.generic) else label
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Return whether two labels are equal.
-
-    They are compared as members of a set: ``==`` with pandas.NA gives no truth value.
-    """
-    return len({one, other}) == 1 or repr(one) == repr(other)
-
-
-class ColumnLabels(NamedTuple):
-    """The labels of the columns of a frame, an empty list for what is not a frame, and whether they were given."""
-
-    columns: list[Any]
-    given: bool
-
-
-def refuse_other_columns(one: ColumnLabels, other: ColumnLabels, owners: tuple[str, str], remedy: str) -> None:
-    """Refuse two frames whose columns have different labels, or the same labels in another order.
-
-    Columns are matched by their positions, which would silently compare different bins. The numbers of a frame that
-    was given no labels are labels only if the other frame has some of them in other places. ``owners`` are the names of
-    the two frames, and ``remedy`` is added to the message if only the order differs.
-    """
-    if len(one.columns) != len(other.columns):
-        return
-    shared, both_given = set(one.columns) & set(other.columns), one.given and other.given
-    for place, (label, its_label) in enumerate(zip(one.columns, other.columns, strict=True)):
-        if not _same(label, its_label) and (both_given or label in shared or its_label in shared):
-            raise ValueError(
-                f"Column {place} of {owners[0]} is {label!r} and of {owners[1]} {its_label!r}, but the bins of both "
-                f"must be the same and in one order{remedy if set(one.columns) == set(other.columns) else ''}."
-            )
 
 
 # --- What is not made of real numbers --------------------------------------------------------------------------------
@@ -147,6 +37,7 @@ def refuse_what_is_not_real(X: MatrixLike, names: Names, also: str = "") -> None
     whose NumPy kind is in ``also`` are accepted too, but every object in an array of objects must be a real number.
     """
     refuse_masked(X, names.argument)
+    refuse_mixed_items(names)
     if sp.issparse(X):
         refuse_broken_indices(X, names.argument)
     if names.frame is not None:

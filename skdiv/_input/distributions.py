@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from skdiv._input.checks import (
-    UNNAMED,
     Matrix,
     MatrixLike,
-    Names,
     as_doubles,
     as_weights,
-    names_of,
     refuse_empty_rows,
     refuse_entries,
     refuse_large_pseudocount,
     refuse_lost_entry,
 )
+from skdiv._input.names import UNNAMED, Names, names_of
 from skdiv._utils.typing import FloatArray
 
 _TOTALS_AT_A_TIME = 2**18  # entries that are copied and summed at a time, so that the copies stay in the cache
@@ -124,11 +122,14 @@ def as_distributions(X: MatrixLike, *, pseudocount: float | None = 0.0) -> Distr
     return normalise(as_weights(X, names), pseudocount=pseudocount, names=names)
 
 
-def as_distribution(vector: ArrayLike, name: str) -> FloatArray:
-    """Check a user's vector of weights, and return it as one normalised row of shape (1, n_bins)."""
-    weights = as_doubles(vector, name)
+def as_distribution(vector: MatrixLike, name: str) -> FloatArray:
+    """Check a user's vector of weights, and return it as one normalised row of shape (1, n_bins).
+
+    The vector may be one row of a sparse matrix or a frame, in whatever number of dimensions that comes.
+    """
+    weights = as_doubles(as_vector(vector, name), name)
     if weights.ndim != 1 or weights.size == 0:
-        raise ValueError(f"{name} must be a vector of at least one bin, but its shape is {weights.shape}.")
+        _refuse_shape(weights.shape, name)
     bad = ~(np.isfinite(weights) & (weights >= 0))
     if bad.any():
         i = int(bad.argmax())
@@ -136,6 +137,24 @@ def as_distribution(vector: ArrayLike, name: str) -> FloatArray:
     if not weights.any():
         raise ValueError(f"{name} sums to 0, so it is not a distribution.")
     return normalise(weights[np.newaxis], names=Names(name)).dense()
+
+
+def as_vector(vector: Any, name: str) -> Any:
+    """Return one row of a sparse matrix or a frame as a vector, and anything else as it is."""
+    if isinstance(vector, np.ndarray | list | tuple):
+        return vector
+    is_sparse, names = sp.issparse(vector), names_of(vector, name)
+    if not (is_sparse or names.has_columns):
+        return vector
+    rows = as_weights(vector.reshape((1, -1)) if is_sparse and vector.ndim == 1 else vector, names)
+    if rows.shape[0] != 1:
+        _refuse_shape(rows.shape, name)
+    return (rows.toarray() if sp.issparse(rows) else rows)[0]
+
+
+def _refuse_shape(shape: tuple[int, ...], name: str) -> NoReturn:
+    """Raise the error about an argument that is no vector of weights."""
+    raise ValueError(f"{name} must be a vector of at least one bin, but its shape is {shape}.")
 
 
 def normalise(X: Matrix, *, pseudocount: float | None = 0.0, names: Names = UNNAMED) -> Distributions:

@@ -15,10 +15,9 @@ from skdiv._input.checks import (
     MatrixLike,
     check_distances,
     in_precision_of_fit,
-    names_of,
-    refuse_other_columns,
     refuse_what_is_not_real,
 )
+from skdiv._input.names import ColumnLabels, names_of, refuse_other_columns, refuse_other_order
 
 
 def validated_input(
@@ -32,6 +31,8 @@ def validated_input(
     labels of the columns and the dtype. Without, X is compared with them, and converted to the dtype of the fit.
     """
     names = names_of(X)
+    if distances and reset:
+        refuse_other_order(names)
     refuse_what_is_not_real(X, names, also="cO")  # scikit-learn refuses complex numbers, and asks for objects
     validated = check_array(
         X,
@@ -48,12 +49,28 @@ def validated_input(
         _refuse_other_fitted_rows(validated, estimator)
     if not reset:
         validated = in_precision_of_fit(validated, estimator._dtype, names)
-    validate_data(estimator, X, reset=reset, skip_check_array=True)  # This compares the columns.
     if reset:
         estimator._column_labels, estimator._dtype = names.labels, np.dtype(validated.dtype)
-    else:  # scikit-learn compares names only if they are strings.
-        refuse_other_columns(names.labels, estimator._column_labels, ("X", "the fitted X"), ", as they were fitted")
+    elif names.frame is None:  # The words of scikit-learn are for frames.
+        _refuse_other_fitted_bins(names.labels, estimator, distances=distances)
+    validate_data(estimator, names.as_frame(X), reset=reset, skip_check_array=True)  # This compares the columns.
+    if not reset and names.frame is not None:  # scikit-learn compares names only if they are strings.
+        _refuse_other_fitted_bins(names.labels, estimator, distances=distances)
     return validated
+
+
+def _refuse_other_fitted_bins(labels: ColumnLabels, estimator: Any, *, distances: bool) -> None:
+    """Refuse new rows whose bins have other labels than the fitted ones, or the same labels in another order."""
+    in_order, missing = ", as they were fitted", ""
+    if hasattr(estimator, "feature_names_in_") and labels.columns:
+        names, frame = "estimator.feature_names_in_", labels.holder.frame.format("X")
+        in_order += f": pass {labels.holder.ordered.format('X', f'list({names})')}"
+        if frame and not distances:
+            missing = (
+                f". {frame}.reindex(columns={names}).fillna(0) adds the bins that are missing, and leaves out those "
+                "that were not fitted"
+            )
+    refuse_other_columns(labels, estimator._column_labels, ("X", "the fitted X"), in_order, missing)
 
 
 def _refuse_other_fitted_rows(D: Matrix, estimator: Any) -> None:

@@ -7,14 +7,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skdiv._input.checks import (
-    Matrix,
-    Names,
-    as_counts,
-    check_sample_weight,
-    refuse_empty_rows,
-    refuse_what_is_no_weight,
-)
+from skdiv._input.checks import Matrix, as_counts, check_sample_weight, refuse_empty_rows, refuse_what_is_no_weight
+from skdiv._input.names import Names, refuse_other_rows
 from skdiv._utils.typing import FloatArray
 
 WeightsLike: TypeAlias = ArrayLike | Literal["counts"] | None
@@ -26,6 +20,7 @@ def masses_of(sample_weight: WeightsLike, X: Matrix, names: Names) -> FloatArray
     ``"counts"`` stands for the totals of the rows, which must then be counts.
     """
     if not isinstance(sample_weight, str):
+        refuse_other_rows(sample_weight, names.frame, ("sample_weight", names.argument))
         return check_sample_weight(sample_weight, X.shape[0])
     if sample_weight != "counts":
         raise ValueError(f"sample_weight = {sample_weight!r} must be 'counts' or a vector of a weight for each row.")

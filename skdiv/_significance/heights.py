@@ -19,8 +19,8 @@ from skdiv._compute.blocks import of_candidates
 from skdiv._compute.blocks.weighted import WeightedRows, fast_costs, inaccurate_below, merge_costs
 from skdiv._compute.kernels import KernelName, load
 from skdiv._compute.measure import Measure, combined
-from skdiv._input.checks import UNNAMED
 from skdiv._input.distributions import Distributions, normalise
+from skdiv._input.names import UNNAMED
 from skdiv._trees.build import refuse_infinite, tree_of_rows
 from skdiv._trees.linkage import condensed_position
 from skdiv._utils.typing import FloatArray, Places

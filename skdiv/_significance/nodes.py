@@ -18,7 +18,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from numpy.typing import NDArray
 from scipy.cluster import hierarchy
 
-from skdiv._input.checks import Names
+from skdiv._input.names import Names
 from skdiv._significance.heights import TreeHeights
 from skdiv._significance.nulls import Null, Rows
 from skdiv._significance.sequential import SequentialTest, is_significant

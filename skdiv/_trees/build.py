@@ -13,8 +13,8 @@ from skdiv._compute.screens import has_screen
 from skdiv._compute.spanning import spanning_tree
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, divergences
-from skdiv._input.checks import UNNAMED, Names
 from skdiv._input.distributions import Distributions
+from skdiv._input.names import UNNAMED, Names
 from skdiv._trees.graph import connected_edges, tree_of_graph
 from skdiv._trees.information import information_tree
 from skdiv._trees.linkage import (

@@ -13,7 +13,8 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from sklearn.utils import check_array, gen_batches
 
-from skdiv._input.checks import names_of, refuse_what_is_not_real
+from skdiv._input.checks import refuse_what_is_not_real
+from skdiv._input.names import Names, names_of, refuse_other_order, refuse_other_rows
 from skdiv._trees.linkage import tree_of_merges
 from skdiv._utils.progress import Advance, stage
 from skdiv._utils.typing import FloatArray, Places
@@ -24,11 +25,11 @@ Merges = tuple[Places, FloatArray]  # for each merge in order, a node of each of
 _TILE = 2**20  # the largest number of distances between parts of a graph that are in memory at once
 
 
-def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArray | None) -> Any:
+def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArray | None, names: Names) -> Any:
     """Return a user's connectivity as an array or sparse matrix of shape (n, n), or None.
 
-    A function is called with X. Refused are linkages that cannot use a graph, and what is not a graph of n rows. For a
-    graph whose parts are not all connected the user is warned.
+    ``names`` are those of X. A function is called with X. Refused are linkages that cannot use a graph, and what is not
+    a graph of n rows, or has them in another order. For a graph whose parts are not all connected the user is warned.
     """
     if connectivity is None:
         return None
@@ -45,7 +46,10 @@ def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArr
     graph = connectivity(X) if callable(connectivity) else connectivity
     if np.ndim(graph) == 0 and not sp.issparse(graph):
         raise TypeError(f"connectivity must be a graph of the rows, or a function that returns one, not {graph!r}.")
-    refuse_what_is_not_real(graph, names_of(graph, "connectivity"))
+    names_of_graph = names_of(graph, "connectivity")
+    refuse_what_is_not_real(graph, names_of_graph)
+    refuse_other_order(names_of_graph)
+    refuse_other_rows(graph, names.frame, ("connectivity", names.argument))
     graph = check_array(graph, accept_sparse=["csr", "coo", "lil"], input_name="connectivity")
     n = X.shape[0]
     if graph.shape != (n, n):

@@ -15,8 +15,9 @@ from skdiv._compute.measure import SYMMETRIZATIONS, Measure, Symmetrize
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, resolve
 from skdiv._input.blocks import BlocksLike, checked_blocks
-from skdiv._input.checks import ColumnLabels, MatrixLike, names_of
+from skdiv._input.checks import MatrixLike
 from skdiv._input.estimators import learned_input, store_fitted, validated_input
+from skdiv._input.names import ColumnLabels, names_of
 from skdiv._input.weights import WeightsLike, masses_of
 from skdiv._trees.build import LINKAGES, Linkage, resolved_linkage
 from skdiv._trees.cut import checked_rule
@@ -221,6 +222,7 @@ class DivergenceClustering(
     feature_names_in_: NDArray[np.object_]
     _n_features_out: int
     _column_labels: ColumnLabels
+    _row_labels: NDArray[Any] | None
     _dtype: np.dtype[Any]
     _predictor: Predictor
     _between: Measure
@@ -379,8 +381,7 @@ class DivergenceClustering(
         Raises
         ------
         ValueError, TypeError
-            If a row is not a distribution, unless it has no mass and ``handle_empty="label"``; or if the columns of a
-            frame differ in name or order from those of the fitted one.
+            If a row is no distribution, unless it has no mass and ``handle_empty="label"``; or if names of bins differ.
         """
         validated = self._validated(X)
         return transformed(self._predictor, validated, self.n_clusters_, names_of(X), self.n_jobs)
@@ -445,7 +446,7 @@ class DivergenceClustering(
         validated, names = self._validated(X), names_of(X)
         labels = predicted(self._predictor, validated, names, self.n_jobs)
         if self._predictor.takes_distances:
-            return silhouette(square_of_fitted(validated), labels)
+            return silhouette(square_of_fitted(validated, names), labels)
         return silhouette(distances_between(self._predictor, self._between, validated, names, self.n_jobs), labels)
 
     # --- Parameters and input ---

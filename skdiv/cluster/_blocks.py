@@ -16,9 +16,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.random import RandomState
 
-from skdiv._input.checks import UNNAMED, ColumnLabels, Matrix, in_precision_of_fit, names_of, refuse_other_columns
+from skdiv._input.checks import Matrix, in_precision_of_fit
 from skdiv._input.distributions import Distributions, normalise
 from skdiv._input.estimators import learned_input
+from skdiv._input.names import UNNAMED, ColumnLabels, names_of, refuse_other_columns
 from skdiv._utils.typing import FloatArray, Labels
 from skdiv.cluster._collection import Collection, Part
 from skdiv.cluster._reduction import Clusters, clusters_of_summaries, total_information
@@ -79,7 +80,7 @@ def opened(estimator: Any, expected: Expected, number: int, X: Any, sample_weigh
         names = names_of(X)
         if validated.shape[1] != expected.n_bins:
             raise ValueError(f"it has {validated.shape[1]} columns, but X is said to have {expected.n_bins}.")
-        refuse_other_columns(names.labels, expected.labels, ("the block", "X itself"), "")
+        refuse_other_columns(names.labels, expected.labels, ("the block", "X itself"))
         validated = in_precision_of_fit(validated, expected.dtype, names)
         rows, mean = estimator._collection(X, validated, sample_weight).checked()
         return Block(replace(rows, names=UNNAMED), mean, {**learned, "_dtype": expected.dtype})

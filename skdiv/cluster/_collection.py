@@ -19,8 +19,9 @@ from skdiv._compute.kernels import load
 from skdiv._compute.measure import Measure
 from skdiv._compute.run import IntoPlaces, Work, run
 from skdiv._divergences.registry import resolve
-from skdiv._input.checks import UNNAMED, Matrix, Names
+from skdiv._input.checks import Matrix
 from skdiv._input.distributions import Distributions, normalise
+from skdiv._input.names import UNNAMED, Names
 from skdiv._utils.blas import one_blas_thread
 from skdiv._utils.memory import Workspace
 from skdiv._utils.typing import FloatArray, Labels

@@ -15,8 +15,8 @@ from sklearn.utils.validation import check_memory
 from skdiv._compute.measure import Measure, check_symmetrize
 from skdiv._divergences.registry import resolve
 from skdiv._input.blocks import Blocks
-from skdiv._input.checks import Names
 from skdiv._input.distributions import Distributions, normalise
+from skdiv._input.names import Names
 from skdiv._significance.heights import TreeHeights
 from skdiv._trees.build import Linkage, is_cacheable, tree_of_distances, tree_of_rows
 from skdiv._trees.cut import AtDistance, IntoClusters, Rule
@@ -105,7 +105,7 @@ def _rule(estimator: Any, given: Given) -> Rule:
 
 def _tree(estimator: Any, given: Given, rows: Distributions | None) -> FloatArray:
     """Return the tree as SciPy's Z, from the cache of ``memory`` if it is there."""
-    graph = check_connectivity(estimator.connectivity, given.X, given.linkage, given.masses)
+    graph = check_connectivity(estimator.connectivity, given.X, given.linkage, given.masses, given.names)
     if rows is None:
         return tree_of_distances(given.X, given.masses, given.linkage, graph)
     measure = measure_of(estimator)
@@ -138,7 +138,12 @@ def _of_tree(given: Given, tree: FloatArray, pvalues: FloatArray | None) -> dict
 def _of_clusters(estimator: Any, given: Given, rows: Distributions | None, labels: Labels) -> dict[str, Any]:
     """Return the fitted attributes that describe the clusters, by their names, among them the predictor."""
     n_clusters = int(labels.max()) + 1
-    fitted = {"labels_": labels, "n_clusters_": n_clusters, "_n_features_out": n_clusters}
+    fitted = {
+        "labels_": labels,
+        "n_clusters_": n_clusters,
+        "_n_features_out": n_clusters,
+        "_row_labels": given.names.row_labels,
+    }
     if rows is None:
         return {**fitted, "_predictor": FromDistances(Members.of(labels))}
     centers = centers_of(rows, given.masses, labels, n_clusters, estimator.center)

@@ -14,8 +14,9 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Cluster
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skdiv._input.checks import ColumnLabels, MatrixLike, names_of, refuse_other_columns
+from skdiv._input.checks import MatrixLike
 from skdiv._input.estimators import learned_input, store_fitted, validated_input
+from skdiv._input.names import ColumnLabels, names_of, refuse_other_columns
 from skdiv._input.weights import WeightsLike, masses_of
 from skdiv._utils.progress import stage
 from skdiv._utils.sklearn import Interval, StrOptions, fit_context
@@ -168,6 +169,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
     feature_names_in_: NDArray[np.object_]
     _n_features_out: int
     _column_labels: ColumnLabels
+    _row_labels: NDArray[Any] | None
     _dtype: np.dtype[Any]
     _predictor: Predictor
     _summaries: Summaries
@@ -251,9 +253,9 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         rows = self._collection(X, validated, sample_weight)
         self._check_enough(len(rows), "rows of X")
         random_state = RandomState(check_random_state(self.random_state).randint(2**31 - 1))
-        sizes = self._sizes(len(rows))
-        best = best_of_sizes(rows, sizes, int(self.n_clusters), int(self.refine), random_state)
+        best = best_of_sizes(rows, self._sizes(len(rows)), int(self.n_clusters), int(self.refine), random_state)
         state = {"_random_state": random_state, "_pseudocount": float(self.pseudocount), "labels_": best.labels}
+        learned["_row_labels"] = names_of(X).row_labels
         store_fitted(self, _FITTED, learned, self._of_clusters(best, validated.dtype), state)
         return self
 
@@ -293,8 +295,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
             random_state = RandomState(check_random_state(self.random_state).randint(2**31 - 1))
         else:
             validated, random_state = validated_input(self, X, reset=False), deepcopy(self._random_state)
-        rows = self._collection(X, validated, sample_weight)
-        most = self._most_summaries(known)
+        rows, most = self._collection(X, validated, sample_weight), self._most_summaries(known)
         rows, mean = rows.checked()
         with stage("summaries"):
             batch, _ = summarised(rows, mean, total_information(rows, mean), most, random_state)
@@ -303,6 +304,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         result = self._reduced(union, most)
         labels, _ = rows.nearest(np.zeros(len(rows), dtype=np.intp), result.centers)
         state = {"_random_state": random_state, "_pseudocount": float(self.pseudocount), "labels_": labels}
+        learned["_row_labels"] = names_of(X).row_labels
         store_fitted(self, frozenset(), learned, self._of_clusters(result, validated.dtype), state)
         return self
 
@@ -338,7 +340,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         most, union = self._most_summaries(self._known()), self._summaries.joined(other._summaries)
         self._check_enough(len(union), "summaries of both")
         result = self._reduced(union, max(most, len(other._summaries)) if self.n_summaries is None else most)
-        store_fitted(self, {"labels_"}, self._of_clusters(result, self._dtype))
+        store_fitted(self, {"labels_", "_row_labels"}, self._of_clusters(result, self._dtype))
         return self
 
     def predict(self, X: MatrixLike) -> Labels:
@@ -459,8 +461,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         """Return how many summaries `partial_fit` may keep."""
         if self.n_summaries is not None:
             return int(self.n_summaries)
-        most = 2 * max(_LEAST, _PER_CLUSTER * int(self.n_clusters))
-        return most if known is None else max(most, len(known))
+        return max(2 * _LEAST, 2 * _PER_CLUSTER * int(self.n_clusters), 0 if known is None else len(known))
 
     def _sizes(self, n: int) -> Iterator[int]:
         """Yield the numbers of summaries that `fit` tries for n rows, as long as more of them are worth while."""
@@ -496,5 +497,4 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         return tags
 
 
-# The fitted attributes; parameters are not annotated.
-_FITTED = frozenset(MiniBatchDivergenceClustering.__annotations__)
+_FITTED = frozenset(MiniBatchDivergenceClustering.__annotations__)  # parameters are not annotated

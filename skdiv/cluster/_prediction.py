@@ -17,8 +17,9 @@ from sklearn.utils import gen_batches
 
 from skdiv._compute.kernels import chosen
 from skdiv._compute.measure import Measure
-from skdiv._input.checks import Matrix, Names
+from skdiv._input.checks import Matrix
 from skdiv._input.distributions import Distributions, normalise
+from skdiv._input.names import Names
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray, Labels
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from skdiv._compute.measure import Measure
-from skdiv._input.checks import Names
 from skdiv._input.distributions import normalise
+from skdiv._input.names import Names, refuse_other_order
 from skdiv._trees.build import refuse_infinite
 from skdiv._trees.linkage import check_square
 from skdiv._utils.memory import enough_memory
@@ -55,7 +55,7 @@ def distances_between(predictor: Any, measure: Measure, X: Any, names: Names, n_
     return D
 
 
-def square_of_fitted(D: FloatArray) -> FloatArray:
+def square_of_fitted(D: FloatArray, names: Names) -> FloatArray:
     """Return a user's distances from new rows to the fitted ones, if they are those between the fitted rows."""
     if D.shape[0] != D.shape[1]:
         raise ValueError(
@@ -63,5 +63,6 @@ def square_of_fitted(D: FloatArray) -> FloatArray:
             f"{D.shape}, which does not tell how far its rows are from each other. In a grid search pass "
             "cv=[(rows, rows)] with rows = np.arange(n), or a scorer that compares labels."
         )
+    refuse_other_order(names)
     check_square(D)
     return D

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skdiv._input.checks import ColumnLabels, Names
+from skdiv._input.names import ColumnLabels, Names
 from skdiv.cluster._blocks import Expected, opened_blocks
 
 try:

@@ -13,6 +13,7 @@ from scipy.linalg import solve_triangular
 
 from skdiv._compute.measure import Symmetrize
 from skdiv._divergences import terms
+from skdiv._input.names import labels_of_items, refuse_other_bins, refuse_other_rows
 from skdiv._utils.typing import FloatArray
 from skdiv.models._matrix import as_finite, measure_of
 
@@ -47,7 +48,8 @@ def gaussian_divergences(
         The mean of each Gaussian.
     covariances : array-like of shape (n, n_features, n_features), (n, n_features) or (n,)
         The covariance matrix of each Gaussian; or the variances of the features, for diagonal matrices; or one
-        variance for all features, for spherical Gaussians.
+        variance for all features, for spherical Gaussians. Frames and Series, as ``mean()`` and ``cov()`` of pandas
+        return them, must name the same features in one order.
     metric : {"kl", "jeffreys", "hellinger", "bhattacharyya"}, default="kl"
         The divergence. The notes have the formulas.
     symmetrize : {"mean", "min", "max"}, optional
@@ -351,6 +353,12 @@ _BLOCKS: dict[GaussianMetric, Callable[[Any, Any], FloatArray]] = {
 
 def as_gaussians(means: ArrayLike, covariances: ArrayLike) -> Gaussians:
     """Check a user's means and covariances."""
+    features, its_features = (
+        labels_of_items(values, name, what="features")
+        for values, name in ((means, "means"), (covariances, "covariances"))
+    )
+    refuse_other_bins(features, its_features, ("means", "covariances"), what="features", can_align=False)
+    refuse_other_rows(covariances, means, ("covariances", "means"))
     centers, spreads = as_finite(means, "means"), as_finite(covariances, "covariances")
     if centers.ndim != 2 or 0 in centers.shape:
         raise ValueError(

@@ -15,6 +15,7 @@ from skdiv._compute.measure import Measure, Symmetrize
 from skdiv._divergences.registry import resolve
 from skdiv._input.checks import check_pseudocount, refuse_masked
 from skdiv._input.distributions import Distributions
+from skdiv._input.names import labels_of_items, refuse_other_bins
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray, Places
 from skdiv.models._matrix import ModelMeasure, as_finite, refuse_named, symmetrization
@@ -42,7 +43,8 @@ def markov_divergences(
     Parameters
     ----------
     transition_matrices : array-like of shape (n, n_states, n_states)
-        Entry [i, a, b] is the probability that chain i goes from state a to state b; the sum over b is 1.
+        Entry [i, a, b] is the probability that chain i goes from state a to state b; the sum over b is 1. In a list of
+        frames, all rows and columns must name the same states in one order.
     stationary : array-like of shape (n, n_states), optional
         The share of its steps that each chain makes from each state; rows of counts are divided by their sums. By
         default it is the stationary distribution, which a chain has if it reaches every state from every other.
@@ -281,6 +283,10 @@ def stationary_distributions(matrices: FloatArray) -> FloatArray:
 
 def as_chains(transition_matrices: ArrayLike, stationary: ArrayLike | None) -> Chains:
     """Check a user's transition matrices and, where they are given, the weights of the states."""
+    states = labels_of_items(transition_matrices, "transition_matrices", what="states")
+    its_states = labels_of_items(stationary, "stationary", what="states")
+    owners = "transition_matrices", "stationary"
+    refuse_other_bins(states, its_states, owners, what="states", can_align=False)
     matrices = as_finite(transition_matrices, "transition_matrices")
     if matrices.ndim != 3 or matrices.shape[1] != matrices.shape[2] or 0 in matrices.shape:
         raise ValueError(

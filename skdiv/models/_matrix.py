@@ -14,7 +14,8 @@ from skdiv._compute.run import Work, run
 from skdiv._compute.tiles import IntoMatrix, number_of_tiles, tiles_of
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import resolve
-from skdiv._input.checks import as_doubles, names_of
+from skdiv._input.checks import as_doubles
+from skdiv._input.names import names_of
 from skdiv._utils.blas import one_blas_thread
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray

@@ -19,7 +19,7 @@ from skdiv._compute.run import IntoPlaces, Work, run
 from skdiv._compute.tiles import number_of_tiles, tiles_of
 from skdiv._divergences import terms
 from skdiv._divergences.record import Divergence
-from skdiv._input.checks import ColumnLabels, refuse_other_columns
+from skdiv._input.names import ColumnLabels, refuse_other_columns
 from skdiv._utils.blas import one_blas_thread
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray, Places
@@ -427,7 +427,9 @@ def as_mixtures(mixtures: Sequence[Mixture]) -> list[GaussianMixture]:
                 f"mixtures[0] has {n_features} features and mixtures[{i}] has {mixture.means_.shape[1]}, but all must "
                 "be over the same ones."
             )
-        refuse_other_columns(columns, _columns(mixtures[i]), ("mixtures[0]", f"mixtures[{i}]"), "")
+        remedy = f", as after a fit of mixtures[{i}] to X[mixtures[0].feature_names_in_]"
+        owners = "mixtures[0]", f"mixtures[{i}]"
+        refuse_other_columns(columns, _columns(mixtures[i]), owners, remedy, what="features")
     return plain
 
 

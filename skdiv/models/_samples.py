@@ -14,7 +14,7 @@ from sklearn.neighbors import KDTree
 from sklearn.utils import check_scalar
 
 from skdiv._compute.measure import Symmetrize
-from skdiv._input.checks import names_of, refuse_other_columns
+from skdiv._input.names import names_of, refuse_other_bins
 from skdiv._utils.typing import FloatArray, Places
 from skdiv.models._matrix import ModelMeasure, as_finite, record_of, refuse_named, symmetrization
 
@@ -251,8 +251,8 @@ def as_samples(samples: Sequence[Any], n_neighbors: int) -> Samples:
                 f"samples[0] has {n_features} features and samples[{i}] has {array.shape[1]}, but all must have the "
                 "same ones."
             )
-        owners = [f"samples[{first}]", f"samples[{i}]"]
-        refuse_other_columns(labels[first], labels[i], (owners[0], owners[1]), "")
+        owners = f"samples[{first}]", f"samples[{i}]"
+        refuse_other_bins(labels[first], labels[i], owners, what="features", can_align=False)
     exponent = _EXPONENT - int(np.frexp(max(np.abs(array).max() for array in arrays))[1])
     scaled = [np.ldexp(array, exponent) for array in arrays]
     return Samples(tuple(Sample(array, KDTree(array)) for array in scaled))

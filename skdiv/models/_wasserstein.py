@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from skdiv._compute.run import Work
 from skdiv._compute.tiles import IntoMatrix, number_of_tiles, run_tiles, tiles_of
 from skdiv._input.checks import MatrixLike
 from skdiv._input.distributions import Distributions
+from skdiv._input.names import ColumnLabels, Names, labels_of_distribution, names_of, refuse_other_bins
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray, Places
 from skdiv.models._matrix import as_finite
@@ -36,11 +38,13 @@ def wasserstein_divergences(
     Parameters
     ----------
     X : {array-like, sparse matrix, frame} of shape (n_X, n_bins)
-        Probabilities or counts in bins in ascending order; each row is divided by its sum.
+        Probabilities or counts in bins in ascending order; each row is divided by its sum. The columns of a frame that
+        are named by numbers lie at these, and may be in any order.
     Y : {array-like, sparse matrix, frame} of shape (n_Y, n_bins), optional
         A second collection over the same bins; by default X itself.
     positions : array-like of shape (n_bins,), optional
-        Where the bins lie, for instance their centers, in ascending order. By default they are one unit apart.
+        Where the bins lie, for instance their centers, in ascending order. By default they are the names of the bins
+        where these have names, which must be numbers, in any order; else the bins are one unit apart.
     n_jobs : int, optional
         Number of joblib workers, as in `pairwise_divergences`. The result does not depend on it.
 
@@ -53,9 +57,9 @@ def wasserstein_divergences(
     Raises
     ------
     ValueError
-        If ``positions`` does not hold one number for each bin, in strictly ascending order; or if a row is not a
-        distribution, or X and Y differ in their bins, as in `pairwise_divergences`. The message names the position or
-        the row.
+        If ``positions`` does not hold one number for each bin, in strictly ascending order; if it is left out and the
+        bins have names that are not numbers, or two of one name; or if a row is not a distribution, or X and Y differ
+        in their bins, as in `pairwise_divergences`. The message names the position or the row.
     TypeError
         If X, Y or ``positions`` is masked or holds anything but real numbers.
     MemoryError
@@ -102,7 +106,10 @@ def wasserstein_divergences(
            [0.83, 0.83, 0.  ]])
     """
     P, Q = as_collections(X, Y, None)
-    places = None if positions is None else _check_positions(positions, P.shape[1], P.dtype)
+    names = names_of(X) if Y is None or names_of(X).labels.given else names_of(Y, "Y")
+    places, order = _places(positions, names, P)
+    if order is not None:
+        P, Q = _in_order(P, order), None if Q is None else _in_order(Q, order)
     upper, other = Q is None, P if Q is None else Q
     if P.is_sparse and other.is_sparse:
         used = np.unique(np.concatenate([P.values.indices, other.values.indices]))
@@ -153,6 +160,62 @@ def _in_bins(rows: Distributions, used: Places) -> Distributions:
     values = rows.values
     bins = np.searchsorted(used, values.indices)
     return Distributions(sp.csr_array((values.data, bins, values.indptr), shape=(len(rows), len(used))))
+
+
+def _in_order(rows: Distributions, order: Places) -> Distributions:
+    """Return rows with their bins in another order."""
+    return Distributions(rows.values[:, order])
+
+
+def _places(positions: ArrayLike | None, names: Names, rows: Distributions) -> tuple[FloatArray | None, Places | None]:
+    """Return where the bins lie, in ascending order, and the order into which they have to be put, if another is meant.
+
+    The positions are those of a user, or else the names of the bins; without either they are None, for 0, 1, 2, ….
+    """
+    labels, n_bins = names.labels, rows.shape[1]
+    if positions is not None:
+        refuse_other_bins(labels, labels_of_distribution(positions), (names.argument, "positions"), can_align=False)
+        return _check_positions(positions, n_bins, rows.dtype), None
+    if not (labels.columns and labels.given):
+        return None, None
+    places = _numbers(labels, names.argument)
+    order = np.argsort(places, kind="stable")
+    ascending = places[order]
+    twice = np.flatnonzero(np.diff(ascending) == 0)
+    if twice.size:
+        i, k = map(int, order[twice[0] : twice[0] + 2])
+        raise ValueError(
+            f"{labels.holder.place}s {i} and {k} of {names} are both at {places[i]:g}, but bins must lie at different "
+            "positions; add up bins at the same position, or pass positions."
+        )
+    in_order = bool((order == np.arange(n_bins)).all())
+    return _check_positions(ascending, n_bins, rows.dtype), None if in_order else order
+
+
+def _numbers(labels: ColumnLabels, argument: str) -> FloatArray:
+    """Return the names of bins as positions; refuse names that are not finite numbers, and say what to pass."""
+    for place, label in enumerate(labels.columns):
+        if not isinstance(label, Real) or isinstance(label, bool | np.bool_) or not np.isfinite(float(label)):
+            code, n = labels.holder.labels.format(argument), len(labels.columns)
+            remedy = f"positions=range({n}) if they are one unit apart"
+            if all(hasattr(each, "mid") for each in labels.columns):
+                remedy = f"positions={code}.mid"
+            elif _are_texts_of_numbers(labels.columns):
+                remedy = f"positions=[float(name) for name in {code}]"
+            raise ValueError(
+                f"{labels.holder.place} {place} of {argument} is {label!r}, which does not say where the bin lies. "
+                f"Pass positions, as numbers in ascending order: {remedy}."
+            )
+    return np.array(labels.columns, dtype=np.float64)
+
+
+def _are_texts_of_numbers(names: list[Any]) -> bool:
+    """Return whether all names are texts of numbers, as the names of a polars frame are, which ascend strictly."""
+    try:
+        numbers = np.array([float(name) for name in names])
+    except (TypeError, ValueError):
+        return False
+    return bool(np.isfinite(numbers).all() and (np.diff(numbers) > 0).all())
 
 
 def _check_positions(positions: ArrayLike, n_bins: int, dtype: np.dtype[Any]) -> FloatArray:

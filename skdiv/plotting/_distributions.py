@@ -13,7 +13,7 @@ from sklearn.utils import check_scalar
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, resolve
 from skdiv._utils.typing import Places
-from skdiv.explanations import compare, is_root
+from skdiv.explanations import compare, is_root, is_row
 from skdiv.plotting._style import PALETTE, extent_of, font_size, in_unit, inches_of_texts, pyplot, unit_of
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class DistributionDisplay:
 
         Parameters
         ----------
-        p, q : array-like of shape (n_bins,)
+        p, q : array-like of shape (n_bins,), or one row of a sparse matrix or of a frame
             Probabilities or counts, each of which is divided by its sum.
         metric : str or Divergence, default="js_distance"
             A divergence that is a sum over the bins, or the root of one, as in `divergence_contributions`.
@@ -151,7 +151,7 @@ class DistributionDisplay:
         """
         divergence = resolve(metric)
         compared = compare(p, q, divergence, base, pseudocount, feature_names)
-        if compared.labels is not None:
+        if compared.labels is not None and not (is_row(p) and is_row(q)):
             raise ValueError("p and q must be two distributions, but they are collections; pass one row of each.")
         unit = unit_of(None if divergence.base_exponent is None else 1.0, base)
         display = cls(

@@ -11,6 +11,7 @@ from scipy.cluster.hierarchy import leaves_list
 from scipy.sparse import issparse
 
 from skdiv._input.checks import MatrixLike, refuse_masked
+from skdiv._input.names import names_of, refuse_other_fitted_rows, refuse_other_order, refuse_other_rows
 from skdiv._utils.typing import FloatArray, Labels, Places
 from skdiv.pairwise import pairwise_divergences
 from skdiv.plotting._style import (
@@ -112,6 +113,7 @@ class DivergenceMatrixDisplay:
         name: str | None = None,
     ) -> None:
         self.matrix = _checked(matrix)
+        refuse_other_rows(clusters, matrix, ("clusters", "the matrix"))
         n = len(self.matrix)
         self.clusters: Labels | None = clusters_of(clusters, n)
         self.order = _checked_order(order, self.clusters, n)
@@ -168,6 +170,7 @@ class DivergenceMatrixDisplay:
     def _of(cls, clustering: Any, X: MatrixLike, labels: Sequence[Any] | None, name: str | None = None) -> Self:
         """Return the display of a fitted estimator, without drawing it."""
         tree = tree_of(clustering, cls.__name__)
+        refuse_other_fitted_rows(X, getattr(clustering, "_row_labels", None))
         predictor = clustering._predictor
         if predictor.takes_distances:
             matrix, matrix_name, symmetric = _checked(X), "distance", True
@@ -374,6 +377,7 @@ def _checked(matrix: Any) -> FloatArray:
     refuse_masked(matrix, "The matrix")
     if issparse(matrix):
         raise TypeError("The matrix is sparse, but entries that it does not store may be unknown; pass D.toarray().")
+    refuse_other_order(names_of(matrix, "the matrix"))
     array = np.asarray(matrix)
     if array.size == 0:
         raise ValueError(f"The matrix has no rows: its shape is {array.shape}.")

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skdiv._divergences.record import Divergence
-from skdiv._input.checks import names_of
+from skdiv._input.names import names_of
 from skdiv._utils.optional import optional
 from skdiv._utils.typing import FloatArray, Labels, Places
 

@@ -8,8 +8,9 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-from skdiv._input.checks import Matrix, MatrixLike, Names, as_weights, names_of
+from skdiv._input.checks import Matrix, MatrixLike, as_weights
 from skdiv._input.distributions import normalise
+from skdiv._input.names import Names, names_of, refuse_other_rows
 from skdiv.preprocessing._observations import names_of_groups
 
 
@@ -61,7 +62,8 @@ def sum_blocks(X: MatrixLike, groups: ArrayLike) -> SummedBlocks:
     X : {array-like, sparse matrix, frame} of shape (n_blocks, n_bins)
         A row of weights, such as counts, for each block.
     groups : array-like of shape (n_blocks,)
-        The group of each block: which book a page belongs to, or which sensor measured on a day.
+        The group of each block: which book a page belongs to, or which sensor measured on a day. The index of a Series
+        has to be that of X, if X is a frame of pandas.
 
     Returns
     -------
@@ -101,6 +103,7 @@ def sum_blocks(X: MatrixLike, groups: ArrayLike) -> SummedBlocks:
     3
     """
     names = names_of(X)
+    refuse_other_rows(groups, names.frame, ("groups", "X"))
     weights = as_weights(X, names)
     normalise(weights, pseudocount=None, names=names)  # This refuses entries that are not weights, and empty blocks.
     found, rows = np.unique(names_of_groups(groups, weights.shape[0]), return_inverse=True)

@@ -12,8 +12,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from skdiv._input.checks import ColumnLabels, Matrix, refuse_other_columns
+from skdiv._input.checks import Matrix
 from skdiv._input.estimators import store_fitted
+from skdiv._input.names import ColumnLabels, refuse_other_columns
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.sklearn import Interval, StrOptions, check_feature_names_in, fit_context, output_container
 from skdiv._utils.typing import FloatArray
@@ -169,7 +170,7 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
             Ignored.
         groups : array-like of shape (n_observations,), optional
             The collection to which each observation of one long X belongs. The rows are in the order of
-            ``numpy.unique(groups)``.
+            ``numpy.unique(groups)``. The index of a Series has to be that of X, if X has one.
 
         Returns
         -------

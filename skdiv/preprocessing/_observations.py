@@ -11,7 +11,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-from skdiv._input.checks import UNNAMED, ColumnLabels, names_of, refuse_masked, refuse_other_columns
+from skdiv._input.checks import refuse_masked
+from skdiv._input.names import UNNAMED, ColumnLabels, names_of, refuse_other_bins, refuse_other_rows
 from skdiv._utils.typing import Labels
 
 _LONG_FORM = "one long array of observations needs groups=, which name the collection of each"
@@ -114,8 +115,7 @@ def _columns_of_all(collections: list[tuple[int, Any]]) -> ColumnLabels:
         return UNNAMED.labels
     first, of_first = labels[0]
     for i, each in labels:
-        owners, remedy = (f"X[{i}]", f"X[{first}]"), f"; pass X[{i}][list(X[{first}].columns)]"
-        refuse_other_columns(each, of_first, owners, remedy)
+        refuse_other_bins(of_first, each, (f"X[{first}]", f"X[{i}]"), what="dimensions")
     return of_first
 
 
@@ -148,6 +148,7 @@ def _refuse_another_kind(array: NDArray[Any], first: NDArray[Any], name: str, na
 def _of_groups(X: Any, groups: ArrayLike) -> Observations:
     """Read one long array, Series or frame of observations; each group becomes a row, in ascending order of names."""
     values = as_observations(X, "X")
+    refuse_other_rows(groups, X, ("groups", "X"))
     names, rows = np.unique(names_of_groups(groups, len(values)), return_inverse=True)
     if not len(values):
         raise ValueError("X has 0 observations, but a minimum of 1 is required.")
