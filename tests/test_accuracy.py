@@ -6,8 +6,17 @@ import oracle
 import pytest
 import scipy.sparse as sp
 from conftest import random_distributions
+from scipy.spatial.distance import squareform
 
-from skdiv import divergences, paired_divergences, pairwise_divergences, renyi
+from skdiv import (
+    DivergenceClustering,
+    condensed_divergences,
+    divergences,
+    nearest_divergences,
+    paired_divergences,
+    pairwise_divergences,
+    renyi,
+)
 
 pytestmark = pytest.mark.usefixtures("kernel")
 
@@ -58,6 +67,50 @@ def test_matrix_and_pairs_are_exact_in_every_regime(name, regime):
     assert_exact(pairs.reshape(n, n), X, record, definition)
 
 
+def nearly_even(n_bins, n, seed):
+    """Rows of two levels near 1/n_bins, a power of two: p and q lie on two sides of it and p + q on it."""
+    rng = np.random.default_rng(seed)
+    signs = np.where(np.arange(n_bins) % 2, 1.0, -1.0)
+    steps = np.concatenate([10 ** rng.uniform(-4, -1.5, n - 3), [0.0026033271235025, 0.003, 0.0029]])
+    return (1 + 2 * steps[:, np.newaxis] * signs) / n_bins
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize("n_bins", [2, 4, 8, 16])
+@pytest.mark.parametrize("metric", ["js_divergence", "js_distance"])
+def test_the_error_of_the_logarithm_does_not_show_where_it_does_not_cancel(metric, n_bins):
+    """The rows were found by a search for the largest error; also counts of a thousand fair draws."""
+    X = nearly_even(n_bins, 20, n_bins)
+    Y = X[:, ::-1]
+    drawn = np.random.default_rng(1).multinomial(1000, np.full(n_bins, 1 / n_bins), 20).astype(float)
+    record, definition = divergences()[metric], oracle.DEFINITIONS[metric]
+    for left, right in ((X, Y), (drawn, drawn[:, ::-1])):
+        truth = [oracle.exact(p, q, definition) for p, q in zip(left, right, strict=True)]
+        both = np.concatenate([left, right])
+        n = len(left)
+        condensed = squareform(condensed_divergences(both, metric))
+        found = {
+            "dense": np.diagonal(pairwise_divergences(left, right, metric)),
+            "CSR": np.diagonal(pairwise_divergences(sp.csr_array(left), sp.csr_array(right), metric)),
+            "condensed": np.diagonal(condensed[:n, n:]),
+            "pairs": paired_divergences(left, right, metric),
+            "nearest": [nearest_divergences(p[np.newaxis], q[np.newaxis], n_neighbors=1, metric=metric)[0][0, 0]
+                        for p, q in zip(left, right, strict=True)],
+        }  # fmt: skip
+        for values in found.values():
+            for value, exactly in zip(values, truth, strict=True):
+                root = float(exactly if record.metric else mpmath.sqrt(exactly))
+                assert oracle.relative_error(value, exactly) <= 1e-9 + (EPS / root if root else 0)
+
+
+@pytest.mark.parametrize("n_bins", [2, 4])
+def test_the_error_of_the_logarithm_does_not_show_in_the_information_that_a_merge_loses(n_bins):
+    X = nearly_even(n_bins, 12, 3)
+    for p, q in zip(X, X[:, ::-1], strict=True):
+        height = DivergenceClustering(1, linkage="information", metric="kl").fit([p, q]).distances_[0]
+        assert oracle.relative_error(height, oracle.exact(p, q, oracle.js_divergence)) <= 1e-9
+
+
 @pytest.mark.sampled
 @pytest.mark.parametrize("regime", ["dense", "sparse", "down to 1e-300", "nearly disjoint", "near duplicates 1e-06"])
 @pytest.mark.parametrize("alpha", [0.01, 0.5, 0.999, 1 + 1e-6, 1.5, 5, 50])
@@ -66,6 +119,15 @@ def test_renyi_is_exact_for_every_order(alpha, regime):
     X, record = REGIMES[regime], renyi(alpha)
     values = pairwise_divergences(X, metric=record)
     assert_exact(values, X, record, lambda p, q: oracle.renyi(p, q, alpha), factor=max(1, alpha**0.5))
+
+
+@pytest.mark.parametrize("alpha", [2.0, 1e4, 1e8, 1e12])
+def test_renyi_of_rows_that_are_multiples_is_at_most_what_rounding_makes_of_them(alpha):
+    """Entries that differ by a relative δ give a divergence of α δ²/2 to the second order."""
+    X = random_distributions(30, 5)
+    Y = X * np.array([3, 1000, 1e-7])[np.arange(30) % 3, np.newaxis]
+    assert 0 < pairwise_divergences(X, Y, renyi(alpha)).diagonal().max() <= alpha * 1e-30
+    assert paired_divergences(X, Y, renyi(alpha)).max() <= alpha * 1e-30
 
 
 @pytest.mark.sampled(9)

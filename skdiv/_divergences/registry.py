@@ -88,7 +88,8 @@ def renyi(alpha: float) -> Divergence:
     alpha : float
         The order: positive, not 1, and below 1e150, so that alpha² does not overflow. As it tends to 1, the divergence
         tends to ``"kl"``. If it is above 1, the second part of the error bound in `pairwise_divergences`, which is due
-        to the rounding of the normalised rows, is √alpha times as large.
+        to the rounding of the normalised rows, is √alpha times as large, and rows that are multiples of each other may
+        be as far apart as alpha times 1e-30.
 
     Returns
     -------

@@ -66,7 +66,7 @@ class PairBlocks:
         values = np.empty(totals.shape, P.dtype) if out is None else out
         if totals is not values:
             values[...] = totals
-        below = digits_lost_below(form.conditioning * _error(P, Q), P.dtype, form.power)
+        below = digits_lost_below(form.conditioning * _error(form.pair, P, Q, kernel), P.dtype, form.power)
         refinement.apply(values, below=below)
         return divergence._capped(values)
 
@@ -80,7 +80,8 @@ def mixture_values(
     values = divergence._capped(form.finish(form.top - overlaps))
     n_in_turn = min(P.shape[1] / _LANES, _LANE_RUN) + 2 * _LANES + P.shape[1] / (_LANES * _LANE_RUN)
     in_lanes = rounding_of_sum(n_in_turn, np.dtype(np.float64)) * (1 + float(np.log(P.shape[1])))
-    error = form.conditioning * max(_error(P, Q), in_lanes)
+    of_log = kernel.ERROR_OF_MIXTURE[np.dtype(np.float64)]
+    error = form.conditioning * max(_error(form.pair, P, Q, kernel), in_lanes + of_log)
     small = values < digits_lost_below(error, P.dtype, form.power)
     if small.any():
         values[small] = of_pairs(divergence, P, Q, i[small], j[small], kernel, small=True)
@@ -107,10 +108,10 @@ def _is_for_terms(P: Distributions, Q: Distributions) -> bool:
     return bool(_STORED * (P.values.nnz / len(P) + Q.values.nnz / len(Q)) < P.shape[1])
 
 
-def _error(P: Distributions, Q: Distributions) -> float:
-    """Return a bound of the rounding error of an overlap, in nats.
+def _error(pair: Pair, P: Distributions, Q: Distributions, kernel: PairKernel) -> float:
+    """Return a bound of the error of an overlap, in nats.
 
-    It grows with the number of terms of a sum, and with the entropies that cancel, so with ln(n_bins).
+    That of rounding grows with the number of terms of a sum, and with the entropies that cancel, so with ln(n_bins).
     """
     n_bins = P.shape[1]
     if P.dtype == np.float32:
@@ -118,7 +119,8 @@ def _error(P: Distributions, Q: Distributions) -> float:
     else:
         stored = max(int(np.diff(rows.values.indptr).max()) if rows.is_sparse else 0 for rows in (P, Q))
         relative = rounding_of_sum(max(_RUN, stored) + n_bins / _BINS, P.dtype)
-    return relative * (1 + float(np.log(n_bins)))
+    of_log = kernel.ERROR_OF_MIXTURE[P.dtype] if pair == "mixture" else 0.0
+    return relative * (1 + float(np.log(n_bins))) + of_log
 
 
 def pair_overlaps(

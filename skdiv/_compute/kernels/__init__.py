@@ -29,7 +29,12 @@ class PairKernel(Protocol):
     The overlap of two rows is half the sum over the bins of g(p, q) − g(p, 0) − g(0, q), for the function g of a
     `Pair`. The first two functions write the overlap of P[i] and Q[j] into out[i, j], where ``out`` is C-contiguous.
     ``upper`` says that P and Q are the same rows and only entries j > i are wanted; the others get some finite number.
+
+    ``ERROR_OF_MIXTURE`` is, for each dtype in which a kernel computes, the largest absolute error of the overlap of two
+    distributions for "mixture", in nats, that comes from the logarithm and not from rounding.
     """
+
+    ERROR_OF_MIXTURE: dict[np.dtype[Any], float]
 
     def overlaps(self, pair: Pair, P: FloatArray, Q: FloatArray, out: FloatArray, *, upper: bool) -> None:
         """Write the overlaps of all pairs of dense rows into ``out``."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skdiv._compute.kernels.numba_log import log2
+from skdiv._compute.kernels.numba_log import ERRORS_OF_LOG2, log2
 from skdiv._compute.kernels.numba_search import add_to_shortlists, mixture_sums
 from skdiv._compute.kernels.numba_terms import compiled, term_sums, weighted_term_sums
 from skdiv._divergences.forms import Pair
@@ -32,6 +32,8 @@ __all__ = [
 Indices = NDArray[np.integer[Any]]
 
 _LN2 = float(np.log(2))
+# The overlap is half the sum of (p + q) ln(p + q), p ln p and q ln q, each of which has a mass of 2 times the error.
+ERROR_OF_MIXTURE = {np.dtype(dtype): 2 * _LN2 * error for dtype, error in ERRORS_OF_LOG2.items()}
 _LANES = 16  # single-precision numbers in the widest register; the number of rows is rounded up to a multiple
 _RUN = 16  # the number of bins that are summed in the precision of the data before they join a sum in double precision
 

@@ -12,6 +12,7 @@ from skdiv._compute.shortlists import Shortlists
 from skdiv._divergences.forms import Pair, entropy_term
 from skdiv._utils.typing import FloatArray
 
+ERROR_OF_MIXTURE = dict.fromkeys(map(np.dtype, (np.float64, np.float32)), 0.0)  # NumPy's logarithms are rounded well
 _CELL = 131_072  # entries of each of the two buffers; with smaller ones threads would wait for Python's lock
 
 
