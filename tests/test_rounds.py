@@ -100,7 +100,7 @@ def test_the_same_bits_for_any_number_of_workers(monkeypatch):
 
 
 def test_rows_that_are_all_at_one_distance_are_merged_without_a_round_for_each(monkeypatch):
-    X = np.eye(400)
+    X = np.eye(200)
     asked = []
     ask = rounds._Rounds._asked
     monkeypatch.setattr(rounds._Rounds, "_asked", lambda self, *args: asked.append(1) or ask(self, *args))

@@ -271,7 +271,7 @@ class _Task:
             bounds[itself, asked[itself] - start] = np.inf
             k = bounds.argmin(axis=1)
             np.minimum(least, self._upper(left, right, bounds[rows, k], k, factor), out=least)
-            i, j = np.nonzero(bounds <= least[:, np.newaxis])
+            i, j = np.divmod(np.flatnonzero(bounds <= least[:, np.newaxis]), len(right.terms))
             counts += np.bincount(i, minlength=len(asked))
             least[counts > _LONG] = -np.inf
             found.append((i, j + start, bounds[i, j]))
