@@ -2,13 +2,15 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
+from mpmath import mp, mpf
 from numpy.testing import assert_allclose
 
 from skdiv import divergences
 from skdiv._divergences import terms
-from skdiv._divergences.spectra import HELLINGER, JENSEN_SHANNON, Spectrum
+from skdiv._divergences.spectra import FINE_JENSEN_SHANNON, HELLINGER, JENSEN_SHANNON, Spectrum
 
 NEAR, FAR = 1e-3, 30.0  # where the grid begins and ends
 GRID = np.concatenate([np.geomspace(NEAR, 1, 7_001), np.linspace(1, FAR, 30_001)[1:]])
@@ -123,3 +125,82 @@ def test_an_empty_bin_has_no_features():
 def test_the_records_know_their_spectra(name):
     record = divergences()[name]
     assert record.spectra == (HELLINGER if name == "hellinger" else JENSEN_SHANNON)
+
+
+# --- The fine spectrum, whose distortion no bound of second derivatives can prove ---
+
+HALF, DEGREE, SAMPLES = 1 / 32, 8, 2_001  # half the length of an interval, and the polynomial and the points on it
+QUADRATIC = 2.0  # up to here n − g is compared with v², and from here on with exp v
+
+
+def coefficients_at_zero(spectrum):
+    """The Taylor coefficients of (n − g)/v² at 0, in 40 digits, for there n − g itself loses its digits."""
+    with mp.workdps(40):
+        of_g = mpmath.taylor(lambda v: v * mpmath.sinh(v) - mpmath.cosh(v) * mpmath.log(mpmath.cosh(v)), 0, 24)
+        pairs = [(mpf(2 * w), mpf(x)) for x, w in zip(spectrum.frequencies, spectrum.weights, strict=True)]
+        of_n = [mpmath.fsum(w * (1 - (-1) ** k * (2 * x) ** (2 * k)) for w, x in pairs) for k in range(13)]
+        return [float(of_n[k] / mpmath.factorial(2 * k) - of_g[2 * k]) for k in range(1, 13)]
+
+
+def difference(spectrum, v):
+    """n(v) − g(v), with ln cosh v = ln(1 + 2 sinh²(v/2)) for its digits near 0."""
+    return squared_distance(spectrum, v) - (v * np.sinh(v) - np.cosh(v) * np.log1p(2 * np.sinh(v / 2) ** 2))
+
+
+def bound_around(spectrum, v):
+    """A bound of abs(n − g) in the disks of radius 1 around the points from 0 to v.
+
+    There abs(cosh z) ≤ cosh(v + 1) and abs(ln cosh z) ≤ v + 1 + π, for cos² 1 ≤ abs(cosh z)².
+    """
+    top, weights, frequencies = np.cosh(v + 1), np.array(spectrum.weights), np.array(spectrum.frequencies)
+    return top * (2 * v + 2 + math.pi) + (weights * (2 * top + 2 * np.cosh(2 * frequencies))).sum()
+
+
+def largest_on_interval(values, bound):
+    """A bound of a function on an interval, from its values at equidistant points and a bound in disks of radius 1.
+
+    A polynomial of the degree d that interpolates it at Chebyshev's points errs by at most r = 2 (HALF/2)^(d + 1) times
+    the bound, by Cauchy's estimate of the derivative. By Markov's inequality the derivative of a polynomial is at most
+    d² times its maximum, where the interval is from −1 to 1, so this is at most that at points with the distance h,
+    divided by 1 − d² h/2.
+    """
+    r = 2 * (HALF / 2) ** (DEGREE + 1) * bound
+    return (np.abs(values).max() + r) / (1 - DEGREE**2 / (SAMPLES - 1)) + r
+
+
+def proved_distortion(spectrum):
+    """A bound of abs(n/g − 1) from 0 to FAR.
+
+    On the first intervals it is that of H = (n − g)/v², which is the integral of (1 − t) times the second derivative
+    at tv over 0 < t < 1, so that Cauchy's estimates of n − g bound the derivatives of H as well.
+    """
+    of_intervals = []
+    for start in np.arange(0, FAR, 2 * HALF):
+        v = np.linspace(start, start + 2 * HALF, SAMPLES)
+        if start == 0:
+            values, least = np.polynomial.Polynomial(coefficients_at_zero(spectrum))(v**2), 0.499
+        elif start < QUADRATIC:
+            values, least = difference(spectrum, v) / v**2, (jensen_shannon(v) / v**2).min()
+        else:
+            decay = np.exp(start - v)
+            values, least = difference(spectrum, v) * decay, (jensen_shannon(v) * decay).min()
+        factor = 1 if start < QUADRATIC else math.e
+        of_intervals.append(largest_on_interval(values, factor * bound_around(spectrum, v[-1])) / least)
+    return max(of_intervals)
+
+
+@pytest.mark.exhaustive
+def test_the_distortion_of_the_fine_spectrum_holds_between_all_entries():
+    assert proved_distortion(FINE_JENSEN_SHANNON) <= FINE_JENSEN_SHANNON.distortion
+    assert np.abs(np.array(ratio_far_out(FINE_JENSEN_SHANNON)) - 1).max() <= FINE_JENSEN_SHANNON.distortion
+
+
+def test_the_distortion_of_the_fine_spectrum_is_no_larger_than_it_has_to_be():
+    ratios = squared_distance(FINE_JENSEN_SHANNON, GRID[GRID > 0.05]) / jensen_shannon(GRID[GRID > 0.05])
+    assert np.abs(ratios - 1).max() >= 0.85 * FINE_JENSEN_SHANNON.distortion
+
+
+@pytest.mark.exhaustive
+def test_the_proof_finds_the_distortion_of_a_coarser_spectrum():
+    coarse = JENSEN_SHANNON[-1]
+    assert 0.95 * coarse.distortion <= proved_distortion(coarse) <= 1.2 * coarse.distortion

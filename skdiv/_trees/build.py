@@ -25,6 +25,7 @@ from skdiv._trees.linkage import (
     linkage_matrix,
     tree_of_merges,
 )
+from skdiv._trees.rounds import bytes_of_rounds, is_for_rounds, tree_in_rounds
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.progress import stage
 from skdiv._utils.typing import FloatArray
@@ -32,6 +33,7 @@ from skdiv._utils.typing import FloatArray
 Linkage = Literal["average", "complete", "information", "single", "ward"]
 LINKAGES: tuple[Linkage, ...] = get_args(Linkage)
 _MANY_ROWS = 8192  # from so many rows on, a minimum spanning tree is built faster without the matrix of all divergences
+_SAMPLE = "a sample of the rows, and predict the others"
 _SINGLE_NEEDS_LESS = "linkage='single', which needs less"
 _INFORMATIONAL: tuple[MetricName, ...] = ("kl", "js_divergence", "js_distance")
 
@@ -98,6 +100,10 @@ def tree_of_rows(
         with stage("distances"):
             i, j, lengths = spanning_tree(measure, rows, n_jobs)
         return tree_of_merges(np.column_stack([i, j]), lengths.astype(np.float64))
+    if connectivity is None and len(rows) >= _MANY_ROWS and is_for_rounds(linkage, measure, rows):
+        remedies = [_SAMPLE] if linkage == "average" else ["linkage='single', which needs less", _SAMPLE]
+        with enough_memory(bytes_of_rounds(rows), _what(len(rows), linkage), f"Use {', or '.join(remedies)}."):
+            return tree_in_rounds(linkage, rows, masses, measure, n_jobs)
     if connectivity is None:
         with _enough_memory_for_tree(len(rows), linkage, masses, _remedies(measure, rows, linkage)):
             condensed = measure.condensed(rows, n_jobs=n_jobs)
@@ -135,9 +141,13 @@ def _enough_memory_for_tree(
     The check is made on entry, before the distances are computed. It counts the condensed distances and the copies of
     them that the linkage needs. The message names the first three of the remedies and of those that always help.
     """
-    remedies = [*remedies, "a sample of the rows, and predict the others"]
-    what = f"fit with X of {n} rows and linkage={linkage!r}"
-    return enough_memory(bytes_of_linkage(n, linkage, masses), what, f"Use {', or '.join(remedies[:3])}.")
+    remedies = [*remedies, _SAMPLE]
+    return enough_memory(bytes_of_linkage(n, linkage, masses), _what(n, linkage), f"Use {', or '.join(remedies[:3])}.")
+
+
+def _what(n: int, linkage: str) -> str:
+    """Return the name of the computation in messages."""
+    return f"fit with X of {n} rows and linkage={linkage!r}"
 
 
 def _remedies(measure: Measure, rows: Distributions, linkage: str) -> list[str]:
@@ -149,8 +159,9 @@ def _remedies(measure: Measure, rows: Distributions, linkage: str) -> list[str]:
             "linkage='information', which holds no distances",
         ]
     if linkage != "single":
-        holds_none = _is_for_spanning_tree(measure, rows)
-        remedies.append("linkage='single', which holds no distances" if holds_none else _SINGLE_NEEDS_LESS)
+        without = [other for other in ("ward", "average") if is_for_rounds(other, measure, rows)]
+        without += ["single"] * _is_for_spanning_tree(measure, rows)
+        remedies += [f"linkage={other!r}, which holds no distances" for other in without] or [_SINGLE_NEEDS_LESS]
     return remedies
 
 
