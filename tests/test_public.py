@@ -58,7 +58,7 @@ LAYERS = [
     "_version",
     "_utils", "_utils.typing", "_utils.warnings", "_utils.optional",
     "_utils.progress", "_utils.sklearn", "_utils.blas", "_utils.memory",
-    "_input", "_input.checks", "_input.distributions", "_input.blocks", "_input.weights", "_input.estimators",
+    "_input", "_input.arrays", "_input.indices", "_input.mistakes", "_input.checks", "_input.distributions", "_input.blocks", "_input.weights", "_input.estimators",
     "_divergences", "_divergences.terms", "_divergences.forms", "_divergences.spectra", "_divergences.record",
     "_divergences.registry",
     "_compute", "_compute.shortlists", "_compute.kernels", "_compute.kernels.numpy", "_compute.kernels.numba_terms",

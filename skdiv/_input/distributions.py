@@ -23,6 +23,7 @@ from skdiv._input.checks import (
     refuse_large_pseudocount,
     refuse_lost_entry,
 )
+from skdiv._input.mistakes import warn_of_distances
 from skdiv._utils.typing import FloatArray
 
 _TOTALS_AT_A_TIME = 2**18  # entries that are copied and summed at a time, so that the copies stay in the cache
@@ -121,7 +122,9 @@ def in_used_bins(P: Matrix, Q: Matrix) -> tuple[Matrix, Matrix]:
 def as_distributions(X: MatrixLike, *, pseudocount: float | None = 0.0) -> Distributions:
     """Check a user's array-like, sparse matrix or frame, and normalise its rows; see `normalise`."""
     names = names_of(X)
-    return normalise(as_weights(X, names), pseudocount=pseudocount, names=names)
+    weights = as_weights(X, names)
+    warn_of_distances(weights)
+    return normalise(weights, pseudocount=pseudocount, names=names)
 
 
 def as_distribution(vector: ArrayLike, name: str) -> FloatArray:
@@ -129,6 +132,8 @@ def as_distribution(vector: ArrayLike, name: str) -> FloatArray:
     weights = as_doubles(vector, name)
     if weights.ndim != 1 or weights.size == 0:
         raise ValueError(f"{name} must be a vector of at least one bin, but its shape is {weights.shape}.")
+    if weights.size == 1:
+        raise ValueError(f"{name} has one bin, over which all distributions are the same; pass a weight for each bin.")
     bad = ~(np.isfinite(weights) & (weights >= 0))
     if bad.any():
         i = int(bad.argmax())

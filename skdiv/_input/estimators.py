@@ -6,19 +6,19 @@ from collections.abc import Set
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array
+import scipy.sparse as sp
 from sklearn.utils.validation import validate_data
 
 from skdiv._input.checks import (
-    DTYPES,
     Matrix,
     MatrixLike,
+    as_weights,
     check_distances,
     in_precision_of_fit,
     names_of,
     refuse_other_columns,
-    refuse_what_is_not_real,
 )
+from skdiv._input.mistakes import warn_of_distances
 
 
 def validated_input(
@@ -32,28 +32,35 @@ def validated_input(
     labels of the columns and the dtype. Without, X is compared with them, and converted to the dtype of the fit.
     """
     names = names_of(X)
-    refuse_what_is_not_real(X, names, also="cO")  # scikit-learn refuses complex numbers, and asks for objects
-    validated = check_array(
-        X,
-        accept_sparse=False if distances else "csr",
-        dtype=DTYPES,
-        ensure_all_finite=False,
-        ensure_min_samples=min_samples,
-        estimator=estimator,
-        input_name="X",
-    )
+    if distances:
+        _refuse_sparse(X)
+    owner = type(estimator).__name__
+    validated = as_weights(X, names, also="O", owner=owner, min_samples=min_samples, distances=distances)
     if distances:
         check_distances(validated, names)
     if distances and not reset:
         _refuse_other_fitted_rows(validated, estimator)
     if not reset:
         validated = in_precision_of_fit(validated, estimator._dtype, names)
-    validate_data(estimator, X, reset=reset, skip_check_array=True)  # This compares the columns.
+    named = validated if names.frame is None else X
+    validate_data(estimator, named, reset=reset, skip_check_array=True)  # This compares the columns.
     if reset:
+        if not distances:
+            warn_of_distances(validated)
         estimator._column_labels, estimator._dtype = names.labels, np.dtype(validated.dtype)
     else:  # scikit-learn compares names only if they are strings.
         refuse_other_columns(names.labels, estimator._column_labels, ("X", "the fitted X"), ", as they were fitted")
     return validated
+
+
+def _refuse_sparse(D: MatrixLike) -> None:
+    """Refuse distances in a sparse matrix or a frame with sparse columns: what is not stored may be unknown."""
+    if sp.issparse(D) or any(hasattr(dtype, "fill_value") for dtype in getattr(D, "dtypes", ())):
+        raise TypeError(
+            "Sparse data was passed for X, but metric='precomputed' needs the distance of each pair: dense data is "
+            "required. DivergenceClustering takes a graph as connectivity=; where an entry that is not stored is a "
+            "distance of 0, pass X.toarray(), of a frame X.sparse.to_dense()."
+        )
 
 
 def _refuse_other_fitted_rows(D: Matrix, estimator: Any) -> None:

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from sklearn.utils import check_array, gen_batches
 
-from skdiv._input.checks import names_of, refuse_what_is_not_real
+from skdiv._input.checks import names_of, refuse_what_is_not_real, unconverted
 from skdiv._trees.linkage import tree_of_merges
 from skdiv._utils.progress import Advance, stage
 from skdiv._utils.typing import FloatArray, Places
@@ -43,15 +43,16 @@ def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArr
             "'single', which do without, or no connectivity."
         )
     graph = connectivity(X) if callable(connectivity) else connectivity
-    if np.ndim(graph) == 0 and not sp.issparse(graph):
+    if isinstance(graph, str) or np.isscalar(graph):
         raise TypeError(f"connectivity must be a graph of the rows, or a function that returns one, not {graph!r}.")
-    refuse_what_is_not_real(graph, names_of(graph, "connectivity"))
-    graph = check_array(graph, accept_sparse=["csr", "coo", "lil"], input_name="connectivity")
-    n = X.shape[0]
+    names, n = names_of(graph, "connectivity"), X.shape[0]
+    graph = unconverted(graph, names)
     if graph.shape != (n, n):
         raise ValueError(
             f"connectivity must be of shape {(n, n)}, a row and a column for each row of X, not {graph.shape}."
         )
+    refuse_what_is_not_real(graph, names)
+    graph = check_array(graph, accept_sparse=["csr", "coo", "lil"], input_name="connectivity")
     n_parts, _ = connected_components(_edges_of(graph), directed=False)
     if n_parts > 1:  # The warning is here, not where parts are joined: the tree may come from a cache.
         warn_caller(

@@ -13,7 +13,7 @@ from skdiv._compute.measure import Symmetrize, check_symmetrize, combined
 from skdiv._compute.run import Work, run
 from skdiv._compute.tiles import IntoMatrix, number_of_tiles, tiles_of
 from skdiv._divergences.record import Divergence
-from skdiv._divergences.registry import resolve
+from skdiv._divergences.registry import did_you_mean, resolve
 from skdiv._input.checks import as_doubles, names_of
 from skdiv._utils.blas import one_blas_thread
 from skdiv._utils.memory import enough_memory
@@ -109,9 +109,12 @@ def measure_of(
 def record_of(metric: str, names: tuple[str, ...]) -> Divergence:
     """Return the record of a metric by its name or alias, and refuse one that is not among the names on offer."""
     for record in map(resolve, names):
-        if metric in (record.name, *record.aliases):
+        if isinstance(metric, str) and metric in (record.name, *record.aliases):
             return record
-    raise ValueError(f"metric = {metric!r} must be one of {names}: no other divergence is computed of such models.")
+    raise ValueError(
+        f"metric = {metric!r} must be one of {names}: no other divergence is computed of such models."
+        f"{did_you_mean(metric, names)}"
+    )
 
 
 def symmetrization(record: Divergence, symmetrize: str | None) -> Symmetrize | None:

@@ -1,0 +1,285 @@
+"""What users pass becomes an array that NumPy or SciPy holds, at one door; what cannot is refused with a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from numbers import Integral
+from typing import Any, NoReturn
+
+import numpy as np
+import scipy.sparse as sp
+
+# The numbers of other libraries: PyTorch, JAX, CuPy, PyArrow, and whatever keeps to the array API standard.
+_PROTOCOLS = ("__dlpack__", "__array_namespace__", "__cuda_array_interface__")
+_NARROW = ("bfloat16", "float8", "float4")  # dtypes that NumPy does not have, whose names begin so
+_TABLE = (
+    "Pass a table with a row for each distribution and a column for each bin: an array, a list of rows, a sparse "
+    "matrix or a frame."
+)
+_VECTORIZER = "sklearn.feature_extraction.text.CountVectorizer"
+
+
+# --- Arrays of other libraries ---------------------------------------------------------------------------------------
+
+
+def as_numpy(X: Any, name: str) -> Any:
+    """Return an array of another library, or a list with such arrays, as one of NumPy with the same dtype.
+
+    Everything else is returned as it is.
+    """
+    if isinstance(X, list | tuple):
+        if any(map(_is_foreign, set(map(type, X)))):
+            return [as_numpy(row, f"{name}[{i}]") for i, row in enumerate(X)]
+        return X
+    return _converted(X, name) if _is_foreign(type(X)) else X
+
+
+def _is_foreign(kind: type) -> bool:
+    """Return whether a type is that of the arrays of another library."""
+    if issubclass(kind, np.ndarray | np.generic) or hasattr(kind, "columns") or hasattr(kind, "column_names"):
+        return False
+    return any(hasattr(kind, protocol) for protocol in _PROTOCOLS)
+
+
+def _converted(X: Any, name: str) -> Any:
+    """Return an array of another library as one of NumPy, without a copy where it lies in the memory of the CPU."""
+    remedy = _remedy_for(X, name)
+    if remedy:
+        _refuse_foreign(X, name, remedy)
+    try:
+        array = np.asarray(X) if hasattr(X, "__array__") or not hasattr(X, "__dlpack__") else np.from_dlpack(X)
+    except Exception as error:  # Each library raises exceptions of its own.
+        raise _unreadable(X, name, _OWN_CONVERSION) from error
+    if array.dtype.kind in "OV" and str(getattr(X, "dtype", array.dtype)) != "object":
+        _refuse_foreign(X, name, _OWN_CONVERSION)
+    return array
+
+
+_OWN_CONVERSION = "Convert it to a NumPy array by its own library first."
+
+
+def _remedy_for(X: Any, name: str) -> str:
+    """Return how to make an array readable by NumPy, as far as it can be told from what it says of itself; else ''."""
+    device, dtype = str(getattr(X, "device", "")), str(getattr(X, "dtype", "")).rpartition(".")[2]
+    if device.startswith("meta"):
+        return "It is on the device 'meta' and has a shape, but no numbers; make it with its numbers first."
+    calls = [
+        (bool(getattr(X, "requires_grad", False)), "detach"),
+        (str(getattr(X, "layout", "torch.strided")) != "torch.strided", "to_dense"),
+        (device.startswith(("cuda", "mps", "xpu")), "cpu"),
+        (dtype.startswith(_NARROW), "float"),
+    ]
+    chain = "".join(f".{call}()" for needed, call in calls if needed and hasattr(X, call))
+    if chain:
+        return f"Pass {name}{chain}."
+    for call in ("get", "copy_to_host", "to_scipy_sparse"):  # of CuPy, of Numba, and of the package sparse
+        if hasattr(X, call):
+            return f"Pass {name}.{call}()."
+    if dtype.startswith(_NARROW) and hasattr(X, "astype"):
+        return f"Pass {name}.astype('float32')."
+    if hasattr(X, "__cuda_array_interface__") and not hasattr(X, "__array__"):
+        return f"Its numbers are in the memory of a GPU; pass cupy.asnumpy(cupy.asarray({name})), for instance."
+    return ""
+
+
+def _unreadable(X: Any, name: str, remedy: str) -> TypeError:
+    """Return the error about an array of another library that NumPy cannot read."""
+    dtype = getattr(X, "dtype", None)
+    described = f"{type(X).__module__.partition('.')[0]}.{type(X).__name__}" + (f" of {dtype}" if dtype else "")
+    return TypeError(f"{name} is a {described}, which NumPy cannot read as it is. {remedy}")
+
+
+def _refuse_foreign(X: Any, name: str, remedy: str) -> NoReturn:
+    """Raise the error about an array of another library."""
+    raise _unreadable(X, name, remedy)
+
+
+# --- Lists and other objects -----------------------------------------------------------------------------------------
+
+
+def as_array(X: Any, name: str) -> Any:
+    """Return what a user passes for numbers as an array of NumPy, whose shape and dtype are unchecked.
+
+    Sparse matrices are returned as they are. Refused is what NumPy makes no array of, or one of objects that
+    nobody meant: dictionaries, texts, sets, generators, lists whose rows differ in length.
+    """
+    if type(X) is np.ndarray or sp.issparse(X):
+        return X
+    if isinstance(X, np.matrix):
+        raise TypeError(f"{name} is a numpy.matrix, which computes unlike an array; pass numpy.asarray({name}).")
+    array = as_numpy(X, name)
+    _refuse_object(array, name)
+    try:
+        return np.asarray(array)
+    except (TypeError, ValueError) as error:
+        raise _no_array(list(array) if isinstance(array, Iterable) else [array], name) from error
+
+
+def _refuse_object(X: Any, name: str) -> None:
+    """Refuse one object that is neither a number nor a sequence of them, and say what to pass in its place."""
+    if isinstance(X, str | bytes):
+        counted = f" To count the words of a text, use {_VECTORIZER}().fit_transform([{name}])."
+        raise TypeError(f"{name} = {_shown(X)} is a text and not a table of numbers. {_TABLE}{counted}")
+    if isinstance(X, Mapping):
+        raise TypeError(f"{name} is a {type(X).__name__}. {_TABLE} {_remedy_for_mapping(X, name)}")
+    if hasattr(X, "obs") and hasattr(X, "var") and hasattr(X, "X"):
+        raise TypeError(f"{name} is a {type(X).__name__}, which is more than a table; pass its table, {name}.X.")
+    if isinstance(X, set | frozenset):
+        raise TypeError(f"{name} is a {type(X).__name__}, which has no order. {_TABLE}")
+    if isinstance(X, Iterable) and hasattr(X, "__next__"):
+        raise TypeError(f"{name} is a {type(X).__name__}, which can be read but once; pass list({name}).")
+    is_array = hasattr(X, "__array__") or hasattr(X, "__array_interface__") or hasattr(X, "__buffer__")
+    if X is None or not (is_array or hasattr(X, "__len__") or np.isscalar(X)):
+        raise TypeError(f"{name} is {X if X is None else 'a ' + type(X).__name__}. {_TABLE}")
+
+
+def _remedy_for_mapping(X: Mapping[Any, Any], name: str) -> str:
+    """Return how a dictionary becomes a table."""
+    if "data" in X and "target" in X:  # what scikit-learn's datasets are
+        return f"The table of a data set of scikit-learn is {name}['data']."
+    values = list(X.values())
+    if values and all(np.ndim(value) == 0 and not isinstance(value, Mapping) for value in values):
+        return f"If it has a weight for each bin, use {_DICTS}([{name}])."
+    if values and isinstance(values[0], Mapping):
+        return f"Its dictionaries become rows by {_DICTS}(list({name}.values()))."
+    return f"If its values are rows, pass list({name}.values())."
+
+
+_DICTS = "sklearn.feature_extraction.DictVectorizer().fit_transform"
+
+
+def _shown(text: Any) -> str:
+    """Return a text for a message, cut if it is long."""
+    return repr(text) if len(text) <= 40 else f"{text[:37]!r}..."
+
+
+def without_sparse_columns(frame: Any) -> Any:
+    """Return a frame of pandas with columns of its sparse dtype as CSR, or as an array if other columns are dense.
+
+    Such columns may leave out another value than 0. Any other frame is returned as it is.
+    """
+    dtypes = list(frame.dtypes)
+    sparse = [dtype for dtype in dtypes if hasattr(dtype, "fill_value")]
+    if not sparse:
+        return frame
+    if len(sparse) < len(dtypes):
+        return frame.to_numpy(dtype=np.float64, na_value=np.nan)
+    common = np.result_type(*(dtype.subtype for dtype in dtypes))
+    return sp.csr_array(frame.astype(type(dtypes[0])(common, 0)).sparse.to_coo())
+
+
+# --- Shapes ----------------------------------------------------------------------------------------------------------
+
+
+def refuse_other_dimensions(X: Any, name: str, *, distances: bool = False) -> None:
+    """Refuse an array, a sparse matrix or a frame that has not two dimensions; ``distances`` are told what to do."""
+    if len(X.shape) != 2:
+        _refuse_dimensions(X, name, distances)
+
+
+def refuse_sizes(X: Any, name: str, *, min_samples: int = 1, owner: str = "", distances: bool = False) -> None:
+    """Refuse a table that has fewer than ``min_samples`` rows, or only one column, unless it holds ``distances``.
+
+    Some of the words are those of scikit-learn, by whose checks an estimator is tested; ``owner`` is its name, if any.
+    """
+    shape, by = tuple(X.shape), f" by {owner}" if owner else ""
+    if not all(isinstance(size, Integral) for size in shape):  # Dask does not know how many rows a frame has.
+        return
+    if shape[0] < min_samples:
+        raise ValueError(
+            f"Found array with {shape[0]} sample(s) (shape={shape}) while a minimum of {min_samples} is required{by}: "
+            f"{name} has {('no rows', 'only one row')[shape[0]]}."
+        )
+    least = 1 if distances else 2
+    if shape[1] < least:
+        raise ValueError(
+            f"Found array with {shape[1]} feature(s) (shape={shape}) while a minimum of {least} is required{by}: "
+            f"{name} has {_ONE_BIN if shape[1] else 'no bins.'}"
+        )
+
+
+_ONE_BIN = (
+    "one bin, over which all distributions are the same. If the column holds the weights of one distribution, pass its "
+    "transpose; if it holds observations, count them into bins by skdiv.preprocessing.HistogramTransformer."
+)
+
+
+def _refuse_dimensions(X: Any, name: str, distances: bool) -> NoReturn:
+    """Raise the error about what has another number of dimensions than two."""
+    shape = tuple(X.shape)
+    if len(shape) == 1 and getattr(X, "dtype", None) is not None and X.dtype.kind in "OUSTV":
+        raise _no_array(list(X), name, names=getattr(X.dtype, "names", None))
+    if not shape:
+        raise ValueError(f"{name} = {_item(X)!r} is a single value. {_TABLE}")
+    if len(shape) > 2:
+        rows = f", for instance as {name}.reshape({shape[0]}, -1)" if shape[0] and not distances else ""
+        raise ValueError(f"{name} has {len(shape)} dimensions, its shape is {shape}, but a table has 2{rows}.")
+    if distances:
+        n = (1 + int(np.sqrt(1 + 8 * shape[0]))) // 2
+        condensed = (
+            f"If it is the condensed matrix of {n} rows, pass scipy.spatial.distance.squareform({name})."
+            if n * (n - 1) // 2 == shape[0] > 0
+            else "Pass the square matrix, with a row and a column for each distribution."
+        )
+        raise ValueError(
+            f"{name} is a vector of {shape[0]} numbers, but metric='precomputed' takes a matrix. {condensed}"
+        )
+    row = f"{name}.reshape(1, -1)" if sp.issparse(X) else f"[{name}]"
+    raise ValueError(
+        f"{name} is one-dimensional, its shape is {shape}, but a collection has a row for each distribution. For the "
+        f"divergence of two vectors use divergences()['kl'](p, q), with any metric in place of 'kl'; if {name} is one "
+        f"distribution, a collection of one row is {row}."
+    )
+
+
+def _item(X: Any) -> Any:
+    """Return the single value of an array without dimensions."""
+    return X.item() if hasattr(X, "item") else X
+
+
+def _no_array(items: list[Any], name: str, names: Any = None) -> Exception:
+    """Return the error about items that make no table of numbers: what they are, and how they become one."""
+    if names is not None:
+        remedy = f"numpy.lib.recfunctions.structured_to_unstructured({name})"
+        return TypeError(f"{name} is a structured array with the fields {list(names)}; pass {remedy}.")
+    first = next((item for item in items if item is not None), None)
+    if isinstance(first, Mapping):
+        return TypeError(f"{name} holds dictionaries. {_TABLE} They become rows by {_DICTS}({name}).")
+    if isinstance(first, str | bytes):
+        words = f"To count the words of texts, use {_VECTORIZER}().fit_transform({name})."
+        return TypeError(f"{name} holds texts, such as {_shown(first)}, and no rows of numbers. {_TABLE} {words}")
+    if sp.issparse(first):
+        return TypeError(f"{name} is a list of sparse matrices; pass scipy.sparse.vstack({name}).")
+    if any(map(_length, items)):
+        return _of_unequal_rows(items, name)
+    kinds = ", ".join(sorted({type(item).__name__ for item in items}))
+    return TypeError(f"{name} holds objects of the type {kinds or 'object'}, and no rows of numbers. {_TABLE}")
+
+
+def _of_unequal_rows(items: list[Any], name: str) -> Exception:
+    """Return the error about a list whose rows differ in length or, within the rows, in what they hold."""
+    lengths = list(map(_length, items))
+    i = next((i for i, length in enumerate(lengths) if length != lengths[0]), None)
+    differ = (
+        f"{name} holds rows that are not of one shape"
+        if i is None
+        else f"The rows of {name} differ in length: {name}[0] has {lengths[0]} entries and {name}[{i}] has {lengths[i]}"
+    )
+    if any(isinstance(entry, str) for item in items if _length(item) for entry in item):
+        return ValueError(
+            f"{differ}, and they hold texts. If each is a list of words, count them by "
+            f"{_VECTORIZER}(analyzer=list).fit_transform({name})."
+        )
+    return ValueError(
+        f"{differ}, but all rows must hold a weight for each of the same bins. If they are observations, count them "
+        f"into bins by skdiv.preprocessing.HistogramTransformer().fit_transform({name}), or compare them without bins "
+        f"by skdiv.models.sample_divergences({name})."
+    )
+
+
+def _length(item: Any) -> int:
+    """Return the length of an item, 0 if it has none."""
+    try:
+        return len(item)
+    except TypeError:
+        return 0
