@@ -15,6 +15,7 @@ from skdiv._compute.blocks.termwise import few_rows
 from skdiv._divergences.forms import identity, root
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, divergences, resolve
+from skdiv._input.arrays import as_array
 from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount, check_sample_weight, names_of
 from skdiv._input.distributions import Distributions, normalise
 from skdiv._input.estimators import validated_input
@@ -258,7 +259,7 @@ def compare(
     """Check what a user passes to `divergence_contributions`, and compute the contributions."""
     unit = _unit_of_terms(divergence, base)
     are_vectors = _are_vectors(p, q)
-    p_rows, q_rows = (_as_row(side) if are_vectors else side for side in (p, q))
+    p_rows, q_rows = (_as_row(p, "p"), _as_row(q, "q")) if are_vectors else (p, q)
     P, Q = as_pair(p_rows, q_rows, check_pseudocount(pseudocount), ("p", "q"))
     if len(P) != len(Q):
         raise ValueError(f"p has {len(P)} rows and q has {len(Q)}: each row of p is compared with one of q.")
@@ -396,7 +397,7 @@ def _shares(contributions: FloatArray) -> FloatArray:
 
 def _are_vectors(p: MatrixLike, q: MatrixLike) -> bool:
     """Return whether p and q are vectors; refuse a vector beside a collection."""
-    dimensions = [np.ndim(side) if not hasattr(side, "ndim") else side.ndim for side in (p, q)]
+    dimensions = [_dimensions(side, name) for side, name in ((p, "p"), (q, "q"))]
     if dimensions.count(1) == 1:
         one, other = ("p", "q") if dimensions[0] == 1 else ("q", "p")
         raise ValueError(
@@ -406,9 +407,17 @@ def _are_vectors(p: MatrixLike, q: MatrixLike) -> bool:
     return dimensions == [1, 1]
 
 
-def _as_row(vector: Any) -> Any:
+def _dimensions(side: MatrixLike, name: str) -> int:
+    """Return the number of dimensions of p or q."""
+    ndim: int = side.ndim if hasattr(side, "ndim") else np.ndim(as_array(side, name))
+    return ndim
+
+
+def _as_row(vector: Any, name: str) -> Any:
     """Return a vector as a collection of one row; a Series of pandas as a frame, whose columns have its labels."""
-    return vector.to_frame().T if hasattr(vector, "to_frame") and hasattr(vector, "index") else np.asarray(vector)[None]
+    if hasattr(vector, "to_frame") and hasattr(vector, "index"):
+        return vector.to_frame().T
+    return as_array(vector, name)[np.newaxis]
 
 
 def _feature_names(given: Sequence[Any] | None, columns: list[Any], n_bins: int) -> NDArray[Any]:

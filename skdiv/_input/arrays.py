@@ -16,7 +16,9 @@ _TABLE = (
     "Pass a table with a row for each distribution and a column for each bin: an array, a list of rows, a sparse "
     "matrix or a frame."
 )
-_VECTORIZER = "sklearn.feature_extraction.text.CountVectorizer"
+_COUNT_WORDS = "sklearn.feature_extraction.text.CountVectorizer().fit_transform"
+_COUNT_LISTS = "sklearn.feature_extraction.text.CountVectorizer(analyzer=list).fit_transform"
+_COUNT_NAMES = "sklearn.feature_extraction.DictVectorizer().fit_transform"
 
 
 # --- Arrays of other libraries ---------------------------------------------------------------------------------------
@@ -97,40 +99,58 @@ def _refuse_foreign(X: Any, name: str, remedy: str) -> NoReturn:
 # --- Lists and other objects -----------------------------------------------------------------------------------------
 
 
-def as_array(X: Any, name: str) -> Any:
+def as_array(X: Any, name: str, *, is_table: bool = True) -> Any:
     """Return what a user passes for numbers as an array of NumPy, whose shape and dtype are unchecked.
 
-    Sparse matrices are returned as they are. Refused is what NumPy makes no array of, or one of objects that
-    nobody meant: dictionaries, texts, sets, generators, lists whose rows differ in length.
+    Sparse matrices are returned as they are. Refused is what NumPy makes no array of, or one of objects that nobody
+    meant: dictionaries, texts, sets, generators, lists whose rows differ in length. Unless ``is_table``, the message
+    does not say how such things become a table of distributions.
     """
     if type(X) is np.ndarray or sp.issparse(X):
         return X
-    if isinstance(X, np.matrix):
+    if isinstance(X, np.matrix) and is_table:
         raise TypeError(f"{name} is a numpy.matrix, which computes unlike an array; pass numpy.asarray({name}).")
     array = as_numpy(X, name)
-    _refuse_object(array, name)
+    _refuse_object(array, name, is_table)
     try:
         return np.asarray(array)
-    except (TypeError, ValueError) as error:
-        raise _no_array(list(array) if isinstance(array, Iterable) else [array], name) from error
+    except (TypeError, ValueError, RuntimeError) as error:
+        if not isinstance(array, list | tuple):
+            raise _unreadable(X, name, _OWN_CONVERSION) from error
+        raise (
+            no_table(array, name) if is_table else _no_numbers(name, "a list whose items differ in length or in kind")
+        ) from error
 
 
-def _refuse_object(X: Any, name: str) -> None:
+def _refuse_object(X: Any, name: str, is_table: bool) -> None:
     """Refuse one object that is neither a number nor a sequence of them, and say what to pass in its place."""
-    if isinstance(X, str | bytes):
-        counted = f" To count the words of a text, use {_VECTORIZER}().fit_transform([{name}])."
-        raise TypeError(f"{name} = {_shown(X)} is a text and not a table of numbers. {_TABLE}{counted}")
-    if isinstance(X, Mapping):
-        raise TypeError(f"{name} is a {type(X).__name__}. {_TABLE} {_remedy_for_mapping(X, name)}")
-    if hasattr(X, "obs") and hasattr(X, "var") and hasattr(X, "X"):
-        raise TypeError(f"{name} is a {type(X).__name__}, which is more than a table; pass its table, {name}.X.")
-    if isinstance(X, set | frozenset):
-        raise TypeError(f"{name} is a {type(X).__name__}, which has no order. {_TABLE}")
-    if isinstance(X, Iterable) and hasattr(X, "__next__"):
-        raise TypeError(f"{name} is a {type(X).__name__}, which can be read but once; pass list({name}).")
+    kind, remedy = f"of the type {type(X).__name__}", ""
     is_array = hasattr(X, "__array__") or hasattr(X, "__array_interface__") or hasattr(X, "__buffer__")
-    if X is None or not (is_array or hasattr(X, "__len__") or np.isscalar(X)):
-        raise TypeError(f"{name} is {X if X is None else 'a ' + type(X).__name__}. {_TABLE}")
+    if X is None:
+        kind = "None"
+    elif isinstance(X, str | bytes):
+        kind, remedy = "a text", f"To count the words of a text, use {_COUNT_WORDS}([{name}])."
+    elif isinstance(X, Mapping):
+        remedy = _remedy_for_mapping(X, name)
+    elif hasattr(X, "obs") and hasattr(X, "var") and hasattr(X, "X"):
+        remedy = f"The table of annotated data is {name}.X."
+    elif hasattr(X, "__next__"):
+        remedy = f"It can be read only once; pass list({name})."
+    elif isinstance(X, set | frozenset):
+        remedy = "A set has no order."
+    elif is_array or hasattr(X, "__len__") or np.isscalar(X):
+        return
+    raise _no_table(name, kind, remedy) if is_table else _no_numbers(name, kind)
+
+
+def _no_table(name: str, kind: str, remedy: str) -> TypeError:
+    """Return the error about what is not a table."""
+    return TypeError(f"{name} is {kind}, and not a table of numbers. {_TABLE} {remedy}".rstrip())
+
+
+def _no_numbers(name: str, kind: str) -> TypeError:
+    """Return the error about what does not hold numbers, where no table is wanted."""
+    return TypeError(f"{name} is {kind}, and not an array of numbers.")
 
 
 def _remedy_for_mapping(X: Mapping[Any, Any], name: str) -> str:
@@ -138,19 +158,16 @@ def _remedy_for_mapping(X: Mapping[Any, Any], name: str) -> str:
     if "data" in X and "target" in X:  # what scikit-learn's datasets are
         return f"The table of a data set of scikit-learn is {name}['data']."
     values = list(X.values())
-    if values and all(np.ndim(value) == 0 and not isinstance(value, Mapping) for value in values):
-        return f"If it has a weight for each bin, use {_DICTS}([{name}])."
     if values and isinstance(values[0], Mapping):
-        return f"Its dictionaries become rows by {_DICTS}(list({name}.values()))."
+        return f"Its dictionaries become rows by {_COUNT_NAMES}(list({name}.values()))."
+    if values and np.isscalar(values[0]):
+        return f"If it has a weight for each bin, use {_COUNT_NAMES}([{name}])."
     return f"If its values are rows, pass list({name}.values())."
 
 
-_DICTS = "sklearn.feature_extraction.DictVectorizer().fit_transform"
-
-
-def _shown(text: Any) -> str:
-    """Return a text for a message, cut if it is long."""
-    return repr(text) if len(text) <= 40 else f"{text[:37]!r}..."
+def is_sparse_dtype(dtype: Any) -> bool:
+    """Return whether a dtype is that of a sparse column of a pandas frame."""
+    return hasattr(dtype, "fill_value")
 
 
 def without_sparse_columns(frame: Any) -> Any:
@@ -159,7 +176,7 @@ def without_sparse_columns(frame: Any) -> Any:
     Such columns may leave out another value than 0. Any other frame is returned as it is.
     """
     dtypes = list(frame.dtypes)
-    sparse = [dtype for dtype in dtypes if hasattr(dtype, "fill_value")]
+    sparse = [dtype for dtype in dtypes if is_sparse_dtype(dtype)]
     if not sparse:
         return frame
     if len(sparse) < len(dtypes):
@@ -207,12 +224,18 @@ _ONE_BIN = (
 def _refuse_dimensions(X: Any, name: str, distances: bool) -> NoReturn:
     """Raise the error about what has another number of dimensions than two."""
     shape = tuple(X.shape)
-    if len(shape) == 1 and getattr(X, "dtype", None) is not None and X.dtype.kind in "OUSTV":
-        raise _no_array(list(X), name, names=getattr(X.dtype, "names", None))
+    if len(shape) == 1 and X.dtype.names is not None:
+        fields = ", ".join(map(repr, X.dtype.names))
+        remedy = f"Pass numpy.lib.recfunctions.structured_to_unstructured({name})."
+        raise _no_table(name, f"a structured array with the fields {fields}", remedy)
+    if len(shape) == 1 and X.dtype.kind in "OUST":
+        raise no_table(X, name)
+    if shape == (0,):
+        raise ValueError(f"{name} is empty. {_TABLE}")
     if not shape:
         raise ValueError(f"{name} = {_item(X)!r} is a single value. {_TABLE}")
     if len(shape) > 2:
-        rows = f", for instance as {name}.reshape({shape[0]}, -1)" if shape[0] and not distances else ""
+        rows = f", for instance as numpy.reshape({name}, ({shape[0]}, -1))" if shape[0] and not distances else ""
         raise ValueError(f"{name} has {len(shape)} dimensions, its shape is {shape}, but a table has 2{rows}.")
     if distances:
         n = (1 + int(np.sqrt(1 + 8 * shape[0]))) // 2
@@ -237,44 +260,44 @@ def _item(X: Any) -> Any:
     return X.item() if hasattr(X, "item") else X
 
 
-def _no_array(items: list[Any], name: str, names: Any = None) -> Exception:
+def no_table(items: Iterable[Any], name: str) -> Exception:
     """Return the error about items that make no table of numbers: what they are, and how they become one."""
-    if names is not None:
-        remedy = f"numpy.lib.recfunctions.structured_to_unstructured({name})"
-        return TypeError(f"{name} is a structured array with the fields {list(names)}; pass {remedy}.")
-    first = next((item for item in items if item is not None), None)
+    rows = list(items)
+    first = next((row for row in rows if row is not None), None)
+    kinds = ", ".join(sorted({type(row).__name__ for row in rows}))
     if isinstance(first, Mapping):
-        return TypeError(f"{name} holds dictionaries. {_TABLE} They become rows by {_DICTS}({name}).")
+        return _no_table(name, "made of dictionaries", f"They become rows by {_COUNT_NAMES}({name}).")
     if isinstance(first, str | bytes):
-        words = f"To count the words of texts, use {_VECTORIZER}().fit_transform({name})."
-        return TypeError(f"{name} holds texts, such as {_shown(first)}, and no rows of numbers. {_TABLE} {words}")
+        return _no_table(name, "made of texts", f"To count the words of each, use {_COUNT_WORDS}({name}).")
     if sp.issparse(first):
-        return TypeError(f"{name} is a list of sparse matrices; pass scipy.sparse.vstack({name}).")
-    if any(map(_length, items)):
-        return _of_unequal_rows(items, name)
-    kinds = ", ".join(sorted({type(item).__name__ for item in items}))
-    return TypeError(f"{name} holds objects of the type {kinds or 'object'}, and no rows of numbers. {_TABLE}")
+        return _no_table(name, "made of sparse matrices", f"Join them by scipy.sparse.vstack({name}).")
+    if not any(map(_length, rows)):
+        return _no_table(name, f"made of objects of the type {kinds}", "")
+    return _of_unequal_rows(rows, name)
 
 
-def _of_unequal_rows(items: list[Any], name: str) -> Exception:
+def _of_unequal_rows(rows: list[Any], name: str) -> ValueError:
     """Return the error about a list whose rows differ in length or, within the rows, in what they hold."""
-    lengths = list(map(_length, items))
+    lengths = list(map(_length, rows))
     i = next((i for i, length in enumerate(lengths) if length != lengths[0]), None)
-    differ = (
-        f"{name} holds rows that are not of one shape"
-        if i is None
-        else f"The rows of {name} differ in length: {name}[0] has {lengths[0]} entries and {name}[{i}] has {lengths[i]}"
-    )
-    if any(isinstance(entry, str) for item in items if _length(item) for entry in item):
-        return ValueError(
-            f"{differ}, and they hold texts. If each is a list of words, count them by "
-            f"{_VECTORIZER}(analyzer=list).fit_transform({name})."
-        )
+    differ = f"The rows of {name} are not of one shape"
+    if 0 in lengths and np.ndim(rows[lengths.index(0)]) == 0:
+        k = lengths.index(0)
+        return ValueError(f"{name}[{k}] = {rows[k]!r} is no row of numbers, but other items of {name} are. {_TABLE}")
+    if i is not None:
+        differ = f"The rows of {name} differ in length: {name}[0] has {lengths[0]} entries and {name}[{i}] {lengths[i]}"
+    if any(isinstance(entry, str) for row in rows if _length(row) for entry in row):
+        return ValueError(f"{differ}, and they hold texts. {how_to_count_words(name)}")
     return ValueError(
         f"{differ}, but all rows must hold a weight for each of the same bins. If they are observations, count them "
         f"into bins by skdiv.preprocessing.HistogramTransformer().fit_transform({name}), or compare them without bins "
         f"by skdiv.models.sample_divergences({name})."
     )
+
+
+def how_to_count_words(name: str) -> str:
+    """Return the part of a message that says how lists of words become a table."""
+    return f"If each row is a list of words, count them by {_COUNT_LISTS}({name})."
 
 
 def _length(item: Any) -> int:

@@ -12,7 +12,13 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils import check_array, check_scalar
 
-from skdiv._input.arrays import as_array, refuse_other_dimensions, refuse_sizes, without_sparse_columns
+from skdiv._input.arrays import (
+    as_array,
+    how_to_count_words,
+    refuse_other_dimensions,
+    refuse_sizes,
+    without_sparse_columns,
+)
 from skdiv._input.indices import refuse_broken_indices
 from skdiv._input.mistakes import warn_of_identifiers
 from skdiv._utils.typing import FloatArray
@@ -237,12 +243,31 @@ def _refuse_dtype(array: Matrix, names: Names, *, may_be_objects: bool) -> None:
     if array.ndim == 2 and array.size and not sp.issparse(array):
         is_number = np.array([_is_real_number(value) for value in array.flat])
         if may_be_objects and is_number.all():
+            _refuse_large_integers(array, names)
             return
         row, column = _place(array, int(is_number.argmin()))
         entry = f": {names.entry(row, column)} = {array[row, column]!r}"
         if names.frame is not None:
             remedy = _remedy_for_column(names, names.columns[column])
+        elif isinstance(array[row, column], str) and not _reads_as_number(array[row, column]):
+            remedy += f" {how_to_count_words(names.argument)}"
     raise TypeError(f"{names} must hold real numbers, but its dtype is {array.dtype}{entry}. {remedy}")
+
+
+def _reads_as_number(text: str) -> bool:
+    """Return whether a text can be converted to a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse_large_integers(array: NDArray[Any], names: Names) -> None:
+    """Refuse an array of objects with an integer that no double holds."""
+    for place, value in np.ndenumerate(array):
+        if isinstance(value, int) and abs(value) > np.finfo(np.float64).max:
+            raise ValueError(f"{names.entry(*place)} is an integer beyond the range of float64. Divide its row first.")
 
 
 def _is_real_number(value: Any) -> bool:
@@ -295,7 +320,7 @@ def in_precision_of_fit(X: Matrix, dtype: np.dtype[Any], names: Names) -> Matrix
 def as_doubles(vector: ArrayLike, name: str) -> FloatArray:
     """Convert a user's vector to double precision, with its shape and its entries unchecked."""
     refuse_masked(vector, name)
-    array = as_array(vector, name)
+    array = as_array(vector, name, is_table=False)
     if sp.issparse(array):
         raise TypeError(f"{name} is sparse, but must be dense; pass {name}.toarray().")
     if array.dtype.kind not in _REAL:

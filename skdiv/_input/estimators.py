@@ -9,9 +9,11 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import validate_data
 
+from skdiv._input.arrays import is_sparse_dtype
 from skdiv._input.checks import (
     Matrix,
     MatrixLike,
+    Names,
     as_weights,
     check_distances,
     in_precision_of_fit,
@@ -33,7 +35,7 @@ def validated_input(
     """
     names = names_of(X)
     if distances:
-        _refuse_sparse(X)
+        _refuse_sparse(X, names)
     owner = type(estimator).__name__
     validated = as_weights(X, names, also="O", owner=owner, min_samples=min_samples, distances=distances)
     if distances:
@@ -53,9 +55,9 @@ def validated_input(
     return validated
 
 
-def _refuse_sparse(D: MatrixLike) -> None:
+def _refuse_sparse(D: MatrixLike, names: Names) -> None:
     """Refuse distances in a sparse matrix or a frame with sparse columns: what is not stored may be unknown."""
-    if sp.issparse(D) or any(hasattr(dtype, "fill_value") for dtype in getattr(D, "dtypes", ())):
+    if sp.issparse(D) or (names.frame is not None and any(map(is_sparse_dtype, names.frame.dtypes))):
         raise TypeError(
             "Sparse data was passed for X, but metric='precomputed' needs the distance of each pair: dense data is "
             "required. DivergenceClustering takes a graph as connectivity=; where an entry that is not stored is a "

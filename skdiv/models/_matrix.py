@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -137,7 +137,9 @@ def as_finite(values: ArrayLike, name: str) -> FloatArray:
 
 
 def refuse_named(items: object, name: str) -> None:
-    """Refuse a frame or a dict in place of a list, because iteration over it goes through its names alone."""
+    """Refuse a frame or a dict in place of a list, because iteration over it goes through its names, and no list."""
+    if not isinstance(items, Iterable) or getattr(items, "shape", None) == ():
+        raise TypeError(f"{name} is of the type {type(items).__name__}, and must be a list.")
     if isinstance(items, Mapping) or names_of(items, name).frame is not None:
         raise TypeError(
             f"{name} is a {type(items).__name__}, whose names would be taken for its values; pass a list of the "
