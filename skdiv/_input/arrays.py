@@ -87,8 +87,8 @@ def _remedy_for(X: Any, name: str) -> str:
 def _unreadable(X: Any, name: str, remedy: str) -> TypeError:
     """Return the error about an array of another library that NumPy cannot read."""
     dtype = getattr(X, "dtype", None)
-    described = f"{type(X).__module__.partition('.')[0]}.{type(X).__name__}" + (f" of {dtype}" if dtype else "")
-    return TypeError(f"{name} is a {described}, which NumPy cannot read as it is. {remedy}")
+    described = f"{type(X).__module__.partition('.')[0]}.{type(X).__name__}" + (f" ({dtype})" if dtype else "")
+    return TypeError(f"{name} is of the type {described}, which NumPy cannot read as it is. {remedy}")
 
 
 def _refuse_foreign(X: Any, name: str, remedy: str) -> NoReturn:
@@ -182,7 +182,7 @@ def without_sparse_columns(frame: Any) -> Any:
     if len(sparse) < len(dtypes):
         return frame.to_numpy(dtype=np.float64, na_value=np.nan)
     common = np.result_type(*(dtype.subtype for dtype in dtypes))
-    return sp.csr_array(frame.astype(type(dtypes[0])(common, 0)).sparse.to_coo())
+    return sp.csr_array(frame.astype(type(dtypes[0])(common, common.type(0))).sparse.to_coo())
 
 
 # --- Shapes ----------------------------------------------------------------------------------------------------------
@@ -194,8 +194,8 @@ def refuse_other_dimensions(X: Any, name: str, *, distances: bool = False) -> No
         _refuse_dimensions(X, name, distances)
 
 
-def refuse_sizes(X: Any, name: str, *, min_samples: int = 1, owner: str = "", distances: bool = False) -> None:
-    """Refuse a table that has fewer than ``min_samples`` rows, or only one column, unless it holds ``distances``.
+def refuse_sizes(X: Any, name: str, *, min_samples: int = 1, min_bins: int = 2, owner: str = "") -> None:
+    """Refuse a table that has fewer rows or columns than asked for.
 
     Some of the words are those of scikit-learn, by whose checks an estimator is tested; ``owner`` is its name, if any.
     """
@@ -207,10 +207,9 @@ def refuse_sizes(X: Any, name: str, *, min_samples: int = 1, owner: str = "", di
             f"Found array with {shape[0]} sample(s) (shape={shape}) while a minimum of {min_samples} is required{by}: "
             f"{name} has {('no rows', 'only one row')[shape[0]]}."
         )
-    least = 1 if distances else 2
-    if shape[1] < least:
+    if shape[1] < min_bins:
         raise ValueError(
-            f"Found array with {shape[1]} feature(s) (shape={shape}) while a minimum of {least} is required{by}: "
+            f"Found array with {shape[1]} feature(s) (shape={shape}) while a minimum of {min_bins} is required{by}: "
             f"{name} has {_ONE_BIN if shape[1] else 'no bins.'}"
         )
 
@@ -239,19 +238,16 @@ def _refuse_dimensions(X: Any, name: str, distances: bool) -> NoReturn:
         raise ValueError(f"{name} has {len(shape)} dimensions, its shape is {shape}, but a table has 2{rows}.")
     if distances:
         n = (1 + int(np.sqrt(1 + 8 * shape[0]))) // 2
-        condensed = (
-            f"If it is the condensed matrix of {n} rows, pass scipy.spatial.distance.squareform({name})."
-            if n * (n - 1) // 2 == shape[0] > 0
-            else "Pass the square matrix, with a row and a column for each distribution."
-        )
+        condensed = f"scipy.spatial.distance.squareform({name}) if it is the condensed matrix of {n} rows, "
         raise ValueError(
-            f"{name} is a vector of {shape[0]} numbers, but metric='precomputed' takes a matrix. {condensed}"
+            f"{name} is a vector of length {shape[0]}, but metric='precomputed' takes a matrix. Reshape your data: "
+            f"pass {condensed if n * (n - 1) // 2 == shape[0] else ''}[{name}] if it holds the distances of one row."
         )
     row = f"{name}.reshape(1, -1)" if sp.issparse(X) else f"[{name}]"
     raise ValueError(
         f"{name} is one-dimensional, its shape is {shape}, but a collection has a row for each distribution. For the "
-        f"divergence of two vectors use divergences()['kl'](p, q), with any metric in place of 'kl'; if {name} is one "
-        f"distribution, a collection of one row is {row}."
+        f"divergence of two vectors use divergences()['kl'](p, q), with any metric in place of 'kl'. Reshape your data "
+        f"to a collection of one row, {row}, if {name} is one distribution."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -144,18 +145,26 @@ def refuse_other_columns(one: ColumnLabels, other: ColumnLabels, owners: tuple[s
 
 
 def as_weights(
-    X: MatrixLike, names: Names, *, also: str = "", owner: str = "", min_samples: int = 1, distances: bool = False
+    X: MatrixLike,
+    names: Names,
+    *,
+    also: str = "",
+    owner: str = "",
+    min_samples: int = 1,
+    min_bins: int = 2,
+    distances: bool = False,
 ) -> Matrix:
     """Convert a user's array-like, sparse matrix or frame to a float array or CSR matrix; entries are not checked.
 
-    For ``also`` see `refuse_what_is_not_real`, for the other arguments `refuse_sizes`.
+    For ``also`` see `refuse_what_is_not_real`, for the other arguments `refuse_sizes`. Over one bin all distributions
+    are the same, so that is refused unless X holds ``distances`` or is compared with what was fitted.
     """
     array = unconverted(X, names)
     if owner and names.frame is None and array.dtype.kind == "c":  # the words of scikit-learn's check of estimators
         raise ValueError(f"Complex data not supported: {names} has dtype {array.dtype}. Pass real weights.")
     refuse_other_dimensions(array, names.argument, distances=distances)
     refuse_what_is_not_real(array, names, also)
-    refuse_sizes(array, names.argument, min_samples=min_samples, owner=owner, distances=distances)
+    refuse_sizes(array, names.argument, min_samples=min_samples, min_bins=min_bins, owner=owner)
     if names.frame is not None:
         array = without_sparse_columns(array)
         if not distances:
@@ -266,7 +275,7 @@ def _reads_as_number(text: str) -> bool:
 def _refuse_large_integers(array: NDArray[Any], names: Names) -> None:
     """Refuse an array of objects with an integer that no double holds."""
     for place, value in np.ndenumerate(array):
-        if isinstance(value, int) and abs(value) > np.finfo(np.float64).max:
+        if isinstance(value, int) and abs(value) > sys.float_info.max:
             raise ValueError(f"{names.entry(*place)} is an integer beyond the range of float64. Divide its row first.")
 
 

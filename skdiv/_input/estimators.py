@@ -36,8 +36,15 @@ def validated_input(
     names = names_of(X)
     if distances:
         _refuse_sparse(X, names)
-    owner = type(estimator).__name__
-    validated = as_weights(X, names, also="O", owner=owner, min_samples=min_samples, distances=distances)
+    validated = as_weights(
+        X,
+        names,
+        also="O",
+        owner=type(estimator).__name__,
+        min_samples=min_samples,
+        min_bins=2 if reset and not distances else 1,
+        distances=distances,
+    )
     if distances:
         check_distances(validated, names)
     if distances and not reset:

@@ -52,6 +52,8 @@ def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArr
             f"connectivity must be of shape {(n, n)}, a row and a column for each row of X, not {graph.shape}."
         )
     refuse_what_is_not_real(graph, names)
+    if names.frame is None and graph.dtype == np.float16:  # SciPy has no sparse matrices of this dtype.
+        graph = graph.astype(np.float32)
     graph = check_array(graph, accept_sparse=["csr", "coo", "lil"], input_name="connectivity")
     n_parts, _ = connected_components(_edges_of(graph), directed=False)
     if n_parts > 1:  # The warning is here, not where parts are joined: the tree may come from a cache.
