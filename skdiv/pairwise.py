@@ -104,7 +104,8 @@ def pairwise_divergences(
     ------
     ValueError
         If an entry is negative, NaN, infinite, beyond the range of float64, or so small that it would become 0 when it
-        is divided by the sum of its row; if a row sums to zero; if X and Y have different numbers of columns, or frames
+        is divided by the sum of its row; if a row sums to zero; if X has not two dimensions, or only one column, over
+        which all distributions are the same; if X and Y have different numbers of columns, or frames
         whose columns differ in name or order; if the indices of a sparse matrix are out of bounds; or if an argument is
         not valid. The message names the row, the value and what to do.
     TypeError

@@ -45,23 +45,17 @@ def _is_foreign(kind: type) -> bool:
 
 def _converted(X: Any, name: str) -> Any:
     """Return an array of another library as one of NumPy, without a copy where it lies in the memory of the CPU."""
-    remedy = _remedy_for(X, name)
-    if remedy:
-        _refuse_foreign(X, name, remedy)
     try:
         array = np.asarray(X) if hasattr(X, "__array__") or not hasattr(X, "__dlpack__") else np.from_dlpack(X)
     except Exception as error:  # Each library raises exceptions of its own.
-        raise _unreadable(X, name, _OWN_CONVERSION) from error
-    if array.dtype.kind in "OV" and str(getattr(X, "dtype", array.dtype)) != "object":
-        _refuse_foreign(X, name, _OWN_CONVERSION)
+        raise _unreadable(X, name) from error
+    if array.dtype.kind in "OV":  # This is what NumPy makes of a dtype that it does not have, and of an unknown object.
+        raise _unreadable(X, name)
     return array
 
 
-_OWN_CONVERSION = "Convert it to a NumPy array by its own library first."
-
-
 def _remedy_for(X: Any, name: str) -> str:
-    """Return how to make an array readable by NumPy, as far as it can be told from what it says of itself; else ''."""
+    """Return how to make an array readable by NumPy, as far as what it says of itself tells."""
     device, dtype = str(getattr(X, "device", "")), str(getattr(X, "dtype", "")).rpartition(".")[2]
     if device.startswith("meta"):
         return "It is on the device 'meta' and has a shape, but no numbers; make it with its numbers first."
@@ -81,19 +75,14 @@ def _remedy_for(X: Any, name: str) -> str:
         return f"Pass {name}.astype('float32')."
     if hasattr(X, "__cuda_array_interface__") and not hasattr(X, "__array__"):
         return f"Its numbers are in the memory of a GPU; pass cupy.asnumpy(cupy.asarray({name})), for instance."
-    return ""
+    return "Convert it to a NumPy array by its own library first."
 
 
-def _unreadable(X: Any, name: str, remedy: str) -> TypeError:
+def _unreadable(X: Any, name: str) -> TypeError:
     """Return the error about an array of another library that NumPy cannot read."""
     dtype = getattr(X, "dtype", None)
     described = f"{type(X).__module__.partition('.')[0]}.{type(X).__name__}" + (f" ({dtype})" if dtype else "")
-    return TypeError(f"{name} is of the type {described}, which NumPy cannot read as it is. {remedy}")
-
-
-def _refuse_foreign(X: Any, name: str, remedy: str) -> NoReturn:
-    """Raise the error about an array of another library."""
-    raise _unreadable(X, name, remedy)
+    return TypeError(f"{name} is of the type {described}, which NumPy cannot read as it is. {_remedy_for(X, name)}")
 
 
 # --- Lists and other objects -----------------------------------------------------------------------------------------
@@ -116,7 +105,7 @@ def as_array(X: Any, name: str, *, is_table: bool = True) -> Any:
         return np.asarray(array)
     except (TypeError, ValueError, RuntimeError) as error:
         if not isinstance(array, list | tuple):
-            raise _unreadable(X, name, _OWN_CONVERSION) from error
+            raise _unreadable(X, name) from error
         raise (
             no_table(array, name) if is_table else _no_numbers(name, "a list whose items differ in length or in kind")
         ) from error
