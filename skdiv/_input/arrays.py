@@ -100,7 +100,8 @@ def as_array(X: Any, name: str, *, is_table: bool = True) -> Any:
     if isinstance(X, np.matrix) and is_table:
         raise TypeError(f"{name} is a numpy.matrix, which computes unlike an array; pass numpy.asarray({name}).")
     array = as_numpy(X, name)
-    _refuse_object(array, name, is_table)
+    if not isinstance(array, list | tuple):
+        _refuse_object(array, name, is_table)
     try:
         return np.asarray(array)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -25,8 +25,10 @@ def warn_of_distances(X: Any, name: str = "X") -> None:
     n = X.shape[0]
     if X.shape[1] != n or n < _FEWEST or sp.issparse(X):
         return
-    diagonal, top = np.abs(np.diagonal(X)), X[0].max()
-    if not (np.isfinite(top) and top > 0 and diagonal.max() <= _CLOSE * top):
+    top = X[0].max()
+    if not (np.isfinite(top) and X[0, 0] <= _CLOSE * top > 0):  # Most tables end here.
+        return
+    if np.abs(np.diagonal(X)).max() > _CLOSE * top:
         return
     if _are_distances(X, _CLOSE * float(X.max())):
         warn_caller(

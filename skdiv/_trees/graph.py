@@ -47,11 +47,11 @@ def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArr
         raise TypeError(f"connectivity must be a graph of the rows, or a function that returns one, not {graph!r}.")
     names, n = names_of(graph, "connectivity"), X.shape[0]
     graph = unconverted(graph, names)
+    refuse_what_is_not_real(graph, names)
     if graph.shape != (n, n):
         raise ValueError(
             f"connectivity must be of shape {(n, n)}, a row and a column for each row of X, not {graph.shape}."
         )
-    refuse_what_is_not_real(graph, names)
     if names.frame is None and graph.dtype == np.float16:  # SciPy has no sparse matrices of this dtype.
         graph = graph.astype(np.float32)
     graph = check_array(graph, accept_sparse=["csr", "coo", "lil"], input_name="connectivity")
