@@ -452,6 +452,14 @@ def test_equal_rows_and_rounding_do_not_hide_a_matrix_of_distances():
         pairwise_divergences(repeated)
 
 
+@pytest.mark.parametrize(("value", "message"), [(np.inf, "inf"), (np.nan, "NaN"), (-1, "Negative")])
+def test_a_hollow_matrix_with_an_entry_that_is_no_weight_is_refused_without_a_warning(value, message):
+    hollow = D.copy()
+    hollow[2, 3] = hollow[3, 2] = value
+    with pytest.raises(ValueError, match=message):
+        pairwise_divergences(hollow)
+
+
 def test_the_warning_about_distances_can_be_silenced_as_it_says():
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="X is square and symmetric")

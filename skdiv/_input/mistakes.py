@@ -28,7 +28,7 @@ def warn_of_distances(X: Any, name: str = "X") -> None:
     top = X[0].max()
     if not (np.isfinite(top) and X[0, 0] <= _CLOSE * top > 0):  # Most tables end here.
         return
-    if np.abs(np.diagonal(X)).max() > _CLOSE * top:
+    if not (np.abs(np.diagonal(X)).max() <= _CLOSE * top and np.isfinite(X.max())):
         return
     if _are_distances(X, _CLOSE * float(X.max())):
         warn_caller(
