@@ -47,10 +47,10 @@ def _converted(X: Any, name: str) -> Any:
     """Return an array of another library as one of NumPy, without a copy where it lies in the memory of the CPU."""
     try:
         array = np.asarray(X) if hasattr(X, "__array__") or not hasattr(X, "__dlpack__") else np.from_dlpack(X)
-    except Exception as error:  # Each library raises exceptions of its own.
-        raise _unreadable(X, name) from error
+    except Exception:  # Each library raises exceptions of its own.
+        _refuse_unreadable(X, name)
     if array.dtype.kind in "OV":  # This is what NumPy makes of a dtype that it does not have, and of an unknown object.
-        raise _unreadable(X, name)
+        _refuse_unreadable(X, name)
     return array
 
 
@@ -78,11 +78,11 @@ def _remedy_for(X: Any, name: str) -> str:
     return "Convert it to a NumPy array by its own library first."
 
 
-def _unreadable(X: Any, name: str) -> TypeError:
-    """Return the error about an array of another library that NumPy cannot read."""
+def _refuse_unreadable(X: Any, name: str) -> NoReturn:
+    """Raise the error about an array of another library that NumPy cannot read."""
     dtype = getattr(X, "dtype", None)
     described = f"{type(X).__module__.partition('.')[0]}.{type(X).__name__}" + (f" ({dtype})" if dtype else "")
-    return TypeError(f"{name} is of the type {described}, which NumPy cannot read as it is. {_remedy_for(X, name)}")
+    raise TypeError(f"{name} is of the type {described}, which NumPy cannot read as it is. {_remedy_for(X, name)}")
 
 
 # --- Lists and other objects -----------------------------------------------------------------------------------------
@@ -104,12 +104,12 @@ def as_array(X: Any, name: str, *, is_table: bool = True) -> Any:
         _refuse_object(array, name, is_table)
     try:
         return np.asarray(array)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError):
         if not isinstance(array, list | tuple):
-            raise _unreadable(X, name) from error
-        raise (
-            no_table(array, name) if is_table else _no_numbers(name, "a list whose items differ in length or in kind")
-        ) from error
+            _refuse_unreadable(X, name)
+        if not is_table:
+            _refuse_as_numbers(name, "a list whose items differ in length or in kind")
+        _refuse_items(array, name)
 
 
 def _refuse_object(X: Any, name: str, is_table: bool) -> None:
@@ -119,28 +119,30 @@ def _refuse_object(X: Any, name: str, is_table: bool) -> None:
     if X is None:
         kind = "None"
     elif isinstance(X, str | bytes):
-        kind, remedy = "a text", f"To count the words of a text, use {_COUNT_WORDS}([{name}])."
+        kind, remedy = "a text", f" To count the words of a text, use {_COUNT_WORDS}([{name}])."
     elif isinstance(X, Mapping):
-        remedy = _remedy_for_mapping(X, name)
+        remedy = f" {_remedy_for_mapping(X, name)}"
     elif hasattr(X, "obs") and hasattr(X, "var") and hasattr(X, "X"):
-        remedy = f"The table of annotated data is {name}.X."
+        remedy = f" The table of annotated data is {name}.X."
     elif hasattr(X, "__next__"):
-        remedy = f"It can be read only once; pass list({name})."
+        remedy = f" It can be read only once; pass list({name})."
     elif isinstance(X, set | frozenset):
-        remedy = "A set has no order."
+        remedy = " A set has no order."
     elif is_array or hasattr(X, "__len__") or np.isscalar(X):
         return
-    raise _no_table(name, kind, remedy) if is_table else _no_numbers(name, kind)
+    if is_table:
+        _refuse_as_table(name, kind, remedy)
+    _refuse_as_numbers(name, kind)
 
 
-def _no_table(name: str, kind: str, remedy: str) -> TypeError:
-    """Return the error about what is not a table."""
-    return TypeError(f"{name} is {kind}, and not a table of numbers. {_TABLE} {remedy}".rstrip())
+def _refuse_as_table(name: str, kind: str, remedy: str) -> NoReturn:
+    """Raise the error about what is not a table."""
+    raise TypeError(f"{name} is {kind}, and not a table of numbers. {_TABLE}{remedy}")
 
 
-def _no_numbers(name: str, kind: str) -> TypeError:
-    """Return the error about what does not hold numbers, where no table is wanted."""
-    return TypeError(f"{name} is {kind}, and not an array of numbers.")
+def _refuse_as_numbers(name: str, kind: str) -> NoReturn:
+    """Raise the error about what does not hold numbers, where no table is wanted."""
+    raise TypeError(f"{name} is {kind}, and not an array of numbers.")
 
 
 def _remedy_for_mapping(X: Mapping[Any, Any], name: str) -> str:
@@ -215,10 +217,10 @@ def _refuse_dimensions(X: Any, name: str, distances: bool) -> NoReturn:
     shape = tuple(X.shape)
     if len(shape) == 1 and X.dtype.names is not None:
         fields = ", ".join(map(repr, X.dtype.names))
-        remedy = f"Pass numpy.lib.recfunctions.structured_to_unstructured({name})."
-        raise _no_table(name, f"a structured array with the fields {fields}", remedy)
+        remedy = f" Pass numpy.lib.recfunctions.structured_to_unstructured({name})."
+        _refuse_as_table(name, f"a structured array with the fields {fields}", remedy)
     if len(shape) == 1 and X.dtype.kind in "OUST":
-        raise no_table(X, name)
+        _refuse_items(X, name)
     if shape == (0,):
         raise ValueError(f"{name} is empty. {_TABLE}")
     if not shape:
@@ -246,35 +248,35 @@ def _item(X: Any) -> Any:
     return X.item() if hasattr(X, "item") else X
 
 
-def no_table(items: Iterable[Any], name: str) -> Exception:
-    """Return the error about items that make no table of numbers: what they are, and how they become one."""
+def _refuse_items(items: Iterable[Any], name: str) -> NoReturn:
+    """Raise the error about items that make no table of numbers: what they are, and how they become one."""
     rows = list(items)
     first = next((row for row in rows if row is not None), None)
     kinds = ", ".join(sorted({type(row).__name__ for row in rows}))
     if isinstance(first, Mapping):
-        return _no_table(name, "made of dictionaries", f"They become rows by {_COUNT_NAMES}({name}).")
+        _refuse_as_table(name, "made of dictionaries", f" They become rows by {_COUNT_NAMES}({name}).")
     if isinstance(first, str | bytes):
-        return _no_table(name, "made of texts", f"To count the words of each, use {_COUNT_WORDS}({name}).")
+        _refuse_as_table(name, "made of texts", f" To count the words of each, use {_COUNT_WORDS}({name}).")
     if sp.issparse(first):
-        return _no_table(name, "made of sparse matrices", f"Join them by scipy.sparse.vstack({name}).")
+        _refuse_as_table(name, "made of sparse matrices", f" Join them by scipy.sparse.vstack({name}).")
     if not any(map(_length, rows)):
-        return _no_table(name, f"made of objects of the type {kinds}", "")
-    return _of_unequal_rows(rows, name)
+        _refuse_as_table(name, f"made of objects of the type {kinds}", "")
+    _refuse_unequal_rows(rows, name)
 
 
-def _of_unequal_rows(rows: list[Any], name: str) -> ValueError:
-    """Return the error about a list whose rows differ in length or, within the rows, in what they hold."""
+def _refuse_unequal_rows(rows: list[Any], name: str) -> NoReturn:
+    """Raise the error about a list whose rows differ in length or, within the rows, in what they hold."""
     lengths = list(map(_length, rows))
+    k = lengths.index(0) if 0 in lengths else 0
+    if lengths[k] == 0 and not hasattr(rows[k], "__len__"):
+        raise ValueError(f"{name}[{k}] = {rows[k]!r} is no row of numbers, but other items of {name} are. {_TABLE}")
     i = next((i for i, length in enumerate(lengths) if length != lengths[0]), None)
     differ = f"The rows of {name} are not of one shape"
-    if 0 in lengths and np.ndim(rows[lengths.index(0)]) == 0:
-        k = lengths.index(0)
-        return ValueError(f"{name}[{k}] = {rows[k]!r} is no row of numbers, but other items of {name} are. {_TABLE}")
     if i is not None:
         differ = f"The rows of {name} differ in length: {name}[0] has {lengths[0]} entries and {name}[{i}] {lengths[i]}"
     if any(isinstance(entry, str) for row in rows if _length(row) for entry in row):
-        return ValueError(f"{differ}, and they hold texts. {how_to_count_words(name)}")
-    return ValueError(
+        raise ValueError(f"{differ}, and they hold texts. {how_to_count_words(name)}")
+    raise ValueError(
         f"{differ}, but all rows must hold a weight for each of the same bins. If they are observations, count them "
         f"into bins by skdiv.preprocessing.HistogramTransformer().fit_transform({name}), or compare them without bins "
         f"by skdiv.models.sample_divergences({name})."
