@@ -43,7 +43,7 @@ def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArr
             "'single', which do without, or no connectivity."
         )
     graph = connectivity(X) if callable(connectivity) else connectivity
-    if isinstance(graph, str) or np.isscalar(graph):
+    if graph is None or np.isscalar(graph):
         raise TypeError(f"connectivity must be a graph of the rows, or a function that returns one, not {graph!r}.")
     names, n = names_of(graph, "connectivity"), X.shape[0]
     graph = unconverted(graph, names)
