@@ -16,6 +16,7 @@ from skdiv._compute.blocks.termwise import few_rows
 from skdiv._divergences.forms import identity, root
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, divergences, resolve
+from skdiv._input.arrays import as_array
 from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount, check_sample_weight
 from skdiv._input.distributions import Distributions, normalise
 from skdiv._input.estimators import validated_input
@@ -270,7 +271,7 @@ def compare(
     p_rows, q_rows = p, q
     if are_vectors:
         refuse_other_bins(labels_of_distribution(p), labels_of_distribution(q), ("p", "q"))
-        p_rows, q_rows = _as_row(p), _as_row(q)
+        p_rows, q_rows = _as_row(p, "p"), _as_row(q, "q")
     P, Q = as_pair(p_rows, q_rows, check_pseudocount(pseudocount), ("p", "q"))
     if len(P) != len(Q):
         raise ValueError(f"p has {len(P)} rows and q has {len(Q)}: each row of p is compared with one of q.")
@@ -412,7 +413,7 @@ def _are_vectors(p: MatrixLike, q: MatrixLike) -> bool:
 
     A row of a sparse matrix or of a frame has two dimensions, and is a vector beside another one.
     """
-    dimensions = [np.ndim(side) if not hasattr(side, "ndim") else side.ndim for side in (p, q)]
+    dimensions = [_dimensions(side, name) for side, name in ((p, "p"), (q, "q"))]
     if 1 in dimensions and all(dim == 1 or is_row(side) for dim, side in zip(dimensions, (p, q), strict=True)):
         return True
     if dimensions.count(1) == 1:
@@ -429,13 +430,19 @@ def is_row(side: Any) -> bool:
     return (sp.issparse(side) or names_of(side).has_columns) and side.shape[0] == 1
 
 
-def _as_row(vector: Any) -> Any:
+def _dimensions(side: MatrixLike, name: str) -> int:
+    """Return the number of dimensions of p or q."""
+    ndim: int = side.ndim if hasattr(side, "ndim") else np.ndim(as_array(side, name))
+    return ndim
+
+
+def _as_row(vector: Any, name: str) -> Any:
     """Return a vector as a collection of one row; a Series of pandas as a frame, whose columns have its labels."""
     if hasattr(vector, "to_frame") and hasattr(vector, "index"):
         return vector.to_frame().T
     if sp.issparse(vector):
         return vector.reshape((1, -1))
-    return vector if names_of(vector).has_columns else np.asarray(vector)[None]
+    return vector if names_of(vector).has_columns else as_array(vector, name)[np.newaxis]
 
 
 def _feature_names(given: Sequence[Any] | None, columns: list[Any], n_bins: int) -> NDArray[Any]:

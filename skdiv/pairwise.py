@@ -105,9 +105,10 @@ def pairwise_divergences(
     ------
     ValueError
         If an entry is negative, NaN, infinite, beyond the range of float64, or so small that it would become 0 when it
-        is divided by the sum of its row; if a row sums to zero; if X and Y have different numbers of columns, or names
-        of bins, as frames and lists of Series have, that differ in set or order; if the indices of a sparse matrix are
-        out of bounds; or if an argument is not valid. The message names the row, the value and what to do.
+        is divided by the sum of its row; if a row sums to zero; if X has not two dimensions, or only one column, over
+        which all distributions are the same; if X and Y have different numbers of columns, or names of bins, as frames
+        and lists of Series have, that differ in set or order; if the indices of a sparse matrix are out of bounds; or
+        if an argument is not valid. The message names the row, the value and what to do.
     TypeError
         If X or Y is a masked array or holds anything but real numbers; or if ``out`` is a masked array or a
         `numpy.matrix`.

@@ -36,7 +36,7 @@ REGIMES = {
     "dense": random_distributions(4, 40),
     "sparse": random_distributions(4, 40, zeros=0.6),
     "down to 1e-300": steep(),
-    "one bin": np.array([[1.0], [3.0]]),
+    "one bin": np.array([[1.0, 0.0], [3.0, 0.0]]),
     "disjoint": np.eye(4),
     "nearly disjoint": np.eye(4) + 1e-200,
     "one bin apart": np.array([[1, 1, 1, 1e-9], [1, 1, 1, 0], [1, 1, 1, 3e-7]]),

@@ -323,11 +323,13 @@ def test_a_row_of_a_frame_without_an_index_has_no_name():
     with pytest.raises(ValueError, match=r"NaN: X\[0, 1\] = nan"):
         pairwise_divergences(pd.DataFrame([[1.0, np.nan]]))
     with pytest.raises(ValueError, match=r"NaN: X\[1, 0\] \(row 7\) = nan"):
-        pairwise_divergences(pd.DataFrame([[1.0], [np.nan]], index=[1, 7]))
+        pairwise_divergences(pd.DataFrame([[1.0, 1.0], [np.nan, 1.0]], index=[1, 7]))
     with pytest.raises(ValueError, match=r"NaN: X\[1, 0\] \(row \('a', 1\)\) = nan"):
-        pairwise_divergences(pd.DataFrame([[1.0], [np.nan]], index=pd.MultiIndex.from_product([["a"], [0, 1]])))
+        pairwise_divergences(
+            pd.DataFrame([[1.0, 1.0], [np.nan, 1.0]], index=pd.MultiIndex.from_product([["a"], [0, 1]]))
+        )
     with pytest.raises(ValueError, match=r"X\[1\] \(7\) sums to 0:"):
-        pairwise_divergences(pd.DataFrame([[1.0], [0.0]], index=[1, 7]))
+        pairwise_divergences(pd.DataFrame([[1.0, 1.0], [0.0, 0.0]], index=[1, 7]))
 
 
 def test_counts_that_are_not_whole_are_named():

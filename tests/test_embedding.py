@@ -104,8 +104,8 @@ def test_columns_have_names():
     expected = [f"{name}_{end}" for end in ["sqrt", "cos1", "sin1", "cos2", "sin2"] for name in ["red", "blue"]]
     assert embedding.transform(frame.iloc[:20]).columns.tolist() == expected
     assert DivergenceEmbedding("hellinger").fit(X[:20, :2]).get_feature_names_out().tolist() == ["x0_sqrt", "x1_sqrt"]
-    even = DivergenceEmbedding(n_features_per_bin=2).fit(X[:20, :1]).get_feature_names_out().tolist()
-    assert even == ["x0_cos1", "x0_sin1"]
+    even = DivergenceEmbedding(n_features_per_bin=2).fit(X[:20, :2]).get_feature_names_out().tolist()
+    assert even == ["x0_cos1", "x1_cos1", "x0_sin1", "x1_sin1"]
 
 
 def test_input_is_not_modified():

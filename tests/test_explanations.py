@@ -129,7 +129,7 @@ def test_a_divergence_of_ones_own_has_contributions_if_it_is_a_sum_or_its_root()
         ([[1, 2], [1, 1]], [[1, 2]], "p has 2 rows and q has 1"),
         ([1, -2], [1, 2], r"passed to p: p\[0, 1\] = -2"),
         ([1, 2], [0, 0], r"q\[0\] sums to 0"),
-        ([[[1]]], [[[1]]], "dim 3"),
+        ([[[1]]], [[[1]]], "p has 3 dimensions"),
     ],
 )
 def test_what_has_no_contributions_is_refused_by_name(p, q, message):

@@ -143,8 +143,8 @@ def test_single_precision_stays_and_is_computed_in_double():
     assert wasserstein_divergences(X.astype(np.float32), X).dtype == np.float64
 
 
-def test_one_bin_has_no_distance():
-    np.testing.assert_array_equal(wasserstein_divergences([[3], [1]]), np.zeros((2, 2)))
+def test_distributions_in_one_of_the_bins_have_no_distance():
+    np.testing.assert_array_equal(wasserstein_divergences([[3, 0], [1, 0]]), np.zeros((2, 2)))
 
 
 def test_any_number_of_workers_gives_the_same_bits(monkeypatch):

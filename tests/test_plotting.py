@@ -604,7 +604,7 @@ UNSEEN = [
     (lambda: DendrogramDisplay(np.zeros((3, 3))), ValueError, "linkage_matrix"),
     (lambda: DendrogramDisplay([[0, 1, 1, 2], [2, 2, 2, 3]]), ValueError, "linkage_matrix"),
     (lambda: DistributionDisplay([0.5, 0.5], [1], [0, 0]), ValueError, r"shapes are \(2,\), \(1,\) and \(2,\)"),
-    (lambda: DistributionDisplay.from_distributions([1], [1], labels=("a",)), ValueError, "must be two texts"),
+    (lambda: DistributionDisplay.from_distributions([1, 1], [1, 1], labels=("a",)), ValueError, "must be two texts"),
     (lambda: InformationCurveDisplay([1, 2], [0, 1], chosen=7), ValueError, "chosen = 7 is none of the numbers"),
     (lambda: InformationCurveDisplay([1, 2, 3], [0, 1]), ValueError, r"shapes are \(3,\) and \(2,\)"),
 ]

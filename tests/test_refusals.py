@@ -102,7 +102,7 @@ def test_shapes_that_do_not_fit():
         pairwise_divergences(GOOD, [[1, 2]])
     with pytest.raises(ValueError, match="X has 4 rows and Y has 2: paired"):
         paired_divergences(GOOD, GOOD[:2])
-    with pytest.raises(ValueError, match="Expected 2D array, got 1D array"):
+    with pytest.raises(ValueError, match=r"X is one-dimensional, .* divergences\(\)\['kl'\]\(p, q\).* one row, \[X\]"):
         pairwise_divergences([1.0, 2.0])
     with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):
         pairwise_divergences(np.empty((0, 3)))

@@ -15,7 +15,16 @@ PAGE = ROOT / "docs" / "errors.md"
 PACKAGE = Path(skdiv.__file__).parent
 # What a reader was doing, and the folders and modules whose messages belong there. Each module belongs to one of them.
 GROUPS = {
-    "Rows": ["_input/checks", "_input/names", "_input/distributions", "pairwise", "chunked"],
+    "Rows": [
+        "_input/arrays",
+        "_input/checks",
+        "_input/distributions",
+        "_input/indices",
+        "_input/mistakes",
+        "_input/names",
+        "pairwise",
+        "chunked",
+    ],
     "Metrics": ["_divergences", "_compute/measure"],
     "Weights and blocks": ["_input/weights", "_input/blocks"],
     "Trees and clusters": ["_trees", "cluster", "_input/estimators"],

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Literal, NoReturn
 
@@ -246,7 +247,16 @@ _RECORDS = (
     replace(renyi(2), name="renyi"),
 )
 
-_REGISTRY: Mapping[Any, Divergence] = MappingProxyType({record.name: record for record in _RECORDS})
+
+class _Records(dict[Any, Divergence]):
+    """A dictionary of records whose error about a missing name says which names it may stand for."""
+
+    def __missing__(self, name: Any) -> NoReturn:
+        """Raise the error about a name that no record has."""
+        raise KeyError(f"No divergence has the name {name!r}.{did_you_mean(name, self)} Names: {list(self)}.")
+
+
+_REGISTRY: Mapping[Any, Divergence] = MappingProxyType(_Records({record.name: record for record in _RECORDS}))
 _ALIASES = {alias: record for record in _RECORDS for alias in record.aliases}
 
 
@@ -325,17 +335,39 @@ def divergences() -> Mapping[MetricName, Divergence]:
     return _REGISTRY
 
 
-def resolve(metric: str | Divergence) -> Divergence:
-    """Return the record for a ``metric`` argument: a name, an alias, or a record, which is returned as it is."""
+def resolve(metric: str | Divergence, *others: str) -> Divergence:
+    """Return the record for a ``metric`` argument: a name, an alias, or a record, which is returned as it is.
+
+    ``others`` are names that the caller takes as well, for the message about an unknown one.
+    """
     if isinstance(metric, Divergence):
         return metric
     record = _REGISTRY.get(metric) or _ALIASES.get(metric) if isinstance(metric, str) else None
     if record is None:
-        _refuse_metric(metric)
+        _refuse_metric(metric, others)
     return record
 
 
-def _refuse_metric(metric: Any) -> NoReturn:
+def did_you_mean(name: Any, names: Iterable[str]) -> str:
+    """Return a question for a message, which names those that an unknown name may stand for; '' if there are none.
+
+    They begin with the same letters up to their first underscore, have these initials, or are spelt alike.
+    """
+    if not isinstance(name, str):
+        return ""
+    asked, known = name.lower().replace("-", "_").replace(" ", "_"), list(names)
+    likely = [each for each in known if len(asked) > 1 and _begin_alike(asked, each)]
+    likely += [each for each in get_close_matches(asked, known) if each not in likely]
+    return f" Did you mean {' or '.join(map(repr, likely))}?" if likely else ""
+
+
+def _begin_alike(asked: str, name: str) -> bool:
+    """Return whether what was asked for begins as a name does, or is its initials."""
+    words = name.split("_")
+    return asked.startswith(words[0]) or words[0].startswith(asked) or asked == "".join(word[0] for word in words)
+
+
+def _refuse_metric(metric: Any, others: tuple[str, ...]) -> NoReturn:
     """Raise the error about a ``metric`` that is neither a known name nor a record."""
     if callable(metric):
         raise ValueError(
@@ -343,8 +375,9 @@ def _refuse_metric(metric: Any) -> NoReturn:
             "term(p, q) returns what each bin adds to the sum."
         )
     shown = repr(metric) if isinstance(metric, (str, int, float, type(None))) else f"of type {type(metric).__name__}"
+    names = sorted([*_REGISTRY, *_ALIASES, *others])
     hint = " 'precomputed' is for DivergenceClustering." if isinstance(metric, str) and metric == "precomputed" else ""
     raise ValueError(
-        f"Unknown metric {shown}. Use one of {sorted([*_REGISTRY, *_ALIASES])}, "
+        f"Unknown metric {shown}.{did_you_mean(metric, names)} Use one of {names}, "
         f"renyi(alpha), or a Divergence of your own, which wraps a function of p and q.{hint}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from numbers import Real
 from typing import Any, NoReturn, TypeAlias
 
@@ -10,6 +11,15 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils import check_array, check_scalar
 
+from skdiv._input.arrays import (
+    as_array,
+    how_to_count_words,
+    refuse_other_dimensions,
+    refuse_sizes,
+    without_sparse_columns,
+)
+from skdiv._input.indices import refuse_broken_indices
+from skdiv._input.mistakes import warn_of_identifiers
 from skdiv._input.names import UNNAMED, Names, refuse_mixed_items
 from skdiv._utils.typing import FloatArray
 
@@ -24,20 +34,48 @@ _LARGEST_WEIGHT = 1e100  # of a row: products of two weights and quotients of th
 # --- What is not made of real numbers --------------------------------------------------------------------------------
 
 
-def as_weights(X: MatrixLike, names: Names) -> Matrix:
-    """Convert a user's array-like, sparse matrix or frame to a float array or CSR matrix; entries are not checked."""
-    refuse_what_is_not_real(X, names)
-    return check_array(X, accept_sparse="csr", dtype=DTYPES, ensure_all_finite=False, input_name=names.argument)
+def as_weights(
+    X: MatrixLike,
+    names: Names,
+    *,
+    also: str = "",
+    owner: str = "",
+    min_samples: int = 1,
+    min_bins: int = 2,
+    distances: bool = False,
+) -> Matrix:
+    """Convert a user's array-like, sparse matrix or frame to a float array or CSR matrix; entries are not checked.
+
+    For ``also`` see `refuse_what_is_not_real`, for the other arguments `refuse_sizes`. Over one bin all distributions
+    are the same, so that is refused unless X holds ``distances`` or is compared with what was fitted.
+    """
+    array = unconverted(X, names)
+    if owner and names.frame is None and array.dtype.kind == "c":  # the words of scikit-learn's check of estimators
+        raise ValueError(f"Complex data not supported: {names} has dtype {array.dtype}. Pass real weights.")
+    refuse_other_dimensions(array, names.argument, distances=distances)
+    refuse_what_is_not_real(array, names, also)
+    refuse_sizes(array, names.argument, min_samples=min_samples, min_bins=min_bins, owner=owner)
+    if names.frame is not None:
+        array = without_sparse_columns(array)
+        if not distances:
+            warn_of_identifiers(names.frame, names.columns, names.argument)
+    dtypes = DTYPES if names.frame is not None or hasattr(X, "dtype") else np.float64  # A list has no dtype.
+    return check_array(array, accept_sparse="csr", dtype=dtypes, ensure_all_finite=False, input_name=names.argument)
+
+
+def unconverted(X: Any, names: Names) -> Any:
+    """Return a frame or a sparse matrix as it is, and anything else as an array of its own dtype and shape."""
+    refuse_masked(X, names.argument)
+    refuse_mixed_items(names)
+    return X if names.frame is not None else as_array(X, names.argument)
 
 
 def refuse_what_is_not_real(X: MatrixLike, names: Names, also: str = "") -> None:
     """Refuse input that scikit-learn would convert or drop silently, or that would make SciPy crash.
 
-    That is a mask, text, dates and the like, numbers beyond float64, and sparse matrices with broken indices. Dtypes
+    That is text, dates and the like, numbers beyond float64, and sparse matrices with broken indices. Dtypes
     whose NumPy kind is in ``also`` are accepted too, but every object in an array of objects must be a real number.
     """
-    refuse_masked(X, names.argument)
-    refuse_mixed_items(names)
     if sp.issparse(X):
         refuse_broken_indices(X, names.argument)
     if names.frame is not None:
@@ -105,12 +143,31 @@ def _refuse_dtype(array: Matrix, names: Names, *, may_be_objects: bool) -> None:
     if array.ndim == 2 and array.size and not sp.issparse(array):
         is_number = np.array([_is_real_number(value) for value in array.flat])
         if may_be_objects and is_number.all():
+            _refuse_large_integers(array, names)
             return
         row, column = _place(array, int(is_number.argmin()))
         entry = f": {names.entry(row, column)} = {array[row, column]!r}"
         if names.frame is not None:
             remedy = _remedy_for_column(names, names.columns[column])
+        elif isinstance(array[row, column], str) and not _reads_as_number(array[row, column]):
+            remedy += f" {how_to_count_words(names.argument)}"
     raise TypeError(f"{names} must hold real numbers, but its dtype is {array.dtype}{entry}. {remedy}")
+
+
+def _reads_as_number(text: str) -> bool:
+    """Return whether a text can be converted to a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse_large_integers(array: NDArray[Any], names: Names) -> None:
+    """Refuse an array of objects with an integer that no double holds."""
+    for place, value in np.ndenumerate(array):
+        if isinstance(value, int) and abs(value) > sys.float_info.max:
+            raise ValueError(f"{names.entry(*place)} is an integer beyond the range of float64. Divide its row first.")
 
 
 def _is_real_number(value: Any) -> bool:
@@ -163,7 +220,9 @@ def in_precision_of_fit(X: Matrix, dtype: np.dtype[Any], names: Names) -> Matrix
 def as_doubles(vector: ArrayLike, name: str) -> FloatArray:
     """Convert a user's vector to double precision, with its shape and its entries unchecked."""
     refuse_masked(vector, name)
-    array = np.asarray(vector)
+    array = as_array(vector, name, is_table=False)
+    if sp.issparse(array):
+        raise TypeError(f"{name} is sparse, but must be dense; pass {name}.toarray().")
     if array.dtype.kind not in _REAL:
         raise TypeError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
     i = _first_beyond(array, np.float64) if _is_extended(array.dtype) else None
@@ -173,83 +232,8 @@ def as_doubles(vector: ArrayLike, name: str) -> FloatArray:
             f"{name}[{', '.join(map(str, place))}] = {array[place]!s} is beyond the range of float64; rescale "
             f"{name} first."
         )
-    return array.astype(np.float64)
-
-
-# --- Sparse matrices -------------------------------------------------------------------------------------------------
-
-
-def refuse_broken_indices(X: Matrix, name: str) -> None:
-    """Refuse a sparse matrix with indices beyond its shape, for which SciPy would read memory that is not its own."""
-    if X.ndim != 2:
-        return
-    if X.format == "lil":
-        _refuse_broken_lists(X, name)
-    elif X.format == "coo":
-        for axis in (0, 1):
-            k = _first_outside(X.coords[axis], X.shape[axis])
-            if k is not None:
-                _refuse_index(name, axis, X.coords[1 - axis][k], X.coords[axis][k], X.shape[axis])
-    elif X.format in ("csr", "csc", "bsr"):
-        axis = 0 if X.format == "csc" else 1
-        block = X.blocksize if X.format == "bsr" else (1, 1)
-        _refuse_broken_pointers(X, X.shape[1 - axis] // block[1 - axis], name)
-        k = _first_outside(X.indices, X.shape[axis] // block[axis])
-        if k is not None:
-            place = int(np.searchsorted(X.indptr, k, side="right")) - 1
-            _refuse_index(name, axis, place * block[1 - axis], X.indices[k] * block[axis], X.shape[axis])
-
-
-def _refuse_broken_lists(X: Matrix, name: str) -> None:
-    """Refuse a LIL matrix with a row that has indices beyond the shape, or not as many indices as values."""
-    if not len(X.rows) == len(X.data) == X.shape[0]:
-        raise ValueError(
-            f"{name} has {X.shape[0]} rows, but lists of columns for {len(X.rows)} and of values for {len(X.data)}. "
-            f"{_REBUILD}"
-        )
-    for i, (columns, values) in enumerate(zip(X.rows, X.data, strict=True)):
-        if len(columns) != len(values):
-            raise ValueError(f"{name}[{i}] has entries in {len(columns)} columns, but {len(values)} values. {_REBUILD}")
-        k = _first_outside(np.asarray(columns), X.shape[1])
-        if k is not None:
-            _refuse_index(name, 1, i, columns[k], X.shape[1])
-
-
-def _refuse_broken_pointers(X: Matrix, n: int, name: str) -> None:
-    """Refuse a CSR, CSC or BSR matrix whose ``indptr`` does not divide its entries into n rows (or columns)."""
-    pointers, n_entries = X.indptr, min(len(X.indices), len(X.data))
-    falls = np.flatnonzero(pointers[1:] < pointers[:-1])
-    if len(pointers) != n + 1:
-        fault = f"it holds {len(pointers)} numbers for {n}"
-    elif pointers[0] != 0:
-        fault = f"it starts at {pointers[0]}"
-    elif falls.size:
-        k = falls[0]
-        fault = f"indptr[{k}] = {pointers[k]} and indptr[{k + 1}] = {pointers[k + 1]}"
-    elif pointers[-1] != n_entries:
-        fault = f"it ends at {pointers[-1]}"
-    else:
-        return
-    raise ValueError(
-        f"indptr of {name} must go from 0 to the number of entries, {n_entries}, and never fall, but {fault}. "
-        f"{_REBUILD}"
-    )
-
-
-def _first_outside(indices: NDArray[np.integer[Any]], n: int) -> int | None:
-    """Return the position of the first index that is not from 0 to n − 1; None if there is none."""
-    if not len(indices) or (indices.min() >= 0 and indices.max() < n):
-        return None
-    return int(np.argmax((indices < 0) | (indices >= n)))
-
-
-def _refuse_index(name: str, axis: int, place: int, index: int, n: int) -> NoReturn:
-    """Raise the error about an index beyond the n columns (axis 1), found in row ``place``, or the reverse (axis 0)."""
-    where, what = (f"{name}[{place}]", "column") if axis == 1 else (f"{name}[:, {place}]", "row")
-    raise ValueError(f"{where} has an entry in {what} {index}, but {name} has {n} {what}s. {_REBUILD}")
-
-
-_REBUILD = "Its indices are broken; make the matrix anew, for instance from rows and columns by scipy.sparse.coo_array."
+    doubles: FloatArray = array.astype(np.float64)
+    return doubles
 
 
 # --- Parameters ------------------------------------------------------------------------------------------------------

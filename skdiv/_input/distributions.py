@@ -20,6 +20,7 @@ from skdiv._input.checks import (
     refuse_large_pseudocount,
     refuse_lost_entry,
 )
+from skdiv._input.mistakes import warn_of_distances
 from skdiv._input.names import UNNAMED, Names, names_of
 from skdiv._utils.typing import FloatArray
 
@@ -119,7 +120,9 @@ def in_used_bins(P: Matrix, Q: Matrix) -> tuple[Matrix, Matrix]:
 def as_distributions(X: MatrixLike, *, pseudocount: float | None = 0.0) -> Distributions:
     """Check a user's array-like, sparse matrix or frame, and normalise its rows; see `normalise`."""
     names = names_of(X)
-    return normalise(as_weights(X, names), pseudocount=pseudocount, names=names)
+    weights = as_weights(X, names)
+    warn_of_distances(weights)
+    return normalise(weights, pseudocount=pseudocount, names=names)
 
 
 def as_distribution(vector: MatrixLike, name: str) -> FloatArray:
@@ -130,6 +133,8 @@ def as_distribution(vector: MatrixLike, name: str) -> FloatArray:
     weights = as_doubles(as_vector(vector, name), name)
     if weights.ndim != 1 or weights.size == 0:
         _refuse_shape(weights.shape, name)
+    if weights.size == 1:
+        raise ValueError(f"{name} has one bin, over which all distributions are the same; pass a weight for each bin.")
     bad = ~(np.isfinite(weights) & (weights >= 0))
     if bad.any():
         i = int(bad.argmax())

@@ -6,18 +6,19 @@ from collections.abc import Set
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array
+import scipy.sparse as sp
 from sklearn.utils.validation import validate_data
 
+from skdiv._input.arrays import is_sparse_dtype
 from skdiv._input.checks import (
-    DTYPES,
     Matrix,
     MatrixLike,
+    as_weights,
     check_distances,
     in_precision_of_fit,
-    refuse_what_is_not_real,
 )
-from skdiv._input.names import ColumnLabels, names_of, refuse_other_columns, refuse_other_order
+from skdiv._input.mistakes import warn_of_distances
+from skdiv._input.names import ColumnLabels, Names, names_of, refuse_other_columns, refuse_other_order
 
 
 def validated_input(
@@ -31,17 +32,18 @@ def validated_input(
     labels of the columns and the dtype. Without, X is compared with them, and converted to the dtype of the fit.
     """
     names = names_of(X)
-    if distances and reset:
-        refuse_other_order(names)
-    refuse_what_is_not_real(X, names, also="cO")  # scikit-learn refuses complex numbers, and asks for objects
-    validated = check_array(
+    if distances:
+        _refuse_sparse(X, names)
+        if reset:
+            refuse_other_order(names)
+    validated = as_weights(
         X,
-        accept_sparse=False if distances else "csr",
-        dtype=DTYPES,
-        ensure_all_finite=False,
-        ensure_min_samples=min_samples,
-        estimator=estimator,
-        input_name="X",
+        names,
+        also="O",
+        owner=type(estimator).__name__,
+        min_samples=min_samples,
+        min_bins=2 if reset and not distances else 1,
+        distances=distances,
     )
     if distances:
         check_distances(validated, names)
@@ -49,14 +51,31 @@ def validated_input(
         _refuse_other_fitted_rows(validated, estimator)
     if not reset:
         validated = in_precision_of_fit(validated, estimator._dtype, names)
+    if reset and not distances:
+        warn_of_distances(validated)
     if reset:
+        if not distances:
+            warn_of_distances(validated)
         estimator._column_labels, estimator._dtype = names.labels, np.dtype(validated.dtype)
     elif names.frame is None:  # The words of scikit-learn are for frames.
         _refuse_other_fitted_bins(names.labels, estimator, distances=distances)
-    validate_data(estimator, names.as_frame(X), reset=reset, skip_check_array=True)  # This compares the columns.
+    shown = names.as_frame(X)
+    if shown is X and not names.has_columns:
+        shown = validated
+    validate_data(estimator, shown, reset=reset, skip_check_array=True)  # This compares the columns.
     if not reset and names.frame is not None:  # scikit-learn compares names only if they are strings.
         _refuse_other_fitted_bins(names.labels, estimator, distances=distances)
     return validated
+
+
+def _refuse_sparse(D: MatrixLike, names: Names) -> None:
+    """Refuse distances in a sparse matrix or a frame with sparse columns: what is not stored may be unknown."""
+    if sp.issparse(D) or (names.frame is not None and any(map(is_sparse_dtype, names.frame.dtypes))):
+        raise TypeError(
+            "Sparse data was passed for X, but metric='precomputed' needs the distance of each pair: dense data is "
+            "required. DivergenceClustering takes a graph as connectivity=; where an entry that is not stored is a "
+            "distance of 0, pass X.toarray(), of a frame X.sparse.to_dense()."
+        )
 
 
 def _refuse_other_fitted_bins(labels: ColumnLabels, estimator: Any, *, distances: bool) -> None:

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from sklearn.utils import check_array, gen_batches
 
-from skdiv._input.checks import refuse_what_is_not_real
+from skdiv._input.checks import refuse_what_is_not_real, unconverted
 from skdiv._input.names import Names, names_of, refuse_other_order, refuse_other_rows
 from skdiv._trees.linkage import tree_of_merges
 from skdiv._utils.progress import Advance, stage
@@ -44,18 +44,20 @@ def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArr
             "'single', which do without, or no connectivity."
         )
     graph = connectivity(X) if callable(connectivity) else connectivity
-    if np.ndim(graph) == 0 and not sp.issparse(graph):
+    if graph is None or np.isscalar(graph):
         raise TypeError(f"connectivity must be a graph of the rows, or a function that returns one, not {graph!r}.")
-    names_of_graph = names_of(graph, "connectivity")
-    refuse_what_is_not_real(graph, names_of_graph)
+    names_of_graph, n = names_of(graph, "connectivity"), X.shape[0]
     refuse_other_order(names_of_graph)
     refuse_other_rows(graph, names.frame, ("connectivity", names.argument))
-    graph = check_array(graph, accept_sparse=["csr", "coo", "lil"], input_name="connectivity")
-    n = X.shape[0]
+    graph = unconverted(graph, names_of_graph)
+    refuse_what_is_not_real(graph, names_of_graph)
     if graph.shape != (n, n):
         raise ValueError(
             f"connectivity must be of shape {(n, n)}, a row and a column for each row of X, not {graph.shape}."
         )
+    if names_of_graph.frame is None and graph.dtype == np.float16:  # SciPy has no sparse matrices of this dtype.
+        graph = graph.astype(np.float32)
+    graph = check_array(graph, accept_sparse=["csr", "coo", "lil"], input_name="connectivity")
     n_parts, _ = connected_components(_edges_of(graph), directed=False)
     if n_parts > 1:  # The warning is here, not where parts are joined: the tree may come from a cache.
         warn_caller(

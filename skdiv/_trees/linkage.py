@@ -14,6 +14,7 @@ from skdiv._utils.sklearn import tree_of_edges
 from skdiv._utils.typing import FloatArray
 
 _COUNTING_MASSES = ("average", "ward")
+_BY_ROUNDING = 1e-3  # of the largest distance: what is on the diagonal up to this is the square root of a rounding
 
 
 def linkage_matrix(condensed: FloatArray, linkage: str, masses: FloatArray | None = None) -> FloatArray:
@@ -113,9 +114,11 @@ def check_square(D: FloatArray) -> None:
     diagonal = np.abs(np.diagonal(D))
     if (diagonal > tolerance).any():
         i = int(diagonal.argmax())
+        remedy = "Is X a similarity? Then pass the distances."
+        if diagonal.max() <= _BY_ROUNDING * D.max():
+            remedy = "If it is the rounding error of a distance, set it to 0: numpy.fill_diagonal(X, 0), of an array."
         raise ValueError(
-            f"Precomputed X[{i}, {i}] = {D[i, i]}, but the distance of a distribution to itself is 0. "
-            "Is X a similarity? Then pass the distances."
+            f"Precomputed X[{i}, {i}] = {D[i, i]}, but the distance of a distribution to itself is 0. {remedy}"
         )
     for i in range(n - 1):
         off = np.abs(D[i, i + 1 :] - D[i + 1 :, i])

@@ -30,7 +30,7 @@ def check_combination(parameters: Mapping[str, Any]) -> None:
     if is_precomputed(parameters["metric"]):
         _check_without_distributions(parameters)
         return
-    divergence = resolve(parameters["metric"])
+    divergence = resolve(parameters["metric"], "precomputed")
     divergence._scale(parameters["base"])
     check_linkage(parameters["linkage"], divergence)
 

@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from skdiv._compute.measure import Measure, Symmetrize
 from skdiv._divergences.registry import resolve
+from skdiv._input.arrays import as_numpy
 from skdiv._input.checks import check_pseudocount, refuse_masked
 from skdiv._input.distributions import Distributions
 from skdiv._input.names import labels_of_items, refuse_other_bins
@@ -405,7 +406,11 @@ def _counted(sequences: Sequence[Any], states: ArrayLike | None, pseudocount: fl
 def _as_states(sequence: Any, name: str) -> NDArray[Any]:
     """Return a user's sequence of states as a vector of numbers or strings."""
     refuse_masked(sequence, name)
-    members = list(sequence) if isinstance(sequence, str) else sequence
+    members = list(sequence) if isinstance(sequence, str) else as_numpy(sequence, name)
+    try:
+        np.shape(members)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a sequence of states, but its items differ in length.") from error
     if not hasattr(members, "dtype") or np.asarray(members).dtype == object:
         types = {type(state).__name__ for state in members} if np.ndim(members) == 1 else set()
         if len(types) > 1:

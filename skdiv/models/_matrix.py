@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -13,7 +13,7 @@ from skdiv._compute.measure import Symmetrize, check_symmetrize, combined
 from skdiv._compute.run import Work, run
 from skdiv._compute.tiles import IntoMatrix, number_of_tiles, tiles_of
 from skdiv._divergences.record import Divergence
-from skdiv._divergences.registry import resolve
+from skdiv._divergences.registry import did_you_mean, resolve
 from skdiv._input.checks import as_doubles
 from skdiv._input.names import names_of
 from skdiv._utils.blas import one_blas_thread
@@ -110,9 +110,12 @@ def measure_of(
 def record_of(metric: str, names: tuple[str, ...]) -> Divergence:
     """Return the record of a metric by its name or alias, and refuse one that is not among the names on offer."""
     for record in map(resolve, names):
-        if metric in (record.name, *record.aliases):
+        if isinstance(metric, str) and metric in (record.name, *record.aliases):
             return record
-    raise ValueError(f"metric = {metric!r} must be one of {names}: no other divergence is computed of such models.")
+    raise ValueError(
+        f"metric = {metric!r} must be one of {names}: no other divergence is computed of such models."
+        f"{did_you_mean(metric, names)}"
+    )
 
 
 def symmetrization(record: Divergence, symmetrize: str | None) -> Symmetrize | None:
@@ -135,7 +138,9 @@ def as_finite(values: ArrayLike, name: str) -> FloatArray:
 
 
 def refuse_named(items: object, name: str) -> None:
-    """Refuse a frame or a dict in place of a list, because iteration over it goes through its names alone."""
+    """Refuse a frame or a dict in place of a list, because iteration over it goes through its names, and no list."""
+    if not isinstance(items, Iterable) or getattr(items, "shape", None) == ():
+        raise TypeError(f"{name} is of the type {type(items).__name__}, and must be a list.")
     if isinstance(items, Mapping) or names_of(items, name).frame is not None:
         raise TypeError(
             f"{name} is a {type(items).__name__}, whose names would be taken for its values; pass a list of the "

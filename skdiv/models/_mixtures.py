@@ -24,7 +24,7 @@ from skdiv._utils.blas import one_blas_thread
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray, Places
 from skdiv.models._gaussians import Gaussians, as_gaussians
-from skdiv.models._matrix import ModelMeasure, record_of, symmetrization
+from skdiv.models._matrix import ModelMeasure, record_of, refuse_named, symmetrization
 
 MixtureMetric = Literal["kl", "js_divergence", "js_distance", "jensenshannon"]
 MixtureMethod = Literal["monte_carlo", "variational"]
@@ -416,6 +416,7 @@ def as_mixtures(mixtures: Sequence[Mixture]) -> list[GaussianMixture]:
     """Check a user's mixtures, and return new ones that hold their distributions and nothing else."""
     if isinstance(mixtures, Mixture):
         raise TypeError("mixtures is a single mixture; pass a list of fitted mixtures.")
+    refuse_named(mixtures, "mixtures")
     mixtures = list(mixtures)
     plain = [_plain(mixture, i) for i, mixture in enumerate(mixtures)]
     if not plain:

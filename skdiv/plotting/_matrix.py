@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import leaves_list
 from scipy.sparse import issparse
 
+from skdiv._input.arrays import as_array
 from skdiv._input.checks import MatrixLike, refuse_masked
 from skdiv._input.names import names_of, refuse_other_fitted_rows, refuse_other_order, refuse_other_rows
 from skdiv._utils.typing import FloatArray, Labels, Places
@@ -378,7 +379,7 @@ def _checked(matrix: Any) -> FloatArray:
     if issparse(matrix):
         raise TypeError("The matrix is sparse, but entries that it does not store may be unknown; pass D.toarray().")
     refuse_other_order(names_of(matrix, "the matrix"))
-    array = np.asarray(matrix)
+    array: FloatArray = as_array(matrix, "The matrix", is_table=False)
     if array.size == 0:
         raise ValueError(f"The matrix has no rows: its shape is {array.shape}.")
     if array.ndim != 2 or array.shape[0] != array.shape[1]:

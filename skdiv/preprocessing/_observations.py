@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
+from skdiv._input.arrays import as_numpy
 from skdiv._input.checks import refuse_masked
 from skdiv._input.names import UNNAMED, ColumnLabels, names_of, refuse_other_bins, refuse_other_rows
 from skdiv._utils.typing import Labels
@@ -208,6 +209,7 @@ def as_observations(X: Any, name: str) -> NDArray[Any]:
 def _unconverted(X: Any, name: str) -> NDArray[Any]:
     """Return X as an array, without what NumPy does to a list of strings and numbers, which is to make all strings."""
     try:
+        X = as_numpy(X, name)
         array = np.asarray(X)
         return np.asarray(X, dtype=object) if array.dtype.kind == "U" and not hasattr(X, "dtype") else array
     except ValueError as error:
