@@ -504,7 +504,7 @@ def test_a_column_of_identifiers_is_noticed(path, name):
 def test_columns_that_may_well_be_bins_raise_no_false_alarm(column):
     frame = pd.DataFrame(GOOD, columns=list("abc")).assign(**column)
     pairwise_divergences(frame)
-    pairwise_divergences(pl.from_pandas(frame))
+    pairwise_divergences(pl.DataFrame(frame.to_dict("list")))
 
 
 def test_a_column_of_identifiers_in_a_frame_without_index_is_to_be_dropped():

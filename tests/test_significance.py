@@ -223,7 +223,7 @@ def test_equal_rows_are_one_cluster():
     clustering = clustered(np.tile([[3, 0, 2]], (6, 1)))
     assert clustering.n_clusters_ == 1
     assert clustering.node_pvalues_[-1] == 1
-    assert clustered(np.full((20, 1), 30)).n_clusters_ == 1
+    assert clustered(np.full((20, 1), 30) * [1, 0]).n_clusters_ == 1
 
 
 def test_refusals():
