@@ -336,6 +336,10 @@ BAD = {
         in_blocks(COUNTS), {"masses": MASSES[1:]}, ValueError,
         r"sample_weight must be a vector of one weight .* shape is \(1199,\), in 1 blocks",
     ),
+    "weights in other partitions": (
+        frame_of(COUNTS), {"masses": dd.from_pandas(pd.Series(MASSES), npartitions=2)}, ValueError,
+        "in the 4 blocks of X, but its length is not known, in 2 blocks",
+    ),
     "table of weights": (in_blocks(COUNTS), {"masses": da.ones((N, 2))}, ValueError, "sample_weight must be a vector"),
     "weights in memory": (
         frame_of(COUNTS), {"masses": MASSES}, ValueError, "sample_weight is in memory, but how many rows .* not known",
@@ -614,3 +618,40 @@ def test_importing_skdiv_leaves_dask_alone():
         "import skdiv, sys; assert not [name for name in sys.modules if name.split('.')[0] in ('dask', 'distributed')]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_file_that_is_not_read_in_blocks_is_refused(tmp_path):
+    path = tmp_path / "counts.npy"
+    np.save(path, COUNTS)
+    for chunks in (0, -2):
+        with pytest.raises(ValueError, match=f"chunks = {chunks} must be at least 1 row, or -1 for one block"):
+            from_npy(path, chunks=chunks)
+    assert from_npy(path, chunks=-1).numblocks == (1, 1)
+    np.savez(tmp_path / "counts.npz", COUNTS)
+    with pytest.raises(ValueError, match=r"is a .npz file, .* Save each by numpy.save"):
+        from_npy(tmp_path / "counts.npz")
+
+
+@pytest.mark.parametrize("later", [COUNTS[:-1], COUNTS.astype(np.float32), np.vstack([COUNTS, COUNTS])])
+def test_a_file_that_has_changed_since_is_refused(tmp_path, later):
+    path = tmp_path / "counts.npy"
+    np.save(path, COUNTS)
+    X = from_npy(path, chunks=500)
+    np.save(path, later)
+    with pytest.raises(ValueError, match=r"now, but from_npy found \(1200, 30\).* Call from_npy again"):
+        X.compute()
+
+
+@pytest.mark.parametrize(
+    "Y", [COUNTS[:7], sp.csr_array(COUNTS[:7]), pd.DataFrame(COUNTS[:7])], ids=lambda Y: type(Y).__name__
+)
+def test_the_other_rows_may_be_delayed(Y):
+    X = in_blocks(COUNTS[:100], (60, 0, 40))
+    for function, options in ((nearest_divergences, {"n_neighbors": 2}), (divergences_within, {"radius": 0.3})):
+        found, expected = (function(X, other, **options) for other in (dask.delayed(Y), Y))
+        for one, other in zip(
+            *(each if isinstance(each, tuple) else (each,) for each in (found, expected)), strict=True
+        ):
+            one, other = one.compute(), other.compute()
+            assert one.shape == other.shape
+            assert (one != other).sum() == 0

@@ -392,7 +392,8 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         """Return the mean simplified silhouette of the rows of X, by which a grid search compares parameters.
 
         It is 1 - a / b for a row whose divergence from the nearest center is a, and from the second nearest b (Hruschka
-        et al. 2004). The share of information that is retained would not do, for it grows with each further cluster.
+        et al. 2004). The share of information that is retained grows with each further cluster. Do not compare values
+        of ``pseudocount`` by the score, nor this estimator with others: each measures other distances.
 
         Parameters
         ----------
