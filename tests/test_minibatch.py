@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skdiv import DivergenceClustering, MiniBatchDivergenceClustering, Significance, pairwise_divergences
 from skdiv._input.distributions import Distributions
-from skdiv.cluster import _collection, _minibatch, _refinement, _summaries
+from skdiv.cluster import _collection, _minibatch, _prediction, _refinement, _summaries
 
 COUNTS, LABELS = planted(800)
 ATTRIBUTES = [
@@ -56,9 +56,18 @@ def loss(P, masses, labels):
     return total
 
 
-def assert_account_adds_up(clustering, P, masses, labels):
-    """What the attributes say is what sums over all rows say, whose clusters are ``labels``."""
-    total, lost = loss(P, masses, np.zeros(len(P))), loss(P, masses, labels)
+def beside_centers(P, masses, labels, centers):
+    """The weighted mean of KL(row ‖ center of its cluster), from the definition."""
+    return float(rel_entr(P, centers[labels]).sum(axis=1) @ masses / masses.sum())
+
+
+def assert_account_adds_up(clustering, P, masses, labels=None):
+    """What the attributes say is what sums over all rows say, whose clusters are ``labels``, or else ``labels_``."""
+    total = loss(P, masses, np.zeros(len(P)))
+    if labels is None:
+        lost = beside_centers(P, masses, clustering.labels_, clustering.cluster_centers_)
+    else:
+        lost = loss(P, masses, labels)
     np.testing.assert_allclose(clustering.information_, total, rtol=1e-9)
     np.testing.assert_allclose(clustering.information_retained_, 1 - lost / total, rtol=1e-9, atol=1e-9)
     shares = clustering.summary_weights_ / clustering.summary_weights_.sum()
@@ -85,10 +94,11 @@ def test_losses_are_those_of_sums_over_all_rows(container, pseudocount, crowded,
         clustering = fitted(container(X), masses, 7, n_summaries=n_summaries, pseudocount=pseudocount)
         assert clustering.summary_weights_.size == n_summaries
         np.testing.assert_allclose(clustering.summary_weights_.sum(), masses.sum(), rtol=1e-12)
-        assert_account_adds_up(clustering, normalised(X + pseudocount), masses, clustering.labels_)
+        assert_account_adds_up(clustering, normalised(X + pseudocount), masses)
 
 
-def test_what_merging_loses_is_the_loss_of_the_cut_tree():
+def test_what_merging_loses_is_the_loss_of_the_cut_tree(monkeypatch):
+    monkeypatch.setattr(_minibatch, "assigned", lambda clusters, rows, predictor: clusters)  # noqa: ARG005
     X = random_distributions(1500, 12)
     cut = fitted(X, n_clusters=6, n_summaries=80, refine=0)
     np.testing.assert_allclose(cut.information_regained_, 0, atol=1e-14)
@@ -114,6 +124,29 @@ def test_converged_passes_end_where_every_row_is_at_its_nearest_center():
     np.testing.assert_array_equal(clustering.predict(X), clustering.labels_)
     for label in range(8):
         np.testing.assert_allclose(clustering.cluster_centers_[label], X[clustering.labels_ == label].mean(axis=0))
+
+
+@pytest.mark.parametrize("refine", [0, 1, 5])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("container", [np.asarray, np.asfortranarray, sp.csr_array, pd.DataFrame])
+def test_labels_are_what_predict_says_of_the_fitted_rows(container, dtype, refine, monkeypatch):
+    """Also where some rows at a time are assigned, and where rows are equally near to two centers."""
+    X = container(np.vstack([random_distributions(400, 8, zeros=0.3), np.eye(8), np.eye(8)]).astype(dtype))
+    masses = np.random.default_rng(0).uniform(0.1, 5, 416)
+    for part in (2**19, 2**6):
+        monkeypatch.setattr(_prediction, "_PART", part)
+        for settings in ({}, {"pseudocount": 0.1}, {"handle_empty": "label", "n_jobs": 2}):
+            model = fitted(X, masses, 6, refine=refine, n_summaries=40, **settings)
+            np.testing.assert_array_equal(model.labels_, model.predict(X))
+            np.testing.assert_array_equal(model.partial_fit(X[:50]).labels_, model.predict(X[:50]))
+
+
+@pytest.mark.parametrize("refine", [0, 1])
+def test_the_information_that_is_lost_is_that_between_rows_and_nearest_centers(refine):
+    X = random_distributions(900, 12)
+    model = fitted(X, n_clusters=6, n_summaries=40, refine=refine, base=2)
+    lost = (1 - model.information_retained_) * model.information_
+    np.testing.assert_allclose(lost, model.transform(X).min(axis=1).mean(), rtol=1e-9)
 
 
 def test_few_rows_are_their_own_summaries_as_in_the_full_tree():
@@ -155,7 +188,8 @@ def test_equal_rows_have_nothing_to_lose(container):
     clustering = fitted(container(np.tile(random_distributions(1, 9), (5000, 1))), n_clusters=4)
     assert clustering.information_ == 0
     assert clustering.information_retained_ == 1
-    assert set(clustering.labels_) == {0, 1, 2, 3}
+    assert set(clustering.labels_) == {0}  # the first of equal centers
+    assert clustering.n_clusters_ == 4
 
 
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
@@ -163,7 +197,7 @@ def test_rows_without_a_common_bin_are_summarised_and_clustered(container):
     """Each is infinitely far from every summary and every center but its own."""
     X = np.repeat(np.eye(500), 4, axis=0)
     clustering = fitted(container(X), n_clusters=3, n_summaries=40)
-    assert_account_adds_up(clustering, X, np.ones(2000), clustering.labels_)
+    assert_account_adds_up(clustering, X, np.ones(2000))
     assert set(clustering.labels_) == {0, 1, 2}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from skdiv._input.distributions import Distributions
 from skdiv._utils.progress import stage
 from skdiv._utils.typing import Labels
 from skdiv.cluster._collection import Collection
-from skdiv.cluster._prediction import FromRows, HandleEmpty
+from skdiv.cluster._prediction import FromRows, HandleEmpty, predicted_by_parts
 from skdiv.cluster._refinement import refined
 from skdiv.cluster._summaries import Summaries, Tree, summarised
 
@@ -33,7 +33,7 @@ class Information:
     compressing, merging : float
         What the summaries lose of it, and what their merges into clusters lose further.
     lost : float
-        What the clusters lose of the total in the end, after refinement.
+        What the clusters lose of the total in the end, after refinement: the mean of KL(row ‖ center of its cluster).
     """
 
     total: float
@@ -106,6 +106,16 @@ def clusters_of_rows(
     centers = rows.means(labels, n_clusters)
     total, compressing, lost = (part / summaries.mass for part in (total, summaries.lost, rows.lost(labels, centers)))
     return Clusters(summaries, labels, centers, Information(total, compressing, tree.lost(n_clusters), lost))
+
+
+def assigned(clusters: Clusters, rows: Collection, predictor: FromRows) -> Clusters:
+    """Return clusters of the rows that the predictor gives them, with what these lose beside the same centers."""
+    nearest = predicted_by_parts(replace(predictor, handle_empty="label"), rows.X, rows.names, rows.n_jobs)
+    labels = np.where(nearest < 0, clusters.labels, nearest)
+    if np.array_equal(labels, clusters.labels):
+        return clusters
+    lost = rows.lost(labels, clusters.centers) / clusters.summaries.mass
+    return replace(clusters, labels=labels, information=replace(clusters.information, lost=lost))
 
 
 def clusters_of_summaries(
