@@ -181,9 +181,8 @@ def test_a_fit_is_one_graph_that_is_computed_once(monkeypatch):
         fitted(in_blocks(COUNTS), refine=3)
     (graph,) = computed
     names = [str(key).split("-")[0] for key in dict(graph.dask)]
-    assert [names.count(name) for name in ("opened", "piece_of", "merged", "sums_of", "added", "after_pass", "after_last_pass")] == [
-        4, 4, 2, 16, 4, 3, 1,
-    ]  # fmt: skip
+    tasks = ("opened", "piece_of", "merged", "sums_of", "added", "after_pass", "after_last_pass")
+    assert [names.count(name) for name in tasks] == [4, 4, 2, 16, 4, 3, 1]
 
 
 def test_what_leaves_a_block_is_small():

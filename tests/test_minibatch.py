@@ -584,3 +584,22 @@ def test_constants_of_growth_are_what_the_docstring_says():
     text = " ".join(MiniBatchDivergenceClustering.__doc__.split())
     assert f"takes {_minibatch._PER_CLUSTER} for each cluster and at least {_minibatch._LEAST}," in text
     assert f"fewer than {_minibatch._ROWS_OF_SUMMARY} rows each" in text
+
+
+@pytest.mark.parametrize("refine", [0, 5])
+def test_bins_without_mass_change_no_result(refine):
+    """Of many columns only those that are used are computed with, and all results are of all columns."""
+    rng = np.random.default_rng(0)
+    few = sp.csr_array(rng.multinomial(30, [0.4, 0.3, 0.2, 0.05, 0.05], size=150) + np.eye(5)[rng.integers(0, 5, 150)])
+    used = np.sort(rng.choice(20_000, 5, replace=False))
+    many = sp.csr_array((few.data, used[few.indices], few.indptr), shape=(150, 20_000))
+    ours, expected = (fitted(X, n_clusters=4, n_summaries=30, refine=refine) for X in (many, few))
+    np.testing.assert_array_equal(ours.labels_, expected.labels_)
+    np.testing.assert_array_equal(ours.labels_, ours.predict(many))
+    np.testing.assert_allclose(ours.cluster_centers_[:, used], expected.cluster_centers_, rtol=1e-12)
+    assert ours.cluster_centers_.sum() == pytest.approx(4)
+    assert ours.summaries_.shape == (30, 20_000)
+    for name in ATTRIBUTES:
+        np.testing.assert_allclose(getattr(ours, name), getattr(expected, name), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(ours.transform(many), expected.transform(few), rtol=1e-9)
+    assert ours.partial_fit(many).labels_.shape == (150,)
