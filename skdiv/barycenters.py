@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skdiv._compute.blocks.termwise import few_rows
 from skdiv._input.checks import MatrixLike, as_weights, check_pseudocount
-from skdiv._input.distributions import Distributions, normalise
+from skdiv._input.distributions import Distributions, normalise, of_used_bins
 from skdiv._input.names import names_of
 from skdiv._input.weights import WeightsLike, masses_of
 from skdiv._utils.blas import one_blas_thread
@@ -32,7 +32,9 @@ _KIND_OF: dict[Minimised, Center] = {
     "jensenshannon": "js",
 }
 _CONVERGED = 1e-13  # the total variation between two steps at which an iteration ends
-_MOST_STEPS = 10_000
+_NEARLY_CONVERGED = 1e-11  # the same after many steps, when little mass is left in bins that few rows have
+_MANY_STEPS, _MOST_STEPS = 1000, 10_000
+_CROWDED = 4  # dense rows with fewer entries than one in so many are summed as sparse ones
 
 
 def barycenter(
@@ -175,13 +177,27 @@ def _jensen_shannon(rows: Distributions, shares: FloatArray) -> FloatArray:
     ln(p + c) over the rows p, up to a constant that makes c sum to one. So c is multiplied by the exponential of the
     mean of ln(p + c) − ln c.
     """
+    n_bins = rows.shape[1]
+    if not sp.issparse(rows.values) and _CROWDED * np.count_nonzero(rows.values) < rows.values.size:
+        rows = Distributions(sp.csr_array(rows.values))
+    rows, used = of_used_bins(rows)
+    center = _nearest_by_js(rows, shares)
+    if used is None:
+        return center
+    everywhere = np.zeros(n_bins)
+    everywhere[used] = center
+    return everywhere
+
+
+def _nearest_by_js(rows: Distributions, shares: FloatArray) -> FloatArray:
+    """Return the result of the iteration of `_jensen_shannon` for rows as they are stored."""
     center = _mean(rows, shares)
-    for _ in range(_MOST_STEPS):
+    for step in range(_MOST_STEPS):
         new = center * np.exp(_bin_sums(rows, shares, _log_gain, center))
         new /= new.sum()
         moved = np.abs(new - center).sum() / 2
         center = new
-        if moved < _CONVERGED:
+        if moved < (_CONVERGED if step < _MANY_STEPS else _NEARLY_CONVERGED):
             return center
     warn_caller(
         f"The barycenter for Jensen-Shannon still moves by {moved:.1g} (total variation) after {_MOST_STEPS} steps.",

@@ -20,7 +20,7 @@ from skdiv._compute.run import Work, run
 from skdiv._compute.tiles import Tile, number_of_tiles, tiles_of
 from skdiv._input.blocks import Blocks, BlocksLike, checked_blocks, warn_of_sizes
 from skdiv._input.checks import Matrix, MatrixLike, as_counts, as_weights
-from skdiv._input.distributions import Distributions, normalise
+from skdiv._input.distributions import Distributions, normalise, of_used_bins
 from skdiv._input.names import Names, names_of
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray
@@ -218,7 +218,7 @@ def pairwise_homogeneity(
     if blocks is None:
         weights = as_counts(weights, _WHY_COUNTS, names)
         _refuse_what_is_not_whole(weights, names)
-    counts = Distributions(weights.astype(np.float64, copy=False))
+    counts, _ = of_used_bins(Distributions(weights.astype(np.float64, copy=False)))
     n, n_bins = counts.shape
     test: _Test = _chi2_pvalues
     if method == "permutation":

@@ -14,8 +14,9 @@ from sklearn.utils import Tags, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skdiv._compute.duplicates import nearest_rows
+from skdiv._compute.graphs import graph_of, joined, mirrored, without_zeros
 from skdiv._compute.measure import SYMMETRIZATIONS, Measure, Symmetrize, check_symmetrize
-from skdiv._compute.search import Search, graph_of, within
+from skdiv._compute.search import Search, within
 from skdiv._compute.spanning import spanning_tree
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, resolve
@@ -170,7 +171,8 @@ def divergences_within(
     -------
     scipy.sparse.csr_array of shape (n_X, n_Y)
         The divergences of the pairs that were found. A divergence of 0 is stored too, so a pair without a stored entry
-        is farther apart than the radius.
+        is farther apart than the radius. For methods that take a stored 0 for no edge, `DivergenceNeighborsTransformer`
+        makes a graph.
 
     Raises
     ------
@@ -236,10 +238,11 @@ class DivergenceNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, Transforme
         D(row ‖ neighbour), where the neighbour is a fitted row.
     symmetric : bool, default=False
         Whether the graph of the fitted rows is made symmetric: two rows are then connected if one of them is a
-        neighbour of the other. Spectral clustering and HDBSCAN ask for it.
+        neighbour of the other. Spectral clustering, UMAP and HDBSCAN ask for it.
     connected : bool, default=False
         Whether the edges of a minimum spanning tree of all fitted rows are added to their graph, in both directions, so
         that it is connected. HDBSCAN and spectral clustering ask for it, and single linkage on the graph is then exact.
+        Distances of 0 between different rows then become 1e-300, or in single precision 1.2e-38; see the notes.
     base : float, optional
         Base of the logarithm, 2 for bits; by default nats.
     pseudocount : float, default=0.0
@@ -260,6 +263,15 @@ class DivergenceNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, Transforme
     --------
     skdiv.nearest_divergences : Finds the neighbours, and returns them as two arrays.
     sklearn.neighbors.KNeighborsTransformer : Does this for Euclidean distances.
+
+    Notes
+    -----
+    *Equal rows* are at distance 0 from each other, and the graph stores these zeros. SciPy's ``minimum_spanning_tree``
+    takes a stored zero for no edge, and so does `sklearn.cluster.HDBSCAN`, which then returns wrong labels or does not
+    return at all. With ``connected=True`` the graph is meant for such readers: except on the diagonal it holds 1e-300
+    in place of 0, and in single precision the smallest normal number, 1.2e-38. Other distances are larger, so the
+    spanning trees are those of the matrix. UMAP treats 0 in a way of its own, and in single precision needs the graph
+    without ``connected=True``.
 
     References
     ----------
@@ -383,10 +395,10 @@ class DivergenceNeighborsTransformer(ClassNamePrefixFeaturesOutMixin, Transforme
         others = self._neighbours(self._rows, None, self.n_neighbors - (self.mode == "connectivity"))
         of_itself = np.full(n, self.mode == "connectivity", dtype=others.dtype)
         itself = sp.csr_matrix((of_itself, np.arange(n), np.arange(n + 1)), shape=(n, n))
-        graph = _joined(itself, others)
+        graph = joined(itself, others)
         if self.symmetric:
-            graph = _mirrored(graph)
-        return _joined(graph, self._spanning_tree()) if self.connected else graph
+            graph = mirrored(graph)
+        return joined(without_zeros(graph), without_zeros(self._spanning_tree())) if self.connected else graph
 
     def transform(self, X: MatrixLike) -> sp.csr_matrix:
         """Return the graph of new rows and their neighbours among the fitted rows.
@@ -470,28 +482,3 @@ def _memory_for_neighbours(n: int, n_neighbors: int) -> AbstractContextManager[N
     n_bytes = n * n_neighbors * (np.dtype(np.float64).itemsize + np.dtype(np.intp).itemsize)
     what = f"The divergences and positions of {n_neighbors} neighbours of {n} rows"
     return enough_memory(n_bytes, what, "Ask for fewer neighbours, or for those of some rows of X at a time.")
-
-
-def _mirrored(graph: sp.csr_matrix) -> sp.csr_matrix:
-    """Return a graph with each edge in both directions; of two lengths, which differ by rounding, that of i < j."""
-    edges = graph.tocoo()
-    upper, lower = edges.row <= edges.col, edges.row > edges.col
-    above, below = (
-        sp.coo_matrix((edges.data[some], (edges.row[some], edges.col[some])), shape=graph.shape)
-        for some in (upper, lower)
-    )
-    once = _joined(above, below.T)
-    return _joined(once, once.T)
-
-
-def _joined(one: sp.csr_matrix, other: sp.spmatrix) -> sp.csr_matrix:
-    """Return a graph with the edges of two; an edge in both has the value that it has in the first.
-
-    Sums and maxima of sparse matrices do not do, for they drop edges of length 0.
-    """
-    one, other = one.tocoo(), other.tocoo()
-    i, j = np.concatenate([one.row, other.row]), np.concatenate([one.col, other.col])
-    values = np.concatenate([one.data, other.data])
-    _, first = np.unique(i.astype(np.int64) * one.shape[1] + j, return_index=True)
-    first = first[np.lexsort((j[first], values[first], i[first]))]
-    return sp.csr_matrix(graph_of(i[first], j[first], values[first], one.shape))

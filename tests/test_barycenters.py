@@ -107,3 +107,17 @@ def test_refusals(monkeypatch):
     monkeypatch.setattr(barycenters, "_MOST_STEPS", 2)
     with pytest.warns(ConvergenceWarning, match="still moves by .* after 2 steps"):
         barycenter([[0.9, 0.1], [0.2, 0.8]], "js")
+
+
+def test_the_js_barycenter_is_the_same_however_rows_with_few_entries_are_stored():
+    rng = np.random.default_rng(0)
+    X = rng.random((30, 200)) * (rng.random((30, 200)) < 0.1)
+    X[:, 0] += 0.1
+    wide = sp.csr_array(X)
+    wide = sp.csr_array((wide.data, 50 * wide.indices, wide.indptr), shape=(30, 10_000))
+    expected = barycenter(sp.csr_array(X), "js")
+    np.testing.assert_allclose(barycenter(X, "js"), expected, rtol=1e-9, atol=1e-15)
+    found = barycenter(wide, "js")
+    np.testing.assert_allclose(found[::50], expected, rtol=1e-9, atol=1e-15)
+    assert found.shape == (10_000,)
+    assert np.count_nonzero(found) == np.count_nonzero(expected)

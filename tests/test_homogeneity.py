@@ -225,3 +225,13 @@ def test_refusals():
         pairwise_homogeneity([[1, 2], [0, 0]])
     with pytest.raises(ValueError, match="Negative values"):
         pairwise_homogeneity([[1, -2], [0, 1]])
+
+
+@pytest.mark.parametrize("method", ["chi2", "permutation"])
+@pytest.mark.filterwarnings("ignore:For .* pairs an expected count")
+def test_tests_of_rows_in_many_columns_are_those_in_the_columns_that_are_used(method):
+    few = sp.csr_array(np.random.default_rng(0).integers(0, 9, (6, 8)).astype(float))
+    many = sp.csr_array((few.data, 1000 * few.indices, few.indptr), shape=(6, 8000))
+    found, expected = (pairwise_homogeneity(X, method=method, n_resamples=99, random_state=0) for X in (many, few))
+    np.testing.assert_allclose(found.statistic, expected.statistic, rtol=1e-12)
+    np.testing.assert_allclose(found.pvalue, expected.pvalue, rtol=1e-12)

@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skdiv import DivergenceClustering, MiniBatchDivergenceClustering, Significance, pairwise_divergences
 from skdiv._input.distributions import Distributions
-from skdiv.cluster import _collection, _minibatch, _refinement, _summaries
+from skdiv.cluster import _collection, _minibatch, _prediction, _refinement, _summaries
 
 COUNTS, LABELS = planted(800)
 ATTRIBUTES = [
@@ -56,9 +56,18 @@ def loss(P, masses, labels):
     return total
 
 
-def assert_account_adds_up(clustering, P, masses, labels):
-    """What the attributes say is what sums over all rows say, whose clusters are ``labels``."""
-    total, lost = loss(P, masses, np.zeros(len(P))), loss(P, masses, labels)
+def beside_centers(P, masses, labels, centers):
+    """The weighted mean of KL(row ‖ center of its cluster), from the definition."""
+    return float(rel_entr(P, centers[labels]).sum(axis=1) @ masses / masses.sum())
+
+
+def assert_account_adds_up(clustering, P, masses, labels=None):
+    """What the attributes say is what sums over all rows say, whose clusters are ``labels``, or else ``labels_``."""
+    total = loss(P, masses, np.zeros(len(P)))
+    if labels is None:
+        lost = beside_centers(P, masses, clustering.labels_, clustering.cluster_centers_)
+    else:
+        lost = loss(P, masses, labels)
     np.testing.assert_allclose(clustering.information_, total, rtol=1e-9)
     np.testing.assert_allclose(clustering.information_retained_, 1 - lost / total, rtol=1e-9, atol=1e-9)
     shares = clustering.summary_weights_ / clustering.summary_weights_.sum()
@@ -86,10 +95,11 @@ def test_losses_are_those_of_sums_over_all_rows(container, pseudocount, crowded,
         clustering = fitted(container(X), masses, 7, n_summaries=n_summaries, pseudocount=pseudocount)
         assert clustering.summary_weights_.size == n_summaries
         np.testing.assert_allclose(clustering.summary_weights_.sum(), masses.sum(), rtol=1e-12)
-        assert_account_adds_up(clustering, normalised(X + pseudocount), masses, clustering.labels_)
+        assert_account_adds_up(clustering, normalised(X + pseudocount), masses)
 
 
-def test_what_merging_loses_is_the_loss_of_the_cut_tree():
+def test_what_merging_loses_is_the_loss_of_the_cut_tree(monkeypatch):
+    monkeypatch.setattr(_minibatch, "assigned", lambda clusters, rows, predictor: clusters)  # noqa: ARG005
     X = random_distributions(1500, 12)
     cut = fitted(X, n_clusters=6, n_summaries=80, refine=0)
     np.testing.assert_allclose(cut.information_regained_, 0, atol=1e-14)
@@ -115,6 +125,29 @@ def test_converged_passes_end_where_every_row_is_at_its_nearest_center():
     np.testing.assert_array_equal(clustering.predict(X), clustering.labels_)
     for label in range(8):
         np.testing.assert_allclose(clustering.cluster_centers_[label], X[clustering.labels_ == label].mean(axis=0))
+
+
+@pytest.mark.parametrize("refine", [0, 1, 5])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("container", [np.asarray, np.asfortranarray, sp.csr_array, pd.DataFrame])
+def test_labels_are_what_predict_says_of_the_fitted_rows(container, dtype, refine, monkeypatch):
+    """Also where some rows at a time are assigned, and where rows are equally near to two centers."""
+    X = container(np.vstack([random_distributions(400, 8, zeros=0.3), np.eye(8), np.eye(8)]).astype(dtype))
+    masses = np.random.default_rng(0).uniform(0.1, 5, 416)
+    for part in (2**19, 2**6):
+        monkeypatch.setattr(_prediction, "_PART", part)
+        for settings in ({}, {"pseudocount": 0.1}, {"handle_empty": "label", "n_jobs": 2}):
+            model = fitted(X, masses, 6, refine=refine, n_summaries=40, **settings)
+            np.testing.assert_array_equal(model.labels_, model.predict(X))
+            np.testing.assert_array_equal(model.partial_fit(X[:50]).labels_, model.predict(X[:50]))
+
+
+@pytest.mark.parametrize("refine", [0, 1])
+def test_the_information_that_is_lost_is_that_between_rows_and_nearest_centers(refine):
+    X = random_distributions(900, 12)
+    model = fitted(X, n_clusters=6, n_summaries=40, refine=refine, base=2)
+    lost = (1 - model.information_retained_) * model.information_
+    np.testing.assert_allclose(lost, model.transform(X).min(axis=1).mean(), rtol=1e-9)
 
 
 def test_few_rows_are_their_own_summaries_as_in_the_full_tree():
@@ -156,7 +189,8 @@ def test_equal_rows_have_nothing_to_lose(container):
     clustering = fitted(container(np.tile(random_distributions(1, 9), (5000, 1))), n_clusters=4)
     assert clustering.information_ == 0
     assert clustering.information_retained_ == 1
-    assert set(clustering.labels_) == {0, 1, 2, 3}
+    assert set(clustering.labels_) == {0}  # the first of equal centers
+    assert clustering.n_clusters_ == 4
 
 
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
@@ -164,7 +198,7 @@ def test_rows_without_a_common_bin_are_summarised_and_clustered(container):
     """Each is infinitely far from every summary and every center but its own."""
     X = np.repeat(np.eye(500), 4, axis=0)
     clustering = fitted(container(X), n_clusters=3, n_summaries=40)
-    assert_account_adds_up(clustering, X, np.ones(2000), clustering.labels_)
+    assert_account_adds_up(clustering, X, np.ones(2000))
     assert set(clustering.labels_) == {0, 1, 2}
 
 
@@ -553,3 +587,22 @@ def test_constants_of_growth_are_what_the_docstring_says():
     text = " ".join(MiniBatchDivergenceClustering.__doc__.split())
     assert f"takes {_minibatch._PER_CLUSTER} for each cluster and at least {_minibatch._LEAST}," in text
     assert f"fewer than {_minibatch._ROWS_OF_SUMMARY} rows each" in text
+
+
+@pytest.mark.parametrize("refine", [0, 5])
+def test_bins_without_mass_change_no_result(refine):
+    """Of many columns only those that are used are computed with, and all results are of all columns."""
+    rng = np.random.default_rng(0)
+    few = sp.csr_array(rng.multinomial(30, [0.4, 0.3, 0.2, 0.05, 0.05], size=150) + np.eye(5)[rng.integers(0, 5, 150)])
+    used = np.sort(rng.choice(20_000, 5, replace=False))
+    many = sp.csr_array((few.data, used[few.indices], few.indptr), shape=(150, 20_000))
+    ours, expected = (fitted(X, n_clusters=4, n_summaries=30, refine=refine) for X in (many, few))
+    np.testing.assert_array_equal(ours.labels_, expected.labels_)
+    np.testing.assert_array_equal(ours.labels_, ours.predict(many))
+    np.testing.assert_allclose(ours.cluster_centers_[:, used], expected.cluster_centers_, rtol=1e-12)
+    assert ours.cluster_centers_.sum() == pytest.approx(4)
+    assert ours.summaries_.shape == (30, 20_000)
+    for name in ATTRIBUTES:
+        np.testing.assert_allclose(getattr(ours, name), getattr(expected, name), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(ours.transform(many), expected.transform(few), rtol=1e-9)
+    assert ours.partial_fit(many).labels_.shape == (150,)

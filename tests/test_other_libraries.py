@@ -9,11 +9,14 @@ import pytest
 import scipy.sparse as sp
 from conftest import planted, random_distributions
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.cluster import DBSCAN, HDBSCAN, Birch, KMeans, MiniBatchKMeans, SpectralClustering
+from scipy.cluster.hierarchy import linkage
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+from scipy.spatial.distance import pdist
+from sklearn.cluster import DBSCAN, HDBSCAN, OPTICS, Birch, KMeans, MiniBatchKMeans, SpectralClustering
 from sklearn.decomposition import TruncatedSVD
-from sklearn.manifold import TSNE
+from sklearn.manifold import TSNE, Isomap
 from sklearn.metrics import adjusted_rand_score
-from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
+from sklearn.neighbors import KNeighborsClassifier, LocalOutlierFactor, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 
 from skdiv import nearest_divergences, pairwise_divergences
@@ -204,3 +207,104 @@ def test_a_graph_has_to_be_symmetric_and_connected(package, settings, message):
     fit = partial(plane_of, metric="precomputed") if package == "umap" else hdbscan_of(package, 5, sparse=True).fit
     with pytest.raises(ValueError, match=message):
         fit(graph)
+
+
+# --- Graphs of rows half of which are duplicates ---
+
+HALF = np.vstack([np.repeat(random_distributions(5, 20, seed=1), 12, axis=0), random_distributions(60, 20, seed=2)])
+OF_HALF = pairwise_divergences(HALF)
+FLOOR = {np.float64: 1e-300, np.float32: np.finfo(np.float32).tiny}
+SETTINGS = [{}, {"symmetric": True}, {"symmetric": True, "connected": True}]
+
+
+def heights_of_hdbscan(package, distances):
+    """The heights of the tree, of which the labels follow; ties between them leave more than one set of labels."""
+    method = hdbscan_of(package, 5, sparse=sp.issparse(distances)).fit(distances.astype(np.float64))
+    tree = getattr(method, "_single_linkage_tree_", None)
+    return np.sort(method._single_linkage_tree[:, 2] if tree is None else tree["value"])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("settings", [{"n_neighbors": 25}, {"n_neighbors": 119}, {"radius": 0.2}], ids=str)
+def test_single_linkage_on_a_graph_of_equal_rows_is_that_on_the_matrix(settings, dtype):
+    """By SciPy, which takes a stored 0 for no edge."""
+    rows = HALF.astype(dtype)
+    graph = graph_of(rows, connected=True, **settings)
+    tree = minimum_spanning_tree(graph)
+    assert_allclose(np.sort(tree.data), linkage(pdist(rows, "jensenshannon"), "single")[:, 2], rtol=1e-6, atol=1e-7)
+    assert connected_components(graph)[0] == 1
+    assert tree.data.min() == FLOOR[dtype]
+    assert not graph.diagonal().any()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_tree_of_hdbscan_on_a_graph_of_equal_rows_is_that_on_the_matrix(package, dtype):
+    rows = HALF.astype(dtype)
+    graph = graph_of(rows, n_neighbors=25, symmetric=True, connected=True)
+    assert graph.data[graph.data > 0].min() == FLOOR[dtype]  # Else scikit-learn may never return.
+    heights = heights_of_hdbscan(package, graph)
+    assert_allclose(heights, heights_of_hdbscan(package, pairwise_divergences(rows)), rtol=0, atol=FLOOR[dtype])
+    assert len(heights) == len(rows) - 1
+
+
+@pytest.mark.parametrize("copies", [6, 8, 12])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_hdbscan_finds_the_clusters_of_the_matrix_where_more_rows_are_equal_than_its_samples(copies, dtype):
+    rng = np.random.default_rng(copies)
+    few = rng.multinomial(20, [0.6, 0.3, 0.1], size=4)
+    rows = np.vstack([np.repeat(few, copies, axis=0), rng.multinomial(2000, [0.2, 0.3, 0.5], size=4 * copies)])
+    graph = graph_of(rows.astype(dtype), n_neighbors=20, symmetric=True, connected=True)
+    assert graph.data[graph.data > 0].min() == FLOOR[dtype]
+    method = hdbscan_of("scikit-learn", 5, sparse=True).set_params(min_cluster_size=5)
+    expected = method.fit_predict(pairwise_divergences(rows.astype(dtype)))
+    labels = method.fit_predict(graph)
+    assert adjusted_rand_score(expected, labels) == 1  # Equally stable clusters may change their numbers.
+    assert_array_equal(labels == -1, expected == -1)
+    assert len(set(expected)) > 3
+
+
+READERS = {
+    "DBSCAN": lambda distances: DBSCAN(0.2, min_samples=5, metric="precomputed").fit(distances).labels_,
+    "OPTICS": lambda distances: (
+        OPTICS(min_samples=5, metric="precomputed", max_eps=0.3, cluster_method="dbscan").fit(distances).reachability_
+    ),
+    "LOF": lambda distances: LocalOutlierFactor(20, metric="precomputed").fit(distances).negative_outlier_factor_,
+    "Isomap": lambda distances: Isomap(n_neighbors=20, metric="precomputed").fit(distances).dist_matrix_,
+}
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("reader", READERS)
+def test_methods_read_of_a_graph_of_equal_rows_what_they_read_of_the_matrix(reader, settings):
+    found = READERS[reader](graph_of(HALF, n_neighbors=25, **settings))
+    assert_allclose(found, READERS[reader](OF_HALF), rtol=1e-12, atol=1e-300)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_methods_that_take_so_many_neighbours_keep_equal_rows_together(settings):
+    """Which of equally near rows they take is their own choice, so their results are not compared by their bits."""
+    graph = graph_of(HALF, n_neighbors=25, **settings)
+    spectral = SpectralClustering(6, affinity="precomputed_nearest_neighbors", n_neighbors=12, random_state=0)
+    plane = TSNE(metric="precomputed", init="random", perplexity=8, max_iter=300, random_state=0).fit_transform(graph)
+    copies = np.repeat(np.arange(5), 12)
+    assert adjusted_rand_score(copies, spectral.fit_predict(graph)[:60]) == 1
+    assert KNeighborsClassifier(1).fit(plane[:60:2], copies[::2]).score(plane[1:60:2], copies[1::2]) == 1
+
+
+@pytest.mark.exhaustive
+def test_umap_takes_zeros_between_equal_rows_for_what_they_are():
+    """Of a connected graph in single precision it would take the floor for the distance of the nearest other row."""
+    rows = np.vstack([np.repeat(random_distributions(15, 20, seed=1), 4, axis=0), random_distributions(60, 20, seed=2)])
+    matrix = pairwise_divergences(rows.astype(np.float32))
+    graph = graph_of(rows.astype(np.float32), n_neighbors=25, symmetric=True)
+    found, expected = (membership_by_umap(distances) for distances in (graph, matrix))
+    assert_allclose(np.sort(found, axis=None), np.sort(expected, axis=None), atol=1e-5)  # Of equal rows it takes some.
+
+
+def membership_by_umap(distances):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="using precomputed metric; inverse_transform will be unavailable")
+        settings = {"n_neighbors": 10, "init": "random", "n_epochs": 1, "random_state": 0, "n_jobs": 1}
+        reducer = import_module("umap").UMAP(metric="precomputed", **settings)
+        return reducer.fit(distances).graph_.toarray()

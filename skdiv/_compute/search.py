@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from skdiv._compute.blocks import of_candidates
+from skdiv._compute.graphs import graph_of
 from skdiv._compute.kernels import load
 from skdiv._compute.measure import Measure
 from skdiv._compute.run import Store, Work, run
@@ -342,12 +343,6 @@ def lowest_of_each(i: Places, j: Places, values: FloatArray, n: int, k: int) -> 
     found = np.full((2, n, k), np.nan)
     found[0, rows], found[1, rows] = values[places], j[places]
     return found
-
-
-def graph_of(i: Places, j: Places, values: FloatArray, shape: tuple[int, int]) -> sp.csr_array:
-    """Return values in CSR, at rows ``i`` in ascending order and columns ``j`` as they come; zeros are stored too."""
-    starts = np.concatenate([[0], np.cumsum(np.bincount(i, minlength=shape[0]))])
-    return sp.csr_array((values, j, starts), shape=shape)
 
 
 # --- Tasks ---

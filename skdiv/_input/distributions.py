@@ -117,6 +117,23 @@ def in_used_bins(P: Matrix, Q: Matrix) -> tuple[Matrix, Matrix]:
     return of_p, of_p if P is Q else renumbered(Q)
 
 
+def of_used_bins(rows: Distributions) -> tuple[Distributions, NDArray[np.integer[Any]] | None]:
+    """Drop the bins of sparse rows in which none has mass, if there are many; return also the bins that are left.
+
+    They are None if none was dropped. `in_all_bins` puts results back in their places.
+    """
+    if not rows.is_sparse:
+        return rows, None
+    left, _ = in_used_bins(rows.values, rows.values)
+    return (rows, None) if left is rows.values else (Distributions(left), np.unique(rows.values.indices))
+
+
+def in_all_bins(rows: Distributions, used: NDArray[np.integer[Any]], n_bins: int) -> Distributions:
+    """Return rows of the bins ``used`` as sparse rows of all bins."""
+    values = sp.csr_array(rows.values)
+    return Distributions(sp.csr_array((values.data, used[values.indices], values.indptr), shape=(len(rows), n_bins)))
+
+
 def as_distributions(X: MatrixLike, *, pseudocount: float | None = 0.0) -> Distributions:
     """Check a user's array-like, sparse matrix or frame, and normalise its rows; see `normalise`."""
     names = names_of(X)

@@ -31,7 +31,7 @@ from skdiv._compute.kernels import KernelName, MergingRows, PairKernel, load
 from skdiv._compute.kernels.merging import SparseMergingRows
 from skdiv._compute.run import Work, run
 from skdiv._compute.tiles import Tile, number_of_tiles, tiles_of
-from skdiv._input.distributions import Distributions
+from skdiv._input.distributions import Distributions, of_used_bins
 from skdiv._trees.linkage import tree_of_merges
 from skdiv._utils.progress import stage
 from skdiv._utils.typing import FloatArray, Places
@@ -42,7 +42,7 @@ _CROWDED = 4  # an entry of sparse rows takes as long as this number of entries 
 
 def information_tree(rows: Distributions, masses: FloatArray, kernel: KernelName, *, n_jobs: int | None) -> FloatArray:
     """Return the tree of rows of given masses as SciPy's Z; a distance is the information lost in a merge, in nats."""
-    weighted = _weighted(rows, masses)
+    weighted = _weighted(of_used_bins(rows)[0], masses)
     nearest, costs = _nearest_later(weighted, kernel, n_jobs)
     sums = weighted.sums
     merging = SparseMergingRows(sums.values, load(kernel)) if sums.is_sparse else load(kernel).merging(sums.dense())

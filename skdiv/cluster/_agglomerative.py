@@ -65,7 +65,7 @@ class DivergenceClustering(
         and else average linkage, as for ``"precomputed"``. ``"information"`` is for ``"kl"`` and the Jensen-Shannon
         metrics.
     distance_threshold : float, optional
-        Clusters at this distance or farther apart are not merged. ``n_clusters`` must then be None.
+        Clusters this far apart or farther by the linkage are not merged. ``n_clusters`` must then be None.
     connectivity : {array-like, sparse matrix} of shape (n_samples, n_samples) or callable, optional
         A graph of the rows, or a function that makes one from X, such as `sklearn.neighbors.kneighbors_graph`. Only
         clusters that it connects are merged, as adjacent regions on a map, and only the divergences along its edges are
@@ -153,7 +153,8 @@ class DivergenceClustering(
     and a row of the other; with ``"complete"`` the largest of these; and with ``"single"`` the smallest. With
     ``"ward"`` its square is twice the increase of the sum of squared distances from the means of the clusters, where
     each distance is a Euclidean distance in a Hilbert space (Murtagh and Legendre call it "Ward2"). It is refused for
-    other divergences; a precomputed matrix has to hold Euclidean distances, which is not checked.
+    other divergences; a precomputed matrix has to hold Euclidean distances, which is not checked. Under a connectivity
+    every linkage takes distances along its edges only: other rows of a cluster may be farther apart than a threshold.
 
     *Linkage by information*. To merge clusters of the weights v and w and the means p and q into one with the mean c
     loses v KL(p ‖ c) + w KL(q ‖ c) of the mutual information between rows and bins. The weights are those of the rows,
@@ -164,8 +165,8 @@ class DivergenceClustering(
     of ``refine`` assigns every row to the center with the lowest KL(row ‖ center), and then replaces the centers by the
     weighted means of their rows. No pass loses information or empties a cluster. The passes end when no row moves.
 
-    *Scores*. A grid search compares parameters by `score`, the mean silhouette; if true labels are known, pass a scorer
-    that compares labels, such as ``sklearn.metrics.make_scorer(adjusted_rand_score)``.
+    *Scores*. A grid search compares parameters by `score`, the mean silhouette, but cannot choose ``metric`` by it; if
+    true labels are known, pass a scorer of labels, such as ``sklearn.metrics.make_scorer(adjusted_rand_score)``.
 
     *Memory*. `fit` holds the n (n - 1) / 2 distances as float64, and needs twice their memory while SciPy builds the
     tree: 16 GiB for 46,000 rows. For single linkage it needs their memory once, and for average or ward linkage with
@@ -419,15 +420,15 @@ class DivergenceClustering(
         """Return the mean silhouette of the rows of X under the labels that `predict` gives them.
 
         The silhouette of a row is (b - a) / max(a, b), where a is its mean distance to the other rows of its cluster,
-        and b the least mean distance to the rows of another cluster (Rousseeuw 1987). It tells numbers of clusters and
-        other parameters apart without true labels, so that a grid search needs no scorer.
+        and b the least mean distance to the rows of another cluster (Rousseeuw 1987). It does not compare values of
+        ``metric``, ``symmetrize`` or ``pseudocount``: each has other distances, and squares of them score higher.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, frame} of shape (n_new, n_bins)
             Probabilities or counts, fitted or new. If ``metric="precomputed"``, the square matrix of the distances
-            that was fitted: those of new rows to the fitted ones do not tell how far the new rows are from each other.
-            A grid search then has to score the rows that it fits: ``cv=[(rows, rows)]`` with ``rows = np.arange(n)``.
+            that was fitted. A grid search then scores the rows that it fits: ``cv=[(rows, rows)]`` with
+            ``rows = np.arange(n)``.
         y : object
             Ignored.
 

@@ -139,11 +139,6 @@ class State:
     ----------
     centers : Distributions
         The mean of each cluster.
-    before : Distributions
-        The centers that the rows were assigned to: the clusters are of the rows that are nearest to each of them.
-    moves : tuple of (int, int, int)
-        Rows in other clusters than that, each by its block, its number in the block, and its cluster: no row was
-        nearest to the center of that cluster.
     lost : float
         What the clusters lose of the information about the bins, in nats times mass.
     settled : bool
@@ -151,8 +146,6 @@ class State:
     """
 
     centers: Distributions
-    before: Distributions
-    moves: tuple[tuple[int, int, int], ...]
     lost: float
     settled: bool = False
 
@@ -258,7 +251,15 @@ def after_pass(state: State, sums: Sums | None, n_jobs: int | None) -> State:
     others = np.setdiff1d(np.arange(len(centers)), [cluster for _, _, cluster in moves])  # A moved row is its center.
     between = Collection(centers.values[others], filled.masses[others], n_jobs=n_jobs).lost(others, state.centers)
     settled = _same(centers.values, state.centers.values)
-    return State(centers, state.centers, moves, max(0.0, filled.lost - between), settled)
+    return State(centers, max(0.0, filled.lost - between), settled)
+
+
+def after_last_pass(state: State, sums: Sums | None) -> State:
+    """Return the same clusters, with what the rows lose beside their nearest centers."""
+    if sums is None:
+        return state
+    lost = sums.lost + (0.0 if sums.candidates is None else float(sums.candidates.losses.sum()))
+    return replace(state, lost=lost)
 
 
 def _without_empty(sums: Sums) -> tuple[Sums, tuple[tuple[int, int, int], ...]]:
@@ -301,7 +302,7 @@ def cut(
         raise ValueError(f"n_clusters = {n_clusters} is more than the {len(summaries)} rows of X.")
     clusters = clusters_of_summaries(summaries, n_summaries, n_clusters, 0, n_jobs)
     lost = clusters.information.lost * summaries.mass
-    return piece.learned, clusters, State(clusters.centers, clusters.centers, (), lost)
+    return piece.learned, clusters, State(clusters.centers, lost)
 
 
 def state_of(found: tuple[dict[str, Any], Clusters, State]) -> State:
@@ -309,11 +310,11 @@ def state_of(found: tuple[dict[str, Any], Clusters, State]) -> State:
     return found[-1]
 
 
-def outcome(found: tuple[dict[str, Any], Clusters, State], state: State) -> tuple[dict[str, Any], Clusters, State]:
-    """Return the attributes that were learned of the blocks, and the clusters after all passes, in two forms."""
+def outcome(found: tuple[dict[str, Any], Clusters, State], state: State) -> tuple[dict[str, Any], Clusters]:
+    """Return the attributes that were learned of the blocks, and the clusters after all passes."""
     learned, clusters, _ = found
     information = replace(clusters.information, lost=state.lost / clusters.summaries.mass)
-    return learned, replace(clusters, centers=state.centers, information=information), state
+    return learned, replace(clusters, centers=state.centers, information=information)
 
 
 def opened_blocks(
@@ -333,7 +334,7 @@ def clustered(
     seeds: Sequence[int],
     n_jobs: int | None,
 ) -> Any:
-    """Cluster the rows of opened blocks: summaries, clusters of these, and so many passes over the rows.
+    """Cluster the rows of opened blocks: summaries, clusters of these, so many passes over the rows, and a last one.
 
     Return what `outcome` does.
     """
@@ -341,10 +342,10 @@ def clustered(
     pieces = _in_a_tree(call, pieces, 2, 2, merged, n_summaries, n_jobs)
     found = call(cut, n_summaries, n_clusters, n_jobs, *pieces)
     state = call(state_of, found)
-    for _ in range(n_passes):
+    for k in range(n_passes + 1):
         parts = [call(sums_of, block, state, number) for number, block in enumerate(blocks)]
         (sums,) = _in_a_tree(call, parts, 1, _SUMS_AT_A_TIME, added)
-        state = call(after_pass, state, sums, n_jobs)
+        state = call(after_pass, state, sums, n_jobs) if k < n_passes else call(after_last_pass, state, sums)
     return call(outcome, found, state)
 
 
@@ -357,16 +358,3 @@ def _in_a_tree(
         groups = [left[i : i + width] for i in range(0, len(left), width)]
         left = [call(function, *constants, *some) if len(some) > 1 else some[0] for some in groups]
     return left
-
-
-def labels_of(estimator: Any, expected: Expected, state: State, number: int, X: Any) -> Labels:
-    """Return the clusters of the rows of a block: the nearest center, but for the rows that were moved."""
-    block = opened(estimator, expected, number, X, None)
-    if block is None:
-        return np.empty(0, dtype=np.intp)
-    with naming_block(number):
-        labels, _ = block.rows.nearest(np.zeros(len(block.rows), dtype=np.intp), state.before)
-    for of, row, cluster in state.moves:
-        if of == number:
-            labels[row] = cluster
-    return labels

@@ -24,9 +24,10 @@ from skdiv._utils.typing import FloatArray, Labels
 from skdiv.barycenters import memory_for_centers
 from skdiv.cluster._collection import Collection
 from skdiv.cluster._combinations import check_numbers
-from skdiv.cluster._prediction import HandleEmpty, Predictor, predicted, transformed
+from skdiv.cluster._prediction import FromRows, HandleEmpty, predicted_by_parts, transformed
 from skdiv.cluster._reduction import (
     Clusters,
+    assigned,
     best_of_sizes,
     clusters_of_summaries,
     fitted_attributes,
@@ -80,11 +81,11 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
     Attributes
     ----------
     labels_ : ndarray of shape (n_samples,)
-        The cluster of each row of the last call of `fit` or `partial_fit`, from 0 on. There are none after `merge`.
+        What `predict` returns for the rows of the last `fit` or `partial_fit`. There are none after `merge`.
     n_clusters_ : int
         The number of clusters.
     cluster_centers_ : ndarray of shape (n_clusters, n_bins)
-        The weighted mean distribution of each cluster.
+        The weighted mean distribution of each cluster, before each row is assigned to the nearest once more.
     summaries_ : {ndarray, sparse matrix} of shape (n_summaries, n_bins)
         The mean distributions that summarise all rows so far, in double precision; in CSR for very sparse rows.
     summary_weights_ : ndarray of shape (n_summaries,)
@@ -97,9 +98,9 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
     information_lost_merging_ : float
         How much was lost in addition when the summaries were merged into clusters.
     information_regained_ : float
-        How much the passes of k-means have regained.
+        How much the passes of k-means and the last assignment have regained.
     information_retained_ : float
-        The share of ``information_`` that the clusters retain, after both losses and what was regained.
+        The share of ``information_`` that is not lost, as KL(row ‖ center), or after `partial_fit` by the summaries.
     n_features_in_ : int
         The number of columns of X.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -171,7 +172,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
     _column_labels: ColumnLabels
     _row_labels: NDArray[Any] | None
     _dtype: np.dtype[Any]
-    _predictor: Predictor
+    _predictor: FromRows
     _summaries: Summaries
     _pseudocount: float
     _random_state: RandomState
@@ -254,6 +255,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         self._check_enough(len(rows), "rows of X")
         random_state = RandomState(check_random_state(self.random_state).randint(2**31 - 1))
         best = best_of_sizes(rows, self._sizes(len(rows)), int(self.n_clusters), int(self.refine), random_state)
+        best = assigned(best, rows, self._of_clusters(best, validated.dtype)["_predictor"])
         state = {"_random_state": random_state, "_pseudocount": float(self.pseudocount), "labels_": best.labels}
         learned["_row_labels"] = names_of(X).row_labels
         store_fitted(self, _FITTED, learned, self._of_clusters(best, validated.dtype), state)
@@ -275,8 +277,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         Returns
         -------
         MiniBatchDivergenceClustering
-            The fitted estimator, whose ``labels_`` are those of the rows of X: their nearest centers. If the fit fails,
-            it is left as it was.
+            The fitted estimator, whose ``labels_`` are those of the rows of X; if the fit fails, it is left as it was.
 
         Raises
         ------
@@ -302,10 +303,11 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         union = batch if known is None else known.joined(batch)
         self._check_enough(len(union), "rows so far")
         result = self._reduced(union, most)
-        labels, _ = rows.nearest(np.zeros(len(rows), dtype=np.intp), result.centers)
-        state = {"_random_state": random_state, "_pseudocount": float(self.pseudocount), "labels_": labels}
+        fitted = self._of_clusters(result, validated.dtype)
+        fitted["labels_"] = predicted_by_parts(fitted["_predictor"], validated, rows.names, self.n_jobs)
+        state = {"_random_state": random_state, "_pseudocount": float(self.pseudocount)}
         learned["_row_labels"] = names_of(X).row_labels
-        store_fitted(self, frozenset(), learned, self._of_clusters(result, validated.dtype), state)
+        store_fitted(self, frozenset(), learned, fitted, state)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -354,8 +356,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         Returns
         -------
         ndarray of shape (n_new,)
-            The labels of the clusters. Fitted rows get ``labels_`` again once the passes of ``refine`` have converged,
-            up to rounding. With ``handle_empty="label"`` a row that belongs to no cluster gets -1.
+            The labels of the clusters. With ``handle_empty="label"`` a row that belongs to no cluster gets -1.
 
         Raises
         ------
@@ -364,7 +365,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
             if the columns of a frame differ in name or order from those of the fitted one.
         """
         check_is_fitted(self)
-        return predicted(self._predictor, validated_input(self, X, reset=False), names_of(X), self.n_jobs)
+        return predicted_by_parts(self._predictor, validated_input(self, X, reset=False), names_of(X), self.n_jobs)
 
     def transform(self, X: MatrixLike) -> FloatArray:
         """Return the Kullback-Leibler divergence KL(row ‖ center) of each row of X from the center of each cluster.
@@ -394,7 +395,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
         """Return the mean simplified silhouette of the rows of X, by which a grid search compares parameters.
 
         It is 1 - a / b for a row whose divergence from the nearest center is a, and from the second nearest b (Hruschka
-        et al. 2004). The share of information that is retained would not do, for it grows with each further cluster.
+        et al. 2004). It does not compare values of ``pseudocount``, nor other estimators: each has other distances.
 
         Parameters
         ----------

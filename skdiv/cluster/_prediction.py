@@ -19,7 +19,7 @@ from skdiv._compute.kernels import chosen
 from skdiv._compute.measure import Measure
 from skdiv._input.checks import Matrix
 from skdiv._input.distributions import Distributions, normalise
-from skdiv._input.names import Names
+from skdiv._input.names import UNNAMED, Names
 from skdiv._utils.memory import enough_memory
 from skdiv._utils.typing import FloatArray, Labels
 
@@ -27,6 +27,7 @@ Assign = Literal["member", "center"]
 HandleEmpty = Literal["error", "label"]
 Batches = Iterator[tuple[slice, FloatArray]]
 
+_PART = 2**19  # `predicted_by_parts` holds a normalised copy of so many entries of rows, or as many as targets have
 _BATCH_BYTES = 64 * 2**20  # the largest size of a batch of distances from new rows to fitted rows or centers
 
 
@@ -171,6 +172,18 @@ def predicted(predictor: Predictor, X: Any, names: Names, n_jobs: int | None) ->
     for batch, distances in predictor.to_clusters(X, names, n_jobs):
         labels[batch] = predictor.labels(distances, batch.start, names)
     return labels
+
+
+def predicted_by_parts(predictor: FromRows, X: Matrix, names: Names, n_jobs: int | None) -> Labels:
+    """Return the nearest cluster of each row of X, with a normalised copy of only some rows at a time."""
+    n, n_entries = X.shape[0], int(X.nnz if sp.issparse(X) else X.size)
+    part = max(_PART, int(np.prod(predictor.targets.shape)))  # To read the targets for each part takes less time then.
+    parts = gen_batches(n, max(1, n * part // max(part, n_entries)))
+    try:
+        return np.concatenate([predicted(predictor, X[some], UNNAMED, n_jobs) for some in parts])
+    except ValueError:
+        predicted(predictor, X, names, n_jobs)  # This names the row by its place among all.
+        raise
 
 
 def transformed(predictor: Predictor, X: Any, n_clusters: int, names: Names, n_jobs: int | None) -> FloatArray:

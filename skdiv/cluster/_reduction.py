@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from skdiv._compute.blocks.weighted import rounding_of_mean
 from skdiv._compute.measure import Measure
 from skdiv._divergences.registry import resolve
-from skdiv._input.distributions import Distributions
+from skdiv._input.distributions import Distributions, in_all_bins, in_used_bins
 from skdiv._utils.progress import stage
 from skdiv._utils.typing import Labels
 from skdiv.cluster._collection import Collection
-from skdiv.cluster._prediction import FromRows, HandleEmpty
+from skdiv.cluster._prediction import FromRows, HandleEmpty, predicted_by_parts
 from skdiv.cluster._refinement import refined
 from skdiv.cluster._summaries import Summaries, Tree, summarised
 
+_SPARSE = 8  # centers with fewer entries than one in so many are held as sparse rows for prediction too
 _ENOUGH = 0.001  # a gain in the share of the information at which more summaries are not tried
 
 
@@ -33,7 +35,7 @@ class Information:
     compressing, merging : float
         What the summaries lose of it, and what their merges into clusters lose further.
     lost : float
-        What the clusters lose of the total in the end, after refinement.
+        What the clusters lose of the total in the end, after refinement: the mean of KL(row ‖ center of its cluster).
     """
 
     total: float
@@ -79,9 +81,11 @@ def best_of_sizes(
 
     ``n_passes`` is how many passes over the rows refine the clusters.
     """
+    n_bins = rows.n_bins
     with stage("information"):
         rows, mean = rows.checked()
         total = total_information(rows, mean)
+        rows, mean, used = _of_used_bins(rows, mean)
     found = list[Clusters]()
     for n_summaries in sizes:
         with stage("summaries"):
@@ -90,7 +94,22 @@ def best_of_sizes(
         retained = [clusters.information.retained for clusters in found]
         if len(found) > 1 and retained[-1] - max(retained[:-1]) < _ENOUGH:
             break
-    return found[int(np.argmax(retained))]
+    best = found[int(np.argmax(retained))]
+    if used is None:
+        return best
+    summaries = replace(best.summaries, means=in_all_bins(best.summaries.means, used, n_bins))
+    return replace(best, summaries=summaries, centers=in_all_bins(best.centers, used, n_bins))
+
+
+def _of_used_bins(rows: Collection, mean: Distributions) -> tuple[Collection, Distributions, Any]:
+    """Leave out the bins in which no row of CSR has mass, if there are many; the last result is None if not."""
+    if not sp.issparse(rows.X) or rows.pseudocount or not mean.is_sparse:
+        return rows, mean, None
+    X, values = in_used_bins(rows.X, mean.values)
+    if X is rows.X:
+        return rows, mean, None
+    used = np.unique(np.concatenate([rows.X.indices, mean.values.indices]))
+    return replace(rows, X=X), Distributions(values), used
 
 
 def clusters_of_rows(
@@ -106,6 +125,16 @@ def clusters_of_rows(
     centers = rows.means(labels, n_clusters)
     total, compressing, lost = (part / summaries.mass for part in (total, summaries.lost, rows.lost(labels, centers)))
     return Clusters(summaries, labels, centers, Information(total, compressing, tree.lost(n_clusters), lost))
+
+
+def assigned(clusters: Clusters, rows: Collection, predictor: FromRows) -> Clusters:
+    """Return clusters of the rows that the predictor gives them, with what these lose beside the same centers."""
+    nearest = predicted_by_parts(replace(predictor, handle_empty="label"), rows.X, rows.names, rows.n_jobs)
+    labels = np.where(nearest < 0, clusters.labels, nearest)
+    if np.array_equal(labels, clusters.labels):
+        return clusters
+    lost = rows.lost(labels, clusters.centers) / clusters.summaries.mass
+    return replace(clusters, labels=labels, information=replace(clusters.information, lost=lost))
 
 
 def clusters_of_summaries(
@@ -145,6 +174,10 @@ def fitted_attributes(
         pseudocount=pseudocount,
         handle_empty=handle_empty,
     )
+    if result.centers.is_sparse and _SPARSE * result.centers.values.nnz < centers.size:
+        targets = result.centers.values.astype(dtype)
+        targets.eliminate_zeros()  # Single precision may have made some.
+        predictor = replace(predictor, targets=Distributions(targets))
     return {
         "n_clusters_": len(centers),
         "_n_features_out": len(centers),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skdiv import cluster
 from skdiv._input.estimators import store_fitted
 from skdiv._utils.sklearn import fit_context
-from skdiv.cluster._blocks import State, clustered, labels_of, naming_block
+from skdiv.cluster._blocks import clustered, naming_block
 from skdiv.cluster._combinations import check_numbers
 from skdiv.dask._graph import Blocks, Graph, da, delayed, is_dask_collection
 
@@ -43,7 +44,8 @@ class MiniBatchDivergenceClustering(cluster.MiniBatchDivergenceClustering):
     Attributes
     ----------
     labels_ : dask.array.Array of shape (n_samples,)
-        The cluster of each row, in the blocks of X. It is lazy: computing it opens the blocks once more.
+        The cluster of each row, in the blocks of X, as `predict` gives it. It is lazy: computing it opens the blocks
+        once more.
     n_clusters_, cluster_centers_, summaries_, summary_weights_ : int and arrays in memory
         They are those of `skdiv.MiniBatchDivergenceClustering`, and so are all other attributes.
 
@@ -58,7 +60,8 @@ class MiniBatchDivergenceClustering(cluster.MiniBatchDivergenceClustering):
     and in a plain loop. Blocks of some ten thousand rows or more are best, because each costs the tree of up to twice
     as many summaries. A row is assigned to the nearest center, and to the first of several that are equally near.
 
-    With ``refine=0`` the centers are those of the summaries, and ``labels_`` the nearest of them.
+    With ``refine=0`` the centers are those of the summaries. The passes are followed by one that assigns rows to the
+    final centers, and tells how much information is retained; it is skipped if the passes have converged.
 
     References
     ----------
@@ -122,11 +125,11 @@ class MiniBatchDivergenceClustering(cluster.MiniBatchDivergenceClustering):
             [int(seed) for seed in random_state.randint(2**31 - 1, size=len(blocks.parts))],
             self.n_jobs,
         )
-        learned, clusters, state = graph.compute(result)
-        more = {"_random_state": random_state, "_pseudocount": float(self.pseudocount)}
-        labels = _labels(blocks, blank, state)
+        learned, clusters = graph.compute(result)
+        state = {"_random_state": random_state, "_pseudocount": float(self.pseudocount)}
         fitted = self._of_clusters(clusters, blocks.expected.dtype)
-        store_fitted(self, _FITTED, learned, fitted, more, {"labels_": labels})
+        store_fitted(self, _FITTED, learned, fitted, state)
+        self.labels_ = predict(copy(self), X)  # of a copy, which later fits and parameters leave as it is
         return self
 
     def partial_fit(self, X: Any, y: None = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -221,13 +224,6 @@ class MiniBatchDivergenceClustering(cluster.MiniBatchDivergenceClustering):
 
 
 _FITTED = frozenset(cluster.MiniBatchDivergenceClustering.__annotations__)
-
-
-def _labels(blocks: Blocks, estimator: Any, state: State) -> da.Array:
-    """Return the clusters of the rows after the last pass, as a lazy array."""
-    constants = [delayed(constant, traverse=False, pure=False) for constant in (estimator, blocks.expected, state)]
-    of_block, kind = delayed(labels_of, pure=False), np.dtype(np.intp)
-    return blocks.joined([of_block(*constants, number, part) for number, part in enumerate(blocks.parts)], (), kind)
 
 
 # --- What is asked of each row by itself -----------------------------------------------------------------------------

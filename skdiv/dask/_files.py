@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 from uuid import uuid4
 
@@ -35,7 +36,8 @@ def from_npy(path: str | os.PathLike[str], chunks: int | str = "auto") -> da.Arr
     Raises
     ------
     ValueError
-        If the file holds Python objects, or an array without rows.
+        If the file holds Python objects, an array without rows, or several arrays as a ``.npz`` file does; if
+        ``chunks`` is not a number of rows; and when a block is read, if the file has changed its shape or its dtype.
 
     See Also
     --------
@@ -58,6 +60,8 @@ def from_npy(path: str | os.PathLike[str], chunks: int | str = "auto") -> da.Arr
     >>> from_npy(path, chunks=5)
     dask.array<from-npy, shape=(10, 3), dtype=float64, chunksize=(5, 3), chunktype=numpy.ndarray>
     """
+    if isinstance(chunks, Integral) and not chunks >= 1 and chunks != -1:
+        raise ValueError(f"chunks = {chunks} must be at least 1 row, or -1 for one block.")
     mapped = MappedFile.of(path)
     if not mapped.shape:
         raise ValueError(f"{path} holds a single number, but rows are needed.")
@@ -76,6 +80,12 @@ class MappedFile:
     def of(cls, path: str | os.PathLike[str]) -> MappedFile:
         """Read the header of the file."""
         rows = np.load(path, mmap_mode="r")
+        if not isinstance(rows, np.ndarray):
+            rows.close()
+            raise ValueError(
+                f"{path} is a .npz file, whose arrays are not read in parts. Save each by numpy.save, and pass the "
+                ".npy file."
+            )
         return cls(os.path.abspath(path), rows.shape, rows.dtype)
 
     @property
@@ -85,4 +95,10 @@ class MappedFile:
 
     def __getitem__(self, index: Any) -> Any:
         """Return a part of the array, which is read when it is used."""
-        return np.load(self.path, mmap_mode="r")[index]
+        rows = np.load(self.path, mmap_mode="r")
+        if rows.shape != self.shape or rows.dtype != self.dtype:
+            raise ValueError(
+                f"{self.path} holds an array of shape {rows.shape} and dtype {rows.dtype} now, but from_npy found "
+                f"{self.shape} and {self.dtype}. Call from_npy again."
+            )
+        return rows[index]

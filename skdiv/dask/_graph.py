@@ -20,13 +20,18 @@ except ImportError as error:  # pragma: no cover
     remedy = "pip install 'dask[array,dataframe]' distributed"
     raise ImportError(f"skdiv.dask needs Dask, which is not installed: {remedy}.") from error
 
-__all__ = ["Blocks", "Graph", "da", "delayed", "is_dask_collection", "precision_of"]
+__all__ = ["Blocks", "Graph", "da", "delayed", "is_dask_collection", "is_later", "precision_of"]
 _REMEDY = "Pass a dask.array in blocks of rows, or a dask.dataframe; what is in memory belongs in skdiv itself."
+
+
+def is_later(X: Any) -> bool:
+    """Return whether an object is delayed or a future, of which any attribute may be asked, and none is known."""
+    return isinstance(X, Delayed) or hasattr(X, "client")
 
 
 def precision_of(X: Any, default: np.dtype[Any]) -> np.dtype[Any]:
     """Return the dtype in which the rows of an array, a matrix or a frame are computed with, if it is known."""
-    if isinstance(X, Delayed) or hasattr(X, "client"):
+    if is_later(X):
         return default
     dtypes = list(X.dtypes) if hasattr(X, "dtypes") else [getattr(X, "dtype", None)]
     single = all(dtype == np.float32 for dtype in dtypes)
@@ -95,9 +100,11 @@ class Blocks:
             sample_weight = sample_weight.rechunk((self.sizes,))
         parts: list[Any] = np.ravel(sample_weight.to_delayed()).tolist()
         if sample_weight.ndim != 1 or len(parts) != len(self.parts):
+            known = isinstance(sample_weight, da.Array) and not np.isnan(sample_weight.shape).any()
+            given = f"its shape is {sample_weight.shape}" if known else "its length is not known"
             raise ValueError(
                 f"sample_weight must be a vector of one weight for each row, in the {len(self.parts)} blocks of X, but "
-                f"its shape is {sample_weight.shape}, in {len(parts)} blocks."
+                f"{given}, in {len(parts)} blocks. Take both from one collection, or give it the blocks of X."
             )
         return parts
 

@@ -14,7 +14,7 @@ from skdiv._compute.measure import Symmetrize
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName
 from skdiv.cluster._blocks import naming_block
-from skdiv.dask._graph import Blocks, da, delayed, precision_of
+from skdiv.dask._graph import Blocks, da, delayed, is_later, precision_of
 
 
 def nearest_divergences(
@@ -163,7 +163,7 @@ def divergences_within(
            [0.  , 0.19]])
     """
     query = _Query.of(X, Y, metric, reverse, symmetrize, base, pseudocount, n_jobs)
-    n_Y = np.shape(Y)[0] if hasattr(Y, "shape") or isinstance(Y, (list, tuple)) else np.nan
+    n_Y = np.nan if is_later(Y) else np.shape(Y)[0]
     nothing = sp.csr_array((0, 0), dtype=query.dtype)
     parts = query.by_blocks(_within_in_block, n_Y, radius)
     return query.blocks.joined(parts, (n_Y,), query.dtype, nothing)
@@ -235,6 +235,6 @@ def _within_in_block(
 ) -> sp.csr_array:
     """Return the divergences of at most a radius between the rows of a block and those of Y, in CSR."""
     if not X.shape[0]:
-        return sp.csr_array((0, len(Y) if np.isnan(n_Y) else int(n_Y)), dtype=dtype)
+        return sp.csr_array((0, np.shape(Y)[0] if np.isnan(n_Y) else int(n_Y)), dtype=dtype)
     with naming_block(number):
         return neighbors.divergences_within(X, Y, radius=radius, **options).astype(dtype, copy=False)
