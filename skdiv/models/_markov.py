@@ -107,7 +107,11 @@ def markov_divergences(
 
 
 def transition_matrices(
-    sequences: Sequence[Any], *, states: ArrayLike | None = None, pseudocount: float = 0.0
+    sequences: Sequence[Any],
+    *,
+    states: ArrayLike | None = None,
+    pseudocount: float = 0.0,
+    absorbing: ArrayLike | None = None,
 ) -> FloatArray:
     """Estimate the transition matrix of a Markov chain from each sequence of states.
 
@@ -119,6 +123,10 @@ def transition_matrices(
         The states, in the order of rows and columns; by default all that occur, sorted as by `numpy.unique`.
     pseudocount : float, default=0.0
         The number that is added to the count of every transition: 1 is the choice of Laplace and 0.5 that of Jeffreys.
+        It is not added to the transitions from an absorbing state.
+    absorbing : array-like of states, optional
+        The states in which sequences end and that are never left, such as a purchase. A chain that is in one of them
+        stays there with probability 1. `markov_divergences` then needs ``stationary``, see the examples.
 
     Returns
     -------
@@ -128,7 +136,8 @@ def transition_matrices(
     Raises
     ------
     ValueError
-        If a sequence never leaves some state and there is no pseudocount; or as `transition_counts`.
+        If a sequence never leaves some state, which is not absorbing, and there is no pseudocount; if an absorbing
+        state is left, or is not among the states; or as `transition_counts`.
     TypeError, MemoryError
         As `transition_counts`.
 
@@ -141,22 +150,42 @@ def transition_matrices(
     ----------
     T. W. Anderson and L. A. Goodman, "Statistical Inference about Markov Chains", Annals of Mathematical Statistics
     28(1) (1957), 89–110.
+    J. G. Kemeny and J. L. Snell, "Finite Markov Chains", Van Nostrand (1960), chapter 3, for absorbing states.
 
     Examples
     --------
-    >>> from skdiv.models import transition_matrices
+    >>> from skdiv.models import markov_divergences, transition_counts, transition_matrices
     >>> transition_matrices(["aabab"])
     array([[[0.33333333, 0.66666667],
             [1.        , 0.        ]]])
+
+    Visits to a shop end with a purchase. Chains are compared in the steps that were made from the other pages:
+
+    >>> visits = [["home", "item", "item", "buy"], ["home", "item", "home", "item", "buy"]]
+    >>> chains = transition_matrices(visits, absorbing=["buy"])
+    >>> chains[0]  # the states are buy, home and item
+    array([[1. , 0. , 0. ],
+           [0. , 0. , 1. ],
+           [0.5, 0. , 0.5]])
+    >>> steps = transition_counts(visits, pseudocount=1).sum(axis=2)
+    >>> smoothed = transition_matrices(visits, pseudocount=1, absorbing=["buy"])
+    >>> markov_divergences(smoothed, stationary=steps).round(3)
+    array([[0.   , 0.071],
+           [0.081, 0.   ]])
     """
-    counts, names = _counted(sequences, states, pseudocount)
+    added = check_pseudocount(pseudocount)
+    counts, names = _counted(sequences, states, 0.0)
+    ends = _places_of_absorbing(absorbing, names, counts)
+    counts += added
+    counts[:, ends] = np.eye(len(names))[ends]
     totals = counts.sum(axis=2, keepdims=True)
     never = np.argwhere(totals[:, :, 0] == 0)
     if never.size:
         i, a = never[0]
         raise ValueError(
             f"sequences[{i}] never leaves state {names[a].item()!r}, so nothing is known of the transitions from it. "
-            "Pass a pseudocount above 0 (1 is the choice of Laplace), or states that every sequence leaves."
+            f"Pass absorbing=[{names[a].item()!r}] if it is an end that no sequence leaves, else a pseudocount above 0 "
+            "(1 is the choice of Laplace)."
         )
     matrices: FloatArray = counts / totals
     return matrices
@@ -344,8 +373,9 @@ def _refuse_reducible(matrix: FloatArray, i: int) -> None:
     named = ", ".join(map(str, unreached[:_MOST_NAMED])) + (", …" if unreached.size > _MOST_NAMED else "")
     raise ValueError(
         f"transition_matrices[{i}] is reducible: from state {np.flatnonzero(classes == closed)[0]} it never reaches "
-        f"the states [{named}], so it does not visit all states in the long run. Count transitions with a pseudocount, "
-        "leave these states out, or pass the share of steps from each state as stationary."
+        f"the states [{named}], so it does not visit all states in the long run. Pass the steps from each state as "
+        "stationary, such as transition_counts(sequences).sum(axis=2), which is what absorbing states need, or count "
+        "transitions with a pseudocount."
     )
 
 
@@ -394,6 +424,32 @@ def _counted(sequences: Sequence[Any], states: ArrayLike | None, pseudocount: fl
             counts[i] = np.bincount(codes[:-1] * k + codes[1:], minlength=k * k).reshape(k, k)
         counts += added
     return counts, names
+
+
+def _places_of_absorbing(absorbing: ArrayLike | None, names: NDArray[Any], counts: FloatArray) -> Places:
+    """Return the places of the absorbing states; refuse one that is not among the states or that a sequence leaves."""
+    if absorbing is None:
+        return np.empty(0, dtype=np.intp)
+    if isinstance(absorbing, str):
+        raise TypeError(f"absorbing = {absorbing!r} is a string; pass a list of states, as [{absorbing!r}].")
+    ends = _as_states(absorbing, "absorbing")
+    _refuse_mixed_types([names, ends])
+    unknown = ends[~np.isin(ends, names)]
+    if unknown.size:
+        raise ValueError(
+            f"absorbing has {unknown[0].item()!r}, which is not among the states; add it to states, or leave it out of "
+            "absorbing."
+        )
+    places = np.flatnonzero(np.isin(names, ends))
+    left = counts[:, places].sum(axis=2) - counts[:, places, places]
+    if left.any():
+        i, k = np.argwhere(left)[0]
+        end = names[places[k]].item()
+        raise ValueError(
+            f"sequences[{i}] leaves state {end!r}, so it is not absorbing. Split the sequence after {end!r}, or leave it "
+            "out of absorbing."
+        )
+    return places
 
 
 def _as_states(sequence: Any, name: str) -> NDArray[Any]:

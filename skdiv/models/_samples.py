@@ -125,8 +125,8 @@ def sample_divergences(
     samples have a finite, underestimated divergence: 0.50 nats between Gaussians in whole years are given as 0.48 from
     1,000 observations of each, and as 0.39 from 200. Both samples must be rounded to the same digits.
 
-    *Scale*. The unit changes no estimate. Two points are equal if they differ by less than 1e-280 of the largest number of
-    all samples, and in one dimension by less than 1e-590.
+    *Scale*. The unit changes no estimate. Two points are equal if they differ by less than 1e-280 of the largest number
+    of all samples, and in one dimension by less than 1e-590.
 
     References
     ----------
