@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from mpmath import mp
 from oracle import DIGITS, kl, relative_error
+from scipy.special import rel_entr
 
 from skdiv import pairwise_divergences
 from skdiv.models import _markov, markov_divergences, transition_counts, transition_matrices
@@ -327,3 +328,12 @@ def test_a_pseudocount_invents_no_return_from_an_end():
 def test_bad_ends_are_refused_by_name(absorbing, error, message):
     with pytest.raises(error, match=message):
         transition_matrices(JOURNEYS, absorbing=absorbing)
+
+
+def test_a_state_from_which_no_chain_makes_a_step_adds_nothing():
+    visits = [["home", "item", "item", "buy"], ["home", "item", "home", "item", "buy"]]
+    steps = transition_counts(visits).sum(axis=2)  # none from buy
+    matrices = transition_matrices(visits, pseudocount=1, absorbing=["buy"])
+    shares = steps / steps.sum(axis=1, keepdims=True)
+    expected = [[(shares[i] * rel_entr(p, q).sum(axis=1)).sum() for q in matrices] for i, p in enumerate(matrices)]
+    np.testing.assert_allclose(markov_divergences(matrices, stationary=steps), expected, rtol=1e-12)

@@ -159,19 +159,18 @@ def transition_matrices(
     array([[[0.33333333, 0.66666667],
             [1.        , 0.        ]]])
 
-    Visits to a shop end with a purchase. Chains are compared in the steps that were made from the other pages:
+    Visits that end with a purchase are compared in the steps from all other pages:
 
     >>> visits = [["home", "item", "item", "buy"], ["home", "item", "home", "item", "buy"]]
-    >>> chains = transition_matrices(visits, absorbing=["buy"])
-    >>> chains[0]  # the states are buy, home and item
+    >>> transition_matrices(visits, absorbing=["buy"])[0]  # the states are buy, home and item
     array([[1. , 0. , 0. ],
            [0. , 0. , 1. ],
            [0.5, 0. , 0.5]])
-    >>> steps = transition_counts(visits, pseudocount=1).sum(axis=2)
-    >>> smoothed = transition_matrices(visits, pseudocount=1, absorbing=["buy"])
-    >>> markov_divergences(smoothed, stationary=steps).round(3)
-    array([[0.   , 0.071],
-           [0.081, 0.   ]])
+    >>> steps = transition_counts(visits).sum(axis=2)
+    >>> chains = transition_matrices(visits, pseudocount=1, absorbing=["buy"])
+    >>> markov_divergences(chains, stationary=steps).round(3)
+    array([[0.   , 0.099],
+           [0.079, 0.   ]])
     """
     added = check_pseudocount(pseudocount)
     counts, names = _counted(sequences, states, 0.0)
@@ -276,6 +275,8 @@ class Rates:
         total = np.zeros((len(P), len(Q)))
         for weights, rows, others in zip(P.weights.T, P.rows, Q.rows, strict=True):
             used = np.flatnonzero(weights)
+            if not used.size:
+                continue
             values = self.measure(Distributions(rows[used]), Distributions(others))
             total[used] += weights[used, np.newaxis] * values
         return total
@@ -373,9 +374,9 @@ def _refuse_reducible(matrix: FloatArray, i: int) -> None:
     named = ", ".join(map(str, unreached[:_MOST_NAMED])) + (", …" if unreached.size > _MOST_NAMED else "")
     raise ValueError(
         f"transition_matrices[{i}] is reducible: from state {np.flatnonzero(classes == closed)[0]} it never reaches "
-        f"the states [{named}], so it does not visit all states in the long run. Pass the steps from each state as "
-        "stationary, such as transition_counts(sequences).sum(axis=2), which is what absorbing states need, or count "
-        "transitions with a pseudocount."
+        f"the states [{named}], so it does not visit all states in the long run. Count transitions with a "
+        "pseudocount, or pass the steps from each state as stationary, such as "
+        "transition_counts(sequences).sum(axis=2), which absorbing states need."
     )
 
 
@@ -414,10 +415,7 @@ def _counted(sequences: Sequence[Any], states: ArrayLike | None, pseudocount: fl
     _refuse_mixed_types(visited if given is None else [given, *visited])
     names = np.unique(np.concatenate(visited)) if given is None else given
     n, k = len(visited), len(names)
-    what, remedy = (
-        f"Transitions between {k} states in {n} sequences",
-        "Count fewer sequences at a time, or fewer states.",
-    )
+    what, remedy = f"Transitions between {k} states in {n} sequences", "Count fewer sequences at a time, or states."
     with enough_memory(8 * n * k * k, what, remedy):
         counts = np.empty((n, k, k))
         for i, codes in enumerate(_codes(visited, names)):
@@ -434,20 +432,15 @@ def _places_of_absorbing(absorbing: ArrayLike | None, names: NDArray[Any], count
         raise TypeError(f"absorbing = {absorbing!r} is a string; pass a list of states, as [{absorbing!r}].")
     ends = _as_states(absorbing, "absorbing")
     _refuse_mixed_types([names, ends])
-    unknown = ends[~np.isin(ends, names)]
-    if unknown.size:
-        raise ValueError(
-            f"absorbing has {unknown[0].item()!r}, which is not among the states; add it to states, or leave it out of "
-            "absorbing."
-        )
+    for end in ends[~np.isin(ends, names)].tolist():
+        raise ValueError(f"absorbing has {end!r}, which is not among the states; add it to states, or leave it out.")
     places = np.flatnonzero(np.isin(names, ends))
     left = counts[:, places].sum(axis=2) - counts[:, places, places]
     if left.any():
         i, k = np.argwhere(left)[0]
-        end = names[places[k]].item()
         raise ValueError(
-            f"sequences[{i}] leaves state {end!r}, so it is not absorbing. Split the sequence after {end!r}, or leave it "
-            "out of absorbing."
+            f"sequences[{i}] leaves state {names[places[k]].item()!r}, so it is not absorbing. Split the sequence "
+            "after this state, or leave the state out of absorbing."
         )
     return places
 
