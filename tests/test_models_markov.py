@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from mpmath import mp
 from oracle import DIGITS, kl, relative_error
+from scipy.special import rel_entr
 
 from skdiv import pairwise_divergences
 from skdiv.models import _markov, markov_divergences, transition_counts, transition_matrices
@@ -279,3 +280,61 @@ def test_a_mask_is_not_ignored():
 def test_more_states_than_memory_are_refused_before_the_count():
     with pytest.raises(MemoryError, match=r"300000 states.*Count fewer"):
         transition_counts([np.arange(300_000)])
+
+
+# --- Ends ------------------------------------------------------------------------------------------------------------
+
+JOURNEYS = [
+    ["start", "a", "b", "buy"],
+    ["start", "a", "a", "b", "b", "buy"],
+    ["start", "a", "b", "a", "b", "buy", "buy"],
+]
+
+
+def test_each_remedy_for_a_state_that_is_never_left_works():
+    with pytest.raises(ValueError, match=r"never leaves state 'buy'.*absorbing=\['buy'\].*pseudocount"):
+        transition_matrices(JOURNEYS)
+    matrices = transition_matrices(JOURNEYS, absorbing=["buy"])
+    np.testing.assert_array_equal(matrices[:, 2], np.tile([0, 0, 1, 0], (3, 1)))  # a, b, buy, start
+    np.testing.assert_allclose(matrices[1], [[0.5, 0.5, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 1, 0], [1, 0, 0, 0]])
+    assert (transition_matrices(JOURNEYS, pseudocount=1) > 0).all()
+
+
+def test_each_remedy_for_chains_with_an_end_works():
+    matrices = transition_matrices(JOURNEYS, absorbing=["buy"])
+    with pytest.raises(ValueError, match=r"stationary, such as transition_counts\(sequences\)\.sum\(axis=2\)"):
+        markov_divergences(matrices)
+    steps = transition_counts(JOURNEYS).sum(axis=2)
+    rates = markov_divergences(matrices, stationary=steps)
+    assert rates[0, 1] == pytest.approx(2 / 3 * np.log(2))  # a to b and b to buy: half as likely in the second chain
+    assert rates[1, 0] == np.inf
+    assert np.isfinite(markov_divergences(transition_matrices(JOURNEYS, pseudocount=1))).all()
+
+
+def test_a_pseudocount_invents_no_return_from_an_end():
+    matrices = transition_matrices(JOURNEYS, pseudocount=1, absorbing=["buy"])
+    np.testing.assert_array_equal(matrices[:, 2], np.tile([0, 0, 1, 0], (3, 1)))
+    assert (np.delete(matrices, 2, axis=1) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("absorbing", "error", "message"),
+    [
+        ("buy", TypeError, r"absorbing = 'buy' is a string; pass a list of states, as \['buy'\]"),
+        (["sell"], ValueError, "absorbing has 'sell', which is not among the states"),
+        (["buy", "b"], ValueError, r"sequences\[0\] leaves state 'b', so it is not absorbing"),
+        ([1], TypeError, "strings and others numbers"),
+    ],
+)
+def test_bad_ends_are_refused_by_name(absorbing, error, message):
+    with pytest.raises(error, match=message):
+        transition_matrices(JOURNEYS, absorbing=absorbing)
+
+
+def test_a_state_from_which_no_chain_makes_a_step_adds_nothing():
+    visits = [["home", "item", "item", "buy"], ["home", "item", "home", "item", "buy"]]
+    steps = transition_counts(visits).sum(axis=2)  # none from buy
+    matrices = transition_matrices(visits, pseudocount=1, absorbing=["buy"])
+    shares = steps / steps.sum(axis=1, keepdims=True)
+    expected = [[(shares[i] * rel_entr(p, q).sum(axis=1)).sum() for q in matrices] for i, p in enumerate(matrices)]
+    np.testing.assert_allclose(markov_divergences(matrices, stationary=steps), expected, rtol=1e-12)

@@ -7,7 +7,7 @@ from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import quad
 from scipy.spatial.distance import cdist
-from scipy.special import rel_entr
+from scipy.special import digamma, rel_entr
 from scipy.stats import norm
 
 from skdiv import DivergenceClustering, paired_divergences
@@ -72,9 +72,106 @@ def test_duplicates_give_the_divergence_of_their_shares():
 def test_no_estimate_is_negative_or_nan_even_where_all_observations_are_equal(metric):
     samples = [np.zeros(10), np.zeros(20), np.array([0.0] * 8 + [1.0] * 8), np.arange(12.0)]
     values = sample_divergences(samples, metric)
-    assert np.isfinite(values).all()
     assert (values >= 0).all()
     assert_array_equal(values.diagonal(), 0)
+
+
+def shares_of_rounded(mean, spread):
+    """The shares of whole numbers from -40 to 140 in a rounded Gaussian."""
+    return np.diff(norm.cdf(np.arange(-40, 142) - 0.5, mean, spread))
+
+
+def rounded(shift):
+    def draw(rng, n):
+        return np.round(rng.normal(40, 12, n[0])), np.round(rng.normal(40 + shift, 12, n[1]))
+
+    return draw, shares_of_rounded(40, 12), shares_of_rounded(40 + shift, 12)
+
+
+def discrete(p, q):
+    return (lambda rng, n: tuple(rng.choice(len(p), k, p=r) * 1.0 for r, k in zip((p, q), n, strict=True))), p, q
+
+
+def zero_inflated(p, q):
+    """Zeros, and Gaussians whose means differ by 1; their shares in narrow bins."""
+    x = np.linspace(-8, 9, 4001)
+
+    def draw(rng, n):
+        return rng.normal(0, 1, n[0]) * (rng.random(n[0]) > p), rng.normal(1, 1, n[1]) * (rng.random(n[1]) > q)
+
+    return draw, *(np.r_[r, (1 - r) * norm.pdf(x, m) * (x[1] - x[0])] for r, m in ((p, 0), (q, 1)))
+
+
+TIED = {
+    "years, 3 apart": rounded(3),
+    "years, 6 apart": rounded(6),
+    "years, 12 apart": rounded(12),
+    "discrete": discrete([0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4]),
+    "zero-inflated": zero_inflated(0.5, 0.3),
+}
+
+
+@pytest.mark.parametrize("n", [(500, 500), (200, 600)])
+@pytest.mark.parametrize("case", TIED)
+def test_jensen_shannon_of_tied_samples_is_hardly_biased(case, n):
+    draw, p, q = TIED[case]
+    truth = (rel_entr(p, (np.array(p) + q) / 2) + rel_entr(q, (np.array(p) + q) / 2)).sum() / 2
+    draws = [sample_divergences(draw(np.random.default_rng(s), n), "js_divergence")[0, 1] for s in range(12)]
+    assert_allclose(np.mean(draws), truth, atol=3 * np.std(draws) / np.sqrt(12) + 0.004)
+
+
+@pytest.mark.parametrize("case", TIED)
+def test_kullback_leibler_of_tied_samples_is_finite_and_near_the_truth(case):
+    draw, p, q = TIED[case]
+    draws = [sample_divergences(draw(np.random.default_rng(s), (800, 800)))[0, 1] for s in range(10)]
+    truth = rel_entr(p, q).sum()
+    assert_allclose(np.mean(draws), truth, atol=3 * np.std(draws) / np.sqrt(10) + 0.06 * truth)
+
+
+def test_the_estimate_of_ties_is_the_mean_over_random_orders_on_the_surface():
+    """Jitter that is small beside the gaps of the grid leaves balls as they are, except for the order of ties."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 6, (30, 2)) * 1.0, rng.integers(1, 7, (40, 2)) * 1.0
+    expected = []
+    for _ in range(150):  # the distances themselves are jittered, by an amount of their own for each ordered pair
+        parts = []
+        for p, q in ((x, y), (y, x)):
+            own, other = (cdist(p, r) + rng.uniform(0, 1e-6, (len(p), len(r))) for r in (p, q))
+            np.fill_diagonal(own, 0)
+            k = min(len(p) - 1, round(5 * max(1, len(p) / len(q))))
+            c = (other < np.sort(own, axis=1)[:, [k]]).sum(axis=1)
+            a = (len(p) - 1) / len(q)
+            parts.append(digamma(k) - digamma(k + a * c) - (a - 1) * a * c / (2 * (k + a * c) ** 2))
+        expected.append(np.log(2) + (parts[0].mean() + parts[1].mean()) / 2)
+    error = np.std(expected) / np.sqrt(len(expected))
+    assert_allclose(sample_divergences([x, y], "js_divergence")[0, 1], np.mean(expected), atol=4 * error)
+    assert error < 0.002
+
+
+@pytest.mark.parametrize(
+    ("p", "q"),
+    [
+        (np.zeros(50), np.full(50, 1000.0)),
+        (np.zeros(6), np.ones(6)),
+        (np.arange(50) % 2, 2 + np.arange(50) % 2),
+        (np.arange(50) % 2, 1 + np.arange(50) % 2),
+        (np.arange(1000) % 10 * 2, np.arange(1000) % 10 * 2 + 1),
+        (np.full((50, 2), 5.0), np.random.default_rng(0).normal(5, 1, (50, 2))),
+    ],
+)
+def test_kullback_leibler_is_infinite_where_frequent_values_are_missing(p, q):
+    values = sample_divergences([p, q, p])
+    assert values[0, 1] == np.inf
+    assert values[0, 2] < 0.02
+    assert np.isfinite(sample_divergences([p, q], "js_divergence")).all()
+
+
+def test_tiny_values_beside_huge_ones_count_in_one_dimension():
+    tiny, huge = gaussian_samples([3, 3], [100, 100])
+    values = sample_divergences([tiny * 1e-200, huge * 1e200])
+    expected = sample_divergences([tiny * 1e-20, huge * 1e20])
+    assert_allclose(values[0, 1] - expected[0, 1], 360 * np.log(10), rtol=1e-12)
+    assert expected[1, 0] > 0
 
 
 def test_the_distance_is_the_root_and_a_base_changes_the_unit():

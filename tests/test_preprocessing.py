@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.fixes import parse_version
 
-from skdiv import DivergenceClustering, pairwise_divergences
+from skdiv import DivergenceClustering, divergences, pairwise_divergences
 from skdiv.preprocessing import HistogramTransformer
 
 RULES = ["doane", "fd", "rice", "scott", "sqrt", "stone", "sturges"]
@@ -782,3 +782,101 @@ def test_messages_about_rows_name_their_groups():
     rows = transformer.fit_transform([0.1, 0.9, 0.5], groups=["oslo", "oslo", "rome"])
     with pytest.raises(ValueError, match=r"X\[1\] \('rome'\) sums to 0"):
         pairwise_divergences(rows.mul([1, 0], axis=0))
+
+
+# --- Declared categories, large integers, numbers far from 0 ---
+
+GIVEN = ["small", "medium", "large", "huge"]  # which is not their alphabetical order; none is huge
+DECLARED = {
+    "pandas Series": lambda x, c: pd.Series(pd.Categorical(x, categories=c, ordered=True)),
+    "unordered Series": lambda x, c: pd.Series(pd.Categorical(x, categories=c)),
+    "Categorical": lambda x, c: pd.Categorical(x, categories=c, ordered=True),
+    "frame of one column": lambda x, c: pd.DataFrame({"x": pd.Categorical(x, categories=c, ordered=True)}),
+    "polars Enum": lambda x, c: pl.Series(x, dtype=pl.Enum(c)),
+}
+
+
+@pytest.mark.parametrize("kind", DECLARED)
+@pytest.mark.parametrize("long", [False, True])
+def test_declared_categories_keep_their_order_and_have_a_bin_even_if_none_is_observed(kind, long):
+    values = ["large", "small", "medium", "large"]
+    declare = DECLARED[kind]
+    transformer = HistogramTransformer()
+    if long:
+        rows = transformer.fit_transform(declare(values, GIVEN), groups=["a", "a", "b", "b"])
+    else:
+        rows = transformer.fit_transform([declare(values[:2], GIVEN), declare(values[2:], GIVEN)])
+    assert transformer.get_feature_names_out().tolist() == [*GIVEN, "(unknown)"]
+    assert_array_equal(rows, [[1, 0, 1, 0, 0], [0, 1, 1, 0, 0]])
+    assert_array_equal(transformer.transform([["huge", "tiny"]]), [[0, 0, 0, 1, 1]])
+
+
+@pytest.mark.parametrize("categories", [[10115, 20095, 80331], [80331, 10115, 20095, 1]])
+def test_numbers_that_are_declared_categories_are_no_intervals(categories):
+    codes = pd.Series(pd.Categorical([10115, 20095, 80331, 10115], categories=categories))
+    transformer = HistogramTransformer().fit(codes, groups=list("aabb"))
+    assert transformer.get_feature_names_out().tolist() == [*map(str, categories), "(unknown)"]
+    expected = [[sum(codes.iloc[part] == each) for each in categories] + [0] for part in (slice(2), slice(2, 4))]
+    assert_array_equal(transformer.transform(codes, groups=list("aabb")), expected)
+    assert "[" in HistogramTransformer(strategy="uniform").fit([codes]).get_feature_names_out()[1]
+
+
+def test_polars_categoricals_are_categories():
+    transformer = HistogramTransformer().fit([pl.Series(["b", "a"], dtype=pl.Categorical)])
+    assert transformer.get_feature_names_out().tolist() == ["a", "b", "(unknown)"]
+
+
+def test_orders_of_categories_that_contradict_each_other_are_refused():
+    one, other = (pd.Categorical(["a"], categories=each, ordered=True) for each in (["a", "b"], ["b", "a"]))
+    with pytest.raises(ValueError, match=r"X\[1\] has the ordered categories \['b', 'a'\] and X\[0\] has \['a', 'b'\]"):
+        HistogramTransformer().fit([one, other])
+    repaired = [pd.Series(each).astype(pd.CategoricalDtype(["a", "b"], ordered=True)) for each in (one, other)]
+    HistogramTransformer().fit(repaired)
+
+
+def test_names_of_bins_differ_even_if_a_category_is_called_unknown():
+    names = HistogramTransformer().fit([["a", "(unknown)"]]).get_feature_names_out().tolist()
+    assert names == ["(unknown)", "a", "((unknown))"]
+
+
+def test_integers_with_and_without_sign_are_not_joined_in_double_precision():
+    large, below = np.array([2**63], dtype=np.uint64), np.array([2**63 - 1, 5])
+    transformer = HistogramTransformer(strategy="categories").fit([large, below])
+    assert transformer.categories_.tolist() == [5, 2**63 - 1, 2**63]
+    assert_array_equal(transformer.transform([below, large]), [[1, 1, 0, 0], [0, 0, 1, 0]])
+    signed = HistogramTransformer(strategy="categories").fit([below])
+    assert_array_equal(signed.transform([large]), [[0, 0, 1]])
+    unsigned = HistogramTransformer(strategy="categories").fit([large])
+    assert_array_equal(unsigned.transform([below, np.array([-1])]), [[0, 2], [0, 1]])
+    with pytest.raises(ValueError, match=r"X\[1\] holds -1 and X\[0\] 9223372036854775808"):
+        HistogramTransformer(strategy="categories").fit([large, np.array([-1])])
+
+
+@pytest.mark.parametrize(
+    "X", [[2**62, 2**62 + 1], [1.0, np.nextafter(1, 2)], [1.7e18, 1.7e18 + 256], [2**62, 2**62]], ids=str
+)
+@pytest.mark.parametrize("strategy", ["uniform", "quantile"])
+def test_observations_too_near_each_other_for_edges_are_refused_with_a_remedy(X, strategy):
+    X = np.array(X)
+    with pytest.raises(ValueError, match=r"bins = .*, but the observations go from .*Subtract .* from all"):
+        HistogramTransformer(bins=10, strategy=strategy).fit([X])
+    HistogramTransformer(bins=10).fit([X - X.min()])
+    HistogramTransformer(strategy="categories").fit([X])
+
+
+@pytest.mark.parametrize("origin", [0.0, 1.7e9, 1.7e12, -1e13])
+def test_a_codebook_is_the_same_however_far_from_zero(origin):
+    x = origin + np.repeat([0.0, 10, 20, 30], 100)
+    transformer = HistogramTransformer(bins=4, strategy="kmeans", random_state=0).fit([x])
+    assert_allclose(transformer.codebook_[:, 0] - origin, [0, 10, 20, 30], atol=0.01)
+    assert_array_equal(transformer.transform([x]), [[100] * 4])
+
+
+def test_clipped_quantile_bins_give_the_population_stability_index():
+    rng = np.random.default_rng(0)
+    reference, current = rng.normal(0, 1, 1000), rng.normal(0.2, 1.2, 1000)
+    transformer = HistogramTransformer(10, strategy="quantile", out_of_range="clip").fit([reference])
+    edges = np.r_[-np.inf, transformer.bin_edges_[0][1:-1], np.inf]
+    p, q = (np.histogram(x, edges)[0] / len(x) for x in (reference, current))
+    rows = transformer.transform([reference, current])
+    assert_allclose(divergences()["jeffreys"](*rows), ((p - q) * np.log(p / q)).sum(), rtol=1e-10)

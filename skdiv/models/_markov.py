@@ -110,7 +110,11 @@ def markov_divergences(
 
 
 def transition_matrices(
-    sequences: Sequence[Any], *, states: ArrayLike | None = None, pseudocount: float = 0.0
+    sequences: Sequence[Any],
+    *,
+    states: ArrayLike | None = None,
+    pseudocount: float = 0.0,
+    absorbing: ArrayLike | None = None,
 ) -> FloatArray:
     """Estimate the transition matrix of a Markov chain from each sequence of states.
 
@@ -122,6 +126,10 @@ def transition_matrices(
         The states, in the order of rows and columns; by default all that occur, sorted as by `numpy.unique`.
     pseudocount : float, default=0.0
         The number that is added to the count of every transition: 1 is the choice of Laplace and 0.5 that of Jeffreys.
+        It is not added to the transitions from an absorbing state.
+    absorbing : array-like of states, optional
+        The states in which sequences end and that are never left, such as a purchase. A chain that is in one of them
+        stays there with probability 1. `markov_divergences` then needs ``stationary``, see the examples.
 
     Returns
     -------
@@ -131,7 +139,8 @@ def transition_matrices(
     Raises
     ------
     ValueError
-        If a sequence never leaves some state and there is no pseudocount; or as `transition_counts`.
+        If a sequence never leaves some state, which is not absorbing, and there is no pseudocount; if an absorbing
+        state is left, or is not among the states; or as `transition_counts`.
     TypeError, MemoryError
         As `transition_counts`.
 
@@ -144,22 +153,41 @@ def transition_matrices(
     ----------
     T. W. Anderson and L. A. Goodman, "Statistical Inference about Markov Chains", Annals of Mathematical Statistics
     28(1) (1957), 89–110.
+    J. G. Kemeny and J. L. Snell, "Finite Markov Chains", Van Nostrand (1960), chapter 3, for absorbing states.
 
     Examples
     --------
-    >>> from skdiv.models import transition_matrices
+    >>> from skdiv.models import markov_divergences, transition_counts, transition_matrices
     >>> transition_matrices(["aabab"])
     array([[[0.33333333, 0.66666667],
             [1.        , 0.        ]]])
+
+    Visits that end with a purchase are compared in the steps from all other pages:
+
+    >>> visits = [["home", "item", "item", "buy"], ["home", "item", "home", "item", "buy"]]
+    >>> transition_matrices(visits, absorbing=["buy"])[0]  # the states are buy, home and item
+    array([[1. , 0. , 0. ],
+           [0. , 0. , 1. ],
+           [0.5, 0. , 0.5]])
+    >>> steps = transition_counts(visits).sum(axis=2)
+    >>> chains = transition_matrices(visits, pseudocount=1, absorbing=["buy"])
+    >>> markov_divergences(chains, stationary=steps).round(3)
+    array([[0.   , 0.099],
+           [0.079, 0.   ]])
     """
-    counts, names = _counted(sequences, states, pseudocount)
+    added = check_pseudocount(pseudocount)
+    counts, names = _counted(sequences, states, 0.0)
+    ends = _places_of_absorbing(absorbing, names, counts)
+    counts += added
+    counts[:, ends] = np.eye(len(names))[ends]
     totals = counts.sum(axis=2, keepdims=True)
     never = np.argwhere(totals[:, :, 0] == 0)
     if never.size:
         i, a = never[0]
         raise ValueError(
             f"sequences[{i}] never leaves state {names[a].item()!r}, so nothing is known of the transitions from it. "
-            "Pass a pseudocount above 0 (1 is the choice of Laplace), or states that every sequence leaves."
+            f"Pass absorbing=[{names[a].item()!r}] if it is an end that no sequence leaves, else a pseudocount above 0 "
+            "(1 is the choice of Laplace)."
         )
     matrices: FloatArray = counts / totals
     return matrices
@@ -250,6 +278,8 @@ class Rates:
         total = np.zeros((len(P), len(Q)))
         for weights, rows, others in zip(P.weights.T, P.rows, Q.rows, strict=True):
             used = np.flatnonzero(weights)
+            if not used.size:
+                continue
             values = self.measure(Distributions(rows[used]), Distributions(others))
             total[used] += weights[used, np.newaxis] * values
         return total
@@ -351,8 +381,9 @@ def _refuse_reducible(matrix: FloatArray, i: int) -> None:
     named = ", ".join(map(str, unreached[:_MOST_NAMED])) + (", …" if unreached.size > _MOST_NAMED else "")
     raise ValueError(
         f"transition_matrices[{i}] is reducible: from state {np.flatnonzero(classes == closed)[0]} it never reaches "
-        f"the states [{named}], so it does not visit all states in the long run. Count transitions with a pseudocount, "
-        "leave these states out, or pass the share of steps from each state as stationary."
+        f"the states [{named}], so it does not visit all states in the long run. Count transitions with a "
+        "pseudocount, or pass the steps from each state as stationary, such as "
+        "transition_counts(sequences).sum(axis=2), which absorbing states need."
     )
 
 
@@ -391,16 +422,34 @@ def _counted(sequences: Sequence[Any], states: ArrayLike | None, pseudocount: fl
     _refuse_mixed_types(visited if given is None else [given, *visited])
     names = np.unique(np.concatenate(visited)) if given is None else given
     n, k = len(visited), len(names)
-    what, remedy = (
-        f"Transitions between {k} states in {n} sequences",
-        "Count fewer sequences at a time, or fewer states.",
-    )
+    what, remedy = f"Transitions between {k} states in {n} sequences", "Count fewer sequences at a time, or states."
     with enough_memory(8 * n * k * k, what, remedy):
         counts = np.empty((n, k, k))
         for i, codes in enumerate(_codes(visited, names)):
             counts[i] = np.bincount(codes[:-1] * k + codes[1:], minlength=k * k).reshape(k, k)
         counts += added
     return counts, names
+
+
+def _places_of_absorbing(absorbing: ArrayLike | None, names: NDArray[Any], counts: FloatArray) -> Places:
+    """Return the places of the absorbing states; refuse one that is not among the states or that a sequence leaves."""
+    if absorbing is None:
+        return np.empty(0, dtype=np.intp)
+    if isinstance(absorbing, str):
+        raise TypeError(f"absorbing = {absorbing!r} is a string; pass a list of states, as [{absorbing!r}].")
+    ends = _as_states(absorbing, "absorbing")
+    _refuse_mixed_types([names, ends])
+    for end in ends[~np.isin(ends, names)].tolist():
+        raise ValueError(f"absorbing has {end!r}, which is not among the states; add it to states, or leave it out.")
+    places = np.flatnonzero(np.isin(names, ends))
+    left = counts[:, places].sum(axis=2) - counts[:, places, places]
+    if left.any():
+        i, k = np.argwhere(left)[0]
+        raise ValueError(
+            f"sequences[{i}] leaves state {names[places[k]].item()!r}, so it is not absorbing. Split the sequence "
+            "after this state, or leave the state out of absorbing."
+        )
+    return places
 
 
 def _as_states(sequence: Any, name: str) -> NDArray[Any]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from numbers import Integral
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import digamma
+from scipy.special import digamma, gammaln
 from sklearn.neighbors import KDTree
 from sklearn.utils import check_scalar
 
@@ -22,7 +23,10 @@ SampleMetric = Literal["kl", "js_divergence", "js_distance", "jensenshannon"]
 
 _SIDE = 16  # the number of rows and columns of a tile
 _ROUNDING = 1e-12  # by which a ball is enlarged, so that it holds the neighbour that lies on its surface
+_CHANCE = 1e-4  # the probability below which it is not by chance that a sample has no copy of an observation
+_CELL = 2**18  # the number of entries of a temporary array
 _EXPONENT = 450  # of 2: the largest number after scaling, of which a sum of squares does not overflow
+_EXPONENT_ALONE = 960  # the same in one dimension, where there are no squares, but scikit-learn sums all numbers
 _NANOSECONDS = 5_000.0  # of one observation, in each pair of samples
 
 
@@ -61,7 +65,8 @@ def sample_divergences(
     Returns
     -------
     ndarray of shape (n, n)
-        The estimates. The diagonal is 0, and an estimate below 0, which noise makes of a divergence near 0, is returned
+        The estimates. ``"kl"`` is ``inf`` where a value that is frequent in one sample is missing in the other, see the
+        notes on ties. The diagonal is 0, and an estimate below 0, which noise makes of a divergence near 0, is returned
         as 0, after both directions have become one number.
 
     Raises
@@ -106,9 +111,22 @@ def sample_divergences(
     *Dimensions*. For ``"kl"`` every feature counts as a dimension. One that is constant or follows from the others is
     none, and makes the estimate too large by up to a multiple: leave it out. Jensen-Shannon does not ask for d.
 
-    *Duplicates*. Where k copies of an observation make ρ or ν zero, their ratio means nothing. For ``"kl"`` the numbers
-    of observations l and c within the larger of the two distances are then compared, by ψ(l) − ψ(c). So no estimate is
-    infinite or NaN, and between discrete distributions of few values it tends to the divergence of their shares.
+    *Ties*. Rounded, discrete and zero-inflated samples hold equal values, and observations at equal distances. For
+    Jensen-Shannon the observations on the surface of a ball are then put into a random order, and the mean over all
+    orders is taken, which is the mean over all jitters that leave distances between values as they are. Where more than
+    k copies of x make the radius 0, the estimate is that from the counts of copies, so it is as little biased for
+    discrete distributions as for continuous ones: 0.030 nats between two Gaussians in whole years are given as 0.030
+    from 1,000 observations of each.
+    For ``"kl"``, where ρ or ν is 0, the l and c copies of x in both samples (without x) are compared, by
+    ψ(l + 1) − ψ(c + 1). If the other sample has no copy, the observations within ν are compared as well, and the larger
+    number is taken. The estimate is infinite if that sample lacks x not by chance: of as many observations as it has
+    within ν, spread as the own ones are, one would equal x with a probability above 0.9999. So constant and disjoint
+    samples are infinitely apart, also if only some values of the first are missing in the second. Rounded
+    samples have a finite, underestimated divergence: 0.50 nats between Gaussians in whole years are given as 0.48 from
+    1,000 observations of each, and as 0.39 from 200. Both samples must be rounded to the same digits.
+
+    *Scale*. The unit changes no estimate. Two points are equal if they differ by less than 1e-280 of the largest number
+    of all samples, and in one dimension by less than 1e-590.
 
     References
     ----------
@@ -117,6 +135,8 @@ def sample_divergences(
     F. Pérez-Cruz, "Kullback-Leibler Divergence Estimation of Continuous Distributions", IEEE International Symposium on
     Information Theory (2008), 1666–1670.
     B. C. Ross, "Mutual Information between Discrete and Continuous Data Sets", PLoS ONE 9(2) (2014), e87357.
+    W. Gao, S. Kannan, S. Oh and P. Viswanath, "Estimating Mutual Information for Discrete-Continuous Mixtures",
+    Advances in Neural Information Processing Systems 30 (2017), 5986–5997, for counts where a radius is 0.
 
     Examples
     --------
@@ -163,10 +183,29 @@ class Sample:
         distances: FloatArray = self.tree.query(points, n_neighbors)[0][:, -1]
         return distances
 
-    def within(self, points: FloatArray, radii: FloatArray) -> Places:
-        """Return the number of observations in the ball of this radius around each point, its surface included."""
-        counts: Places = self.tree.query_radius(points, radii * (1 + _ROUNDING), count_only=True)
-        return counts
+    def within(self, points: FloatArray, radii: FloatArray, *, surface: bool = True) -> Places:
+        """Return the number of observations in the ball of this radius around each point, with or without its surface.
+
+        A ball of radius 0 is all surface.
+        """
+        rounding = _ROUNDING if surface else -_ROUNDING
+        counts: Places = self.tree.query_radius(points, radii * (1 + rounding), count_only=True)
+        return counts if surface else np.where(radii > 0, counts, 0)
+
+    def surfaces(self, n_neighbors: int) -> tuple[FloatArray, Places, Places]:
+        """Return each observation's distance to its neighbour of this number, and how many neighbours are nearer.
+
+        The third result is the number of neighbours that are nearer or at this distance. No observation is its own
+        neighbour.
+        """
+        distances = self.tree.query(self.points, min(n_neighbors + 2, len(self)))[0][:, 1:]
+        radii: FloatArray = distances[:, n_neighbors - 1]
+        before = (distances < (radii * (1 - _ROUNDING))[:, np.newaxis]).sum(axis=1)
+        reached = np.full(len(self), n_neighbors)
+        more = distances[:, -1] <= radii * (1 + _ROUNDING)
+        if more.any():
+            reached[more] = self.within(self.points[more], radii[more]) - 1
+        return radii, before, reached
 
 
 @dataclass(frozen=True)
@@ -202,11 +241,44 @@ def _kl(p: Sample, q: Sample, k: int) -> float:
     own, other = p.radii(p.points, k + 1), q.radii(p.points, k)
     tied = (own == 0) | (other == 0)
     ratios = np.empty(n)
-    ratios[~tied] = n_features * np.log(other[~tied] / own[~tied])
+    ratios[~tied] = n_features * _log_ratio(other[~tied], own[~tied])
     if tied.any():
-        points, radii = p.points[tied], np.maximum(own, other)[tied]
-        ratios[tied] = digamma(p.within(points, radii) - 1) - digamma(q.within(points, radii))
+        ratios[tied] = _kl_of_copies(p, q, p.points[tied], other[tied])
     return float(ratios.mean() + np.log(len(q) / (n - 1)))
+
+
+def _log_ratio(one: FloatArray, other: FloatArray) -> FloatArray:
+    """Return the logarithms of quotients of positive numbers, also of quotients that overflow or underflow."""
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
+        logarithms: FloatArray = np.log(one / other)
+    far = ~np.isfinite(logarithms)
+    logarithms[far] = np.log(one[far]) - np.log(other[far])
+    return logarithms
+
+
+def _kl_of_copies(p: Sample, q: Sample, points: FloatArray, radii: FloatArray) -> FloatArray:
+    """Return the logarithms of ratios of shares at points that one of the samples holds more than k times.
+
+    ``radii`` are the distances to the k-th neighbours in q. They are needed where q holds no copy of the point.
+    """
+    points, radii, back = _distinct(points, radii)
+    at_point = np.zeros(len(points))
+    own, other = p.within(points, at_point) - 1, q.within(points, at_point)
+    ratios = digamma(own + 1) - digamma(other + 1)
+    lone = other == 0
+    if lone.any():
+        wide_own, wide_other = p.within(points[lone], radii[lone]) - 1, q.within(points[lone], radii[lone])
+        by_chance = (1 - own[lone] / (wide_own + 1)) ** wide_other
+        finite = np.maximum(ratios[lone], digamma(wide_own + 1) - digamma(wide_other))
+        ratios[lone] = np.where(by_chance < _CHANCE, np.inf, finite)
+    values: FloatArray = ratios[back]
+    return values
+
+
+def _distinct(points: FloatArray, radii: FloatArray) -> tuple[FloatArray, FloatArray, Places]:
+    """Return each point once with its radius, and the place of each given point among them."""
+    distinct, first, back = np.unique(points, axis=0, return_index=True, return_inverse=True)
+    return distinct, radii[first], back.reshape(-1)
 
 
 def _js_divergence(p: Sample, q: Sample, k: int) -> float:
@@ -217,11 +289,60 @@ def _js_divergence(p: Sample, q: Sample, k: int) -> float:
 def _from_mixture(p: Sample, q: Sample, k: int) -> float:
     """Return the estimate of KL(p ‖ (p + q)/2); the own observations in a ball are counted without its center."""
     ratio = (len(p) - 1) / len(q)
-    radii = p.radii(p.points, 1 + min(len(p) - 1, round(k * max(1, len(p) / len(q)))))
-    own, other = p.within(p.points, radii) - 1, ratio * q.within(p.points, radii)
-    total = own + other
-    terms = digamma(own) - digamma(total) - (ratio - 1) * other / (2 * total * total)
+    nearest = min(len(p) - 1, round(k * max(1, len(p) / len(q))))
+    radii, before, own = p.surfaces(nearest)
+    inside, other = q.within(p.points, radii, surface=False), q.within(p.points, radii)
+    tied = (own - before > 1) | (other > inside)
+    terms = np.empty(len(p))
+    terms[~tied] = _log_share(nearest, other[~tied], ratio)
+    if tied.any():
+        counts = np.stack([before, own - before, inside, other - inside], axis=1)[tied]
+        terms[tied] = _mean_over_orders(counts, nearest, ratio)
     return float(np.log(2) + terms.mean())
+
+
+def _log_share(own: int, other: Places, ratio: float) -> FloatArray:
+    """Return estimates of ln(p/(p + q)) in balls with these numbers of own observations and others."""
+    weighted = ratio * other
+    total = own + weighted
+    values: FloatArray = digamma(own) - digamma(total) - (ratio - 1) * weighted / (2 * total * total)
+    return values
+
+
+def _mean_over_orders(counts: Places, nearest: int, ratio: float) -> FloatArray:
+    """Return the mean of `_log_share` over all orders in which ties on the surface of a ball can be broken.
+
+    A row of ``counts`` has the own observations inside of a ball and on its surface, and then those of the other
+    sample. In a random order of the s own and the t other ones on the surface, the number x of others before the j-th
+    own one has the negative hypergeometric distribution, C(j - 1 + x, x) C(s - j + t - x, t - x) / C(s + t, t).
+    """
+    distinct, back = np.unique(counts, axis=0, return_inverse=True)
+    means = np.empty(len(distinct))
+    for start, stop in pairwise(_blocks_of(distinct[:, 3] + 1)):
+        block = distinct[start:stop]
+        sizes = block[:, 3] + 1
+        before, s, inside, t = np.repeat(block, sizes, axis=0).T
+        starts = np.cumsum(sizes) - sizes
+        x, j = np.arange(sizes.sum()) - np.repeat(starts, sizes), nearest - before
+        logarithms = (gammaln(j + x) - gammaln(x + 1) - gammaln(j)) + (
+            gammaln(s - j + t - x + 1) - gammaln(t - x + 1) - gammaln(s - j + 1)
+        )
+        weights = np.exp(logarithms - np.repeat(np.maximum.reduceat(logarithms, starts), sizes))
+        sums = np.add.reduceat(weights * _log_share(nearest, inside + x, ratio), starts)
+        means[start:stop] = sums / np.add.reduceat(weights, starts)
+    values: FloatArray = means[back.reshape(-1)]
+    return values
+
+
+def _blocks_of(sizes: Places) -> list[int]:
+    """Return the bounds of blocks, each of which has one member or sizes whose sum is not above ``_CELL``."""
+    bounds, total = [0], 0
+    for place, size in enumerate(sizes.tolist()):
+        if total and total + size > _CELL:
+            bounds.append(place)
+            total = 0
+        total += size
+    return [*bounds, len(sizes)]
 
 
 # --- Checks ---
@@ -236,7 +357,8 @@ def as_samples(samples: Sequence[Any], n_neighbors: int) -> Samples:
     """Check a user's samples, and build their trees.
 
     All are scaled by one power of 2, which changes no estimate: the squares of distances then do not overflow, nor do
-    they become 0.
+    they become 0. In one dimension the largest difference of coordinates is the Euclidean distance to the bit, and
+    nothing is squared.
     """
     refuse_named(samples, "samples")
     samples = list(samples)
@@ -253,9 +375,10 @@ def as_samples(samples: Sequence[Any], n_neighbors: int) -> Samples:
             )
         owners = f"samples[{first}]", f"samples[{i}]"
         refuse_other_bins(labels[first], labels[i], owners, what="features", can_align=False)
-    exponent = _EXPONENT - int(np.frexp(max(np.abs(array).max() for array in arrays))[1])
+    metric, largest = ("chebyshev", _EXPONENT_ALONE) if n_features == 1 else ("euclidean", _EXPONENT)
+    exponent = largest - int(np.frexp(max(np.abs(array).max() for array in arrays))[1])
     scaled = [np.ldexp(array, exponent) for array in arrays]
-    return Samples(tuple(Sample(array, KDTree(array)) for array in scaled))
+    return Samples(tuple(Sample(array, KDTree(array, metric=metric)) for array in scaled))
 
 
 def _as_observations(sample: ArrayLike, name: str, n_neighbors: int) -> FloatArray:

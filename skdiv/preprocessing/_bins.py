@@ -162,15 +162,31 @@ def _edges_of(values: NDArray[Any], spec: Any, strategy: str, n_typical: int, ou
         raise ValueError(f"bins = {spec}, but there must be 1 bin at the least.")
     _refuse_too_many(values, spec)
     seen = _typical(values, n_typical) if spec == "auto" else values
-    edges = np.histogram_bin_edges(seen, spec if isinstance(spec, str) else int(spec))
+    edges = _numpys_edges(seen, spec if isinstance(spec, str) else int(spec))
     most = int(np.ceil(2 * np.sqrt(n_typical)))
     if spec == "auto" and len(edges) - 1 > most:  # Recent versions of NumPy have this bound, for heavy tails.
-        edges = np.histogram_bin_edges(seen, most)
+        edges = _numpys_edges(seen, most)
     if strategy == "quantile":
         return _quantiles(values, len(edges) - 1)
     if out_of_range == "error":  # No fitted observation is to be refused.
         edges[[0, -1]] = min(edges[0], values.min()), max(edges[-1], values.max())
     return _checked_edges(edges)
+
+
+def _numpys_edges(values: NDArray[Any], spec: str | int) -> NDArray[Any]:
+    """Return NumPy's edges; refuse observations so near each other that edges between them are equal numbers."""
+    try:
+        edges = np.histogram_bin_edges(values, spec)
+    except ValueError:
+        edges = np.zeros(2)
+    if not (np.diff(edges.astype(np.float64)) > 0).all():
+        lowest, highest = values.min(), values.max()
+        raise ValueError(
+            f"bins = {spec!r}, but the observations go from {lowest} to {highest}, and double precision has too few "
+            f"numbers between them for the edges. Subtract {lowest} from all observations first, or pass "
+            "strategy='categories'."
+        )
+    return edges
 
 
 def _refuse_too_many(values: NDArray[Any], spec: Any) -> None:
@@ -214,9 +230,9 @@ def _checked_edges(spec: ArrayLike) -> FloatArray:
 def _quantiles(values: NDArray[Any], n_bins: int) -> FloatArray:
     """Return edges between which there are equal numbers of observations; equal edges become one, with a warning."""
     levels = np.linspace(0, 1, n_bins + 1)
-    edges = np.unique(np.quantile(values, levels, method="averaged_inverted_cdf")).astype(np.float64)
+    edges = np.unique(np.quantile(values, levels, method="averaged_inverted_cdf").astype(np.float64))
     if len(edges) == 1:
-        edges = np.histogram_bin_edges(values, 1).astype(np.float64)
+        edges = _numpys_edges(values, 1).astype(np.float64)
     if len(edges) <= n_bins:
         warn_caller(
             f"Of {n_bins + 1} quantiles of the observations some are equal, so there are {len(edges) - 1} bins in "
@@ -247,9 +263,14 @@ def _shown(edges: FloatArray) -> list[str]:
 
 @dataclass(frozen=True)
 class Codebook:
-    """Prototypes, learned by k-means over all dimensions; an observation is in the bin of the nearest."""
+    """Prototypes, learned by k-means over all dimensions; an observation is in the bin of the nearest.
 
-    prototypes: FloatArray
+    They are kept as deviations from the mean of the observations. scikit-learn computes distances from squares, and far
+    from 0 their difference would have no correct digit.
+    """
+
+    center: FloatArray
+    deviations: FloatArray
 
     @classmethod
     def learn(cls, observations: Observations, bins: Any, random_state: Any) -> Self:
@@ -263,26 +284,27 @@ class Codebook:
         n_bins, values = int(bins), observations.values.astype(np.float64, copy=False)
         if n_bins > len(values):
             raise ValueError(f"bins = {bins}, but X has only {len(values)} observations to learn a codebook from.")
+        center = values.mean(axis=0)
         kmeans = MiniBatchKMeans(n_bins, random_state=random_state, n_init="auto", compute_labels=False)
         with threadpool_limits(1, user_api="openmp"):  # Else threads wait for each other in each of the small batches.
-            kmeans.fit(values)
-        prototypes = np.unique(kmeans.cluster_centers_, axis=0)
-        if len(prototypes) < n_bins:
+            kmeans.fit(values - center)
+        deviations = np.unique(kmeans.cluster_centers_, axis=0)
+        if len(deviations) < n_bins:
             warn_caller(
-                f"Of {bins} prototypes some are equal, so there are {len(prototypes)} bins in place of {bins}. X has "
+                f"Of {bins} prototypes some are equal, so there are {len(deviations)} bins in place of {bins}. X has "
                 "too few different observations; pass fewer bins."
             )
-        return cls(prototypes)
+        return cls(center, deviations)
 
     @property
     def n_bins(self) -> int:
         """Return the number of prototypes."""
-        return len(self.prototypes)
+        return len(self.deviations)
 
     def places(self, observations: Observations) -> Labels:
         """Return the nearest prototype of each observation."""
         values = observations.values.astype(np.float64, copy=False)
-        places: Labels = pairwise_distances_argmin(values, self.prototypes)
+        places: Labels = pairwise_distances_argmin(values - self.center, self.deviations)
         return places
 
     def names(self, dimensions: Sequence[str]) -> list[str]:  # noqa: ARG002
@@ -291,7 +313,7 @@ class Codebook:
 
     def fitted(self) -> dict[str, Any]:
         """Return the public attributes that describe the bins."""
-        return {"codebook_": self.prototypes}
+        return {"codebook_": self.deviations + self.center}
 
 
 # --- Categories ------------------------------------------------------------------------------------------------------
@@ -299,9 +321,14 @@ class Codebook:
 
 @dataclass(frozen=True)
 class Categories:
-    """One bin for each category in ascending order, and a last one for what is none of them."""
+    """One bin for each category, and a last one for what is none of them.
 
+    The categories are in the order of the bins, while those of the encoder ascend, as scikit-learn asks of numbers.
+    """
+
+    categories: NDArray[Any]
     encoder: OrdinalEncoder
+    order: Labels
     out_of_range: OutOfRange
 
     @classmethod
@@ -314,19 +341,17 @@ class Categories:
             )
         if out_of_range == "clip":
             raise ValueError("out_of_range = 'clip' has no meaning for categories; pass 'bins' or 'error'.")
+        given = _given_categories(bins, observations)
+        order = None if given is None else np.argsort(given)
         encoder = OrdinalEncoder(
-            categories=_given_categories(bins, observations),
+            categories="auto" if given is None else [given[order]],
             dtype=np.intp,
             handle_unknown="use_encoded_value",
             unknown_value=-1,
         )
-        return cls(encoder.fit(observations.values), out_of_range)
-
-    @property
-    def categories(self) -> NDArray[Any]:
-        """Return the categories."""
-        categories: NDArray[Any] = self.encoder.categories_[0]
-        return categories
+        encoder.fit(observations.values if given is None else given[:, np.newaxis])
+        categories = encoder.categories_[0] if given is None else given
+        return cls(categories, encoder, np.arange(len(categories)) if order is None else order, out_of_range)
 
     @property
     def n_bins(self) -> int:
@@ -335,8 +360,10 @@ class Categories:
 
     def places(self, observations: Observations) -> Labels:
         """Return the category of each observation."""
-        places: Labels = self.encoder.transform(observations.values)[:, 0]
-        unknown = places < 0
+        values, fits = _of_dtype(observations.values, self.encoder.categories_[0].dtype)
+        codes = self.encoder.transform(values)[:, 0]
+        unknown = (codes < 0) | ~fits
+        places: Labels = self.order[codes]
         if self.out_of_range == "error" and unknown.any():
             raise ValueError(
                 f"{observations.entry(int(unknown.argmax()))} is none of the {len(self.categories)} fitted categories. "
@@ -347,17 +374,29 @@ class Categories:
 
     def names(self, dimensions: Sequence[str]) -> list[str]:  # noqa: ARG002
         """Return the categories as text, and "(unknown)" for what is none of them."""
-        return [*map(str, self.categories.tolist()), *["(unknown)"] * (self.out_of_range == "bins")]
+        named, unknown = list(map(str, self.categories.tolist())), "(unknown)"
+        while unknown in named:
+            unknown = f"({unknown})"
+        return [*named, unknown] if self.out_of_range == "bins" else named
 
     def fitted(self) -> dict[str, Any]:
         """Return the public attributes that describe the bins."""
         return {"categories_": self.categories}
 
 
-def _given_categories(bins: Any, observations: Observations) -> Any:
-    """Return what `OrdinalEncoder` takes as its categories."""
+def _of_dtype(values: NDArray[Any], dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return integers in the dtype of categories where NumPy would compare both as float64, and which of them fit."""
+    if {values.dtype.kind, dtype.kind} != {"i", "u"} or np.result_type(values.dtype, dtype).kind != "f":
+        return values, np.ones(len(values), dtype=bool)
+    wide = np.dtype(np.uint64 if dtype.kind == "u" else np.int64)
+    fits = values[:, 0] >= 0 if dtype.kind == "u" else values[:, 0] <= np.uint64(np.iinfo(np.int64).max)
+    return values.astype(wide), fits
+
+
+def _given_categories(bins: Any, observations: Observations) -> NDArray[Any] | None:
+    """Return the categories that are given, or declared by a dtype, in the order of their bins; None if neither."""
     if isinstance(bins, str) and bins == "auto":
-        return "auto"
+        return observations.declared
     if isinstance(bins, str | Integral):
         raise ValueError(
             f"bins = {bins!r}, but categories have one bin each. Pass 'auto', or a list of the categories that are to "
@@ -366,7 +405,7 @@ def _given_categories(bins: Any, observations: Observations) -> Any:
     categories = np.unique(as_observations(bins, "bins"))
     if (categories.dtype == object) != observations.are_text:
         raise ValueError("The categories in bins and the observations in X must both be text, or both be numbers.")
-    return [categories]
+    return categories
 
 
 def learn_bins(
@@ -374,7 +413,8 @@ def learn_bins(
 ) -> Bins:
     """Learn the bins from the observations of all collections."""
     if strategy == "auto":
-        strategy = "categories" if observations.are_text else "uniform"
+        are_categories = observations.are_text or observations.declared is not None
+        strategy = "categories" if are_categories else "uniform"
     if strategy == "categories":
         return Categories.learn(observations, bins, out_of_range)
     if strategy == "kmeans":

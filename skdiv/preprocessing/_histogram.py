@@ -36,17 +36,21 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
         that chooses the number. ``"auto"`` goes by the size of a collection, see the notes. ``"doane"``, ``"fd"``,
         ``"rice"``, ``"scott"``, ``"sqrt"``, ``"stone"`` and ``"sturges"`` are those of NumPy on all observations
         together. For observations in several dimensions, a list has a number, a rule or edges for each. For categories,
-        ``"auto"`` is all that occur in the fitted observations, and a list has those that get a bin.
+        ``"auto"`` is all that occur in the fitted observations or are declared by their dtype, and a list has those
+        that get a bin.
     strategy : {"auto", "categories", "kmeans", "quantile", "uniform"}, default="auto"
         How bins are chosen where ``bins`` has no edges. ``"uniform"`` bins are equally wide, and ``"quantile"`` bins
         hold equally many of the fitted observations. ``"kmeans"`` learns a codebook of as many prototypes as ``bins``
         says, over all dimensions at once, and counts an observation for the nearest. ``"categories"`` has one bin for
-        each value. ``"auto"`` is categories for text and booleans, and uniform for numbers.
+        each value. ``"auto"`` is categories for text, booleans and whatever has the dtype "category" of pandas, or
+        Categorical or Enum of polars, and uniform for other numbers.
     out_of_range : {"bins", "clip", "error"}, default="bins"
         What happens to observations beyond the edges, and to unknown categories. ``"bins"`` counts them in bins of
         their own: one below and one above along each dimension, or one for all unknown categories. ``"clip"`` counts
         them in the outermost bins, and ``"error"`` refuses them. A codebook has no edges: whatever is far from all
-        prototypes still counts for the nearest.
+        prototypes still counts for the nearest. To measure the drift from a reference, as the population stability
+        index (PSI) does, pass ``"clip"``: in the bins for what is out of range the reference would have 0, so that
+        ``"kl"`` and ``"jeffreys"``, which is the PSI, were infinite as soon as one new observation lies there.
     sparse_output : bool, default=False
         Whether the rows are in CSR, which is for many categories or bins.
     random_state : int, RandomState instance or None, default=None
@@ -59,7 +63,7 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
     codebook_ : ndarray of shape (n_bins, n_features)
         With ``strategy="kmeans"`` alone: the prototypes, in ascending order.
     categories_ : ndarray
-        With categories alone: the categories, in ascending order.
+        With categories alone: the categories, in ascending order, or in that which their dtype declares.
     n_bins_ : int
         The number of bins, which is the number of columns of the rows.
     groups_ : ndarray
@@ -254,7 +258,7 @@ class HistogramTransformer(TransformerMixin, BaseEstimator):
         -------
         ndarray of str
             Intervals such as ``[0, 0.5)``, in several dimensions such as ``x in [0, 0.5), y in [1, 2]``; categories,
-            and ``(unknown)``; or ``codeword 0`` and so on.
+            and ``(unknown)``, in more brackets if this is a category; or ``codeword 0`` and so on.
         """
         check_is_fitted(self)
         dimensions = check_feature_names_in(self, input_features)

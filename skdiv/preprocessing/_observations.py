@@ -26,6 +26,7 @@ class Observations:
     ``values`` has a row for each observation and a column for each dimension, and holds numbers, or else strings as
     objects. ``rows`` says to which collection an observation belongs, ``starts`` where each collection starts (None for
     one long array with groups), and ``groups`` what the collections are called, if they are called anything.
+    ``declared`` has the categories in their order if a dtype says that the observations are categories.
     """
 
     values: NDArray[Any]
@@ -34,6 +35,7 @@ class Observations:
     columns: ColumnLabels
     starts: Labels | None = None
     groups: Any = None
+    declared: NDArray[Any] | None = None
 
     @property
     def n_dimensions(self) -> int:
@@ -101,11 +103,12 @@ def _of_list(X: Any) -> Observations:
         _refuse_another_kind(arrays[i], arrays[filled[0]], f"X[{i}]", f"X[{filled[0]}]")
     sizes = np.array([len(array) for array in arrays])
     return Observations(
-        values=np.concatenate([arrays[i] for i in filled]),
+        values=np.concatenate(_of_one_integer_type([arrays[i] for i in filled], filled)),
         rows=np.repeat(np.arange(len(arrays)), sizes),
         n_rows=len(arrays),
         columns=_columns_of_all([(i, collections[i]) for i in filled]),
         starts=np.cumsum(sizes) - sizes,
+        declared=_declared_by_all([(f"X[{i}]", collections[i], arrays[i]) for i in filled]),
     )
 
 
@@ -143,6 +146,65 @@ def _refuse_another_kind(array: NDArray[Any], first: NDArray[Any], name: str, na
         )
 
 
+def _of_one_integer_type(arrays: list[NDArray[Any]], places: list[int]) -> list[NDArray[Any]]:
+    """Return arrays that NumPy joins without rounding integers: it makes float64 of int64 and uint64 together."""
+    kinds = {array.dtype.kind for array in arrays}
+    if kinds != {"i", "u"} or np.result_type(*arrays).kind != "f":
+        return arrays
+    lowest, highest = min(arrays, key=np.min), max(arrays, key=np.max)
+    if int(highest.max()) <= np.iinfo(np.int64).max:
+        return [array.astype(np.int64) for array in arrays]
+    if int(lowest.min()) >= 0:
+        return [array.astype(np.uint64) for array in arrays]
+    low, high = (places[next(k for k, array in enumerate(arrays) if array is each)] for each in (lowest, highest))
+    raise ValueError(
+        f"X[{low}] holds {lowest.min()} and X[{high}] {highest.max()}, and no type of integers holds both. Convert all "
+        "to strings if they are categories, else to float, which rounds them."
+    )
+
+
+# --- Categories that are declared by a dtype -------------------------------------------------------------------------
+
+
+def _declared_by_all(collections: list[tuple[str, Any, NDArray[Any]]]) -> NDArray[Any] | None:
+    """Return the categories that any of the collections declares, in their order, or None if none does.
+
+    What other collections declare, or hold without a declaration, comes after what the first ones declare. Collections
+    with ordered categories must not contradict each other.
+    """
+    declared = [(name, *found) for name, X, _ in collections if (found := _declared_by(X)) is not None]
+    if not declared:
+        return None
+    ordered = [(name, categories) for name, categories, is_ordered in declared if is_ordered]
+    for name, categories in ordered[1:]:
+        if categories != ordered[0][1]:
+            raise ValueError(
+                f"{name} has the ordered categories {categories} and {ordered[0][0]} has {ordered[0][1]}. Give all "
+                "one order, by astype(pandas.CategoricalDtype(categories, ordered=True))."
+            )
+    every = [categories for _, categories in ordered] + [categories for _, categories, _ in declared]
+    every += [np.unique(values).tolist() for _, X, values in collections]
+    joined = list(dict.fromkeys(category for categories in every for category in categories))
+    return as_observations(joined, "the categories of X")[:, 0]
+
+
+def _declared_by(X: Any) -> tuple[list[Any], bool] | None:
+    """Return the categories that the dtype of a Series, or of a frame with one column, declares, and if in an order.
+
+    A Categorical of polars declares none by name, so its list is empty.
+    """
+    frame = names_of(X).frame
+    dtypes: list[Any] = list(frame.dtypes) if frame is not None else [getattr(X, "dtype", None)]
+    if len(dtypes) != 1 or type(dtypes[0]).__name__ not in ("CategoricalDtype", "Categorical", "Enum"):
+        return None
+    kind, categories = type(dtypes[0]).__name__, getattr(dtypes[0], "categories", None)
+    if kind == "Categorical" or categories is None:
+        return [], False
+    of_pandas = kind == "CategoricalDtype"
+    found = as_observations(np.asarray(categories) if of_pandas else categories.to_list(), "the categories of X")
+    return found[:, 0].tolist(), bool(dtypes[0].ordered) if of_pandas else True
+
+
 # --- One long array with groups --------------------------------------------------------------------------------------
 
 
@@ -153,7 +215,8 @@ def _of_groups(X: Any, groups: ArrayLike) -> Observations:
     names, rows = np.unique(names_of_groups(groups, len(values)), return_inverse=True)
     if not len(values):
         raise ValueError("X has 0 observations, but a minimum of 1 is required.")
-    return Observations(values, rows, len(names), names_of(X).labels, groups=names)
+    declared = _declared_by_all([("X", X, values)])
+    return Observations(values, rows, len(names), names_of(X).labels, groups=names, declared=declared)
 
 
 def names_of_groups(groups: ArrayLike, n: int) -> NDArray[Any]:
