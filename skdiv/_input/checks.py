@@ -137,7 +137,12 @@ def refuse_other_columns(one: ColumnLabels, other: ColumnLabels, owners: tuple[s
 def as_weights(X: MatrixLike, names: Names) -> Matrix:
     """Convert a user's array-like, sparse matrix or frame to a float array or CSR matrix; entries are not checked."""
     refuse_what_is_not_real(X, names)
-    return check_array(X, accept_sparse="csr", dtype=DTYPES, ensure_all_finite=False, input_name=names.argument)
+    return as_array(X, accept_sparse="csr", dtype=DTYPES, ensure_all_finite=False, input_name=names.argument)
+
+
+def as_array(X: MatrixLike, **settings: Any) -> Matrix:
+    """Do what ``check_array`` does; COO adds its repeated entries in its own dtype, and the sum in a byte would wrap."""
+    return check_array(X.astype(np.float64) if sp.issparse(X) and X.dtype.kind in "iub" else X, **settings)
 
 
 def refuse_what_is_not_real(X: MatrixLike, names: Names, also: str = "") -> None:

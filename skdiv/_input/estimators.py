@@ -6,13 +6,13 @@ from collections.abc import Set
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skdiv._input.checks import (
     DTYPES,
     Matrix,
     MatrixLike,
+    as_array,
     check_distances,
     in_precision_of_fit,
     names_of,
@@ -33,7 +33,7 @@ def validated_input(
     """
     names = names_of(X)
     refuse_what_is_not_real(X, names, also="cO")  # scikit-learn refuses complex numbers, and asks for objects
-    validated = check_array(
+    validated = as_array(
         X,
         accept_sparse=False if distances else "csr",
         dtype=DTYPES,

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
-from sklearn.utils import check_array, gen_batches
+from sklearn.utils import gen_batches
 
-from skdiv._input.checks import names_of, refuse_what_is_not_real
+from skdiv._input.checks import as_array, names_of, refuse_what_is_not_real
 from skdiv._trees.linkage import tree_of_merges
 from skdiv._utils.progress import Advance, stage
 from skdiv._utils.typing import FloatArray, Places
@@ -46,7 +46,7 @@ def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArr
     if np.ndim(graph) == 0 and not sp.issparse(graph):
         raise TypeError(f"connectivity must be a graph of the rows, or a function that returns one, not {graph!r}.")
     refuse_what_is_not_real(graph, names_of(graph, "connectivity"))
-    graph = check_array(graph, accept_sparse=["csr", "coo", "lil"], input_name="connectivity")
+    graph = as_array(graph, accept_sparse=["csr", "coo", "lil"], input_name="connectivity")
     n = X.shape[0]
     if graph.shape != (n, n):
         raise ValueError(
