@@ -2,6 +2,7 @@
 
 import gc
 import re
+import warnings
 import weakref
 
 import numpy as np
@@ -14,11 +15,13 @@ from test_refusals import FUNCTIONS, GOOD
 from skdiv import (
     DivergenceClustering,
     barycenter,
+    divergence_estimates,
     divergences,
     paired_divergences,
     pairwise_divergences,
     pairwise_homogeneity,
 )
+from skdiv.preprocessing import sum_blocks
 
 CITIES = pd.DataFrame(GOOD, columns=["sun", "rain", "snow"], index=["oslo", "bergen", "tromso", "bodo"])
 
@@ -213,6 +216,56 @@ def test_a_graph_with_broken_indices_is_refused(name):
     for connectivity in (graph, lambda _: graph):
         with pytest.raises(ValueError, match=r"connectivity.* Its indices are broken"):
             DivergenceClustering(connectivity=connectivity).fit(GOOD[:3])
+
+
+# --- Repeated entries of sparse matrices ---
+
+TIMES = np.array([[300, 2, 3], [0, 300, 1], [1, 1, 300], [129, 0, 1]])  # of which a byte holds no sum
+
+
+def repeated(kind, dtype):
+    """TIMES as a sparse matrix of ones, each stored as often as it counts; BSR and CSC may repeat entries too."""
+    i, j = (np.repeat(places.ravel(), TIMES.ravel()) for places in np.indices(TIMES.shape))
+    ones = np.ones(len(i), dtype)
+    if kind is sp.coo_array:
+        return kind((ones, (i, j)), shape=TIMES.shape)
+    if kind is sp.csc_array:
+        order = np.argsort(j, kind="stable")
+        return kind((ones, i[order], np.append(0, np.cumsum(TIMES.sum(axis=0)))), shape=TIMES.shape)
+    data = ones if kind is sp.csr_array else ones[:, np.newaxis, np.newaxis]
+    return kind((data, j, np.append(0, np.cumsum(TIMES.sum(axis=1)))), shape=TIMES.shape)
+
+
+COUNTED = {
+    "barycenter": barycenter,
+    "Y": lambda X: pairwise_divergences(GOOD, X),
+    "pairwise": pairwise_divergences,
+    "homogeneity": lambda X: pairwise_homogeneity(X, random_state=0),
+    "paired": lambda X: paired_divergences(X, GOOD),
+    "fit": lambda X: DivergenceClustering().fit(X).linkage_matrix_,
+    "predict": lambda X: DivergenceClustering(assign="center").fit(CITIES.to_numpy()).transform(X),
+    "kept": lambda X: DivergenceClustering(assign="center").fit(X).transform(GOOD),
+    "estimates": lambda X: divergence_estimates(X).estimate,
+    "blocks": lambda X: pairwise_divergences(sum_blocks(X, groups=[0, 0, 1, 1]).X),
+}
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "bool", "i8", "f4", "f8"])
+@pytest.mark.parametrize("kind", [sp.coo_array, sp.csr_array, sp.csc_array, sp.bsr_array])
+def test_repeated_entries_of_any_format_and_dtype_are_added(kind, dtype):
+    X = repeated(kind, dtype)
+    counts = TIMES.astype(np.float32 if dtype == "f4" else np.float64)
+    for name, call in COUNTED.items():
+        np.testing.assert_allclose(call(X), call(counts), rtol=1e-6, atol=1e-9, err_msg=name)
+
+
+def test_an_edge_that_is_stored_many_times_is_an_edge():
+    two = np.array([0, 0, 1, 1, 2, 2, 3, 3]), np.array([1, 3, 0, 2, 1, 3, 0, 2])
+    i, j = (np.tile(places, 256) for places in two)
+    graph = sp.coo_array((np.ones(len(i), np.uint8), (i, j)), shape=(4, 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        DivergenceClustering(linkage="single", connectivity=graph).fit(GOOD)
 
 
 # --- Columns, rows and arguments by their names ---

@@ -86,6 +86,24 @@ def test_covariances_alone_are_told_apart(metric, kind):
     assert worst_error(metric, np.zeros((4, 4)), covariances) < 1e-9
 
 
+@pytest.mark.sampled
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("scale", [1e-140, 1e-12, 1, 1e6, 1e140])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n_features", [1, 3])
+def test_the_promised_error_holds_for_covariances_of_any_scale(metric, scale, kind, n_features):
+    """The first Gaussian is compared with nearer and nearer ones, on both sides of the limit for eigenvalues."""
+    rng = np.random.default_rng(n_features)
+    one, other = (factor @ factor.T for factor in rng.normal(size=(2, n_features, 2 * n_features + 2)))
+    full = scale * np.array([one, *(one + step * other for step in (0.03, 0.06, 0.1, 0.3, 1))])
+    variances = np.diagonal(full, axis1=1, axis2=2)
+    means, covariances = np.zeros((6, n_features)), {"full": full, "diagonal": variances, "spherical": full[:, 0, 0]}
+    D, matrices = gaussian_divergences(means, covariances[kind], metric), as_full(covariances[kind], n_features)
+    promised = n_features * 1e-13 + 1e-16 * np.linalg.cond(matrices).max()
+    for j in range(1, 6):
+        assert relative_error(D[0, j], exact(metric, *zip(means[[0, j]], matrices[[0, j]], strict=True))) < promised
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_variances_of_any_ratio_are_right(metric):
     variances = np.array([1e-120, 1e-8, 1, 1 + 1e-9, 1e12])

@@ -60,7 +60,16 @@ def as_weights(
         if not distances:
             warn_of_identifiers(names.frame, names.columns, names.argument)
     dtypes = DTYPES if names.frame is not None or hasattr(X, "dtype") else np.float64  # A list has no dtype.
+    array = added_in_double(array)
     return check_array(array, accept_sparse="csr", dtype=dtypes, ensure_all_finite=False, input_name=names.argument)
+
+
+def added_in_double(X: MatrixLike) -> MatrixLike:
+    """Return a sparse matrix of integers in double precision, and anything else as it is.
+
+    COO adds repeated entries in its own dtype, in which their sum may not fit.
+    """
+    return X.astype(np.float64) if sp.issparse(X) and X.dtype.kind in "iub" else X
 
 
 def unconverted(X: Any, names: Names) -> Any:

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 from sklearn.utils import check_array, gen_batches
 
-from skdiv._input.checks import refuse_what_is_not_real, unconverted
+from skdiv._input.checks import added_in_double, refuse_what_is_not_real, unconverted
 from skdiv._input.names import Names, names_of, refuse_other_order, refuse_other_rows
 from skdiv._trees.linkage import tree_of_merges
 from skdiv._utils.progress import Advance, stage
@@ -57,7 +57,7 @@ def check_connectivity(connectivity: Any, X: Any, linkage: str, masses: FloatArr
         )
     if names_of_graph.frame is None and graph.dtype == np.float16:  # SciPy has no sparse matrices of this dtype.
         graph = graph.astype(np.float32)
-    graph = check_array(graph, accept_sparse=["csr", "coo", "lil"], input_name="connectivity")
+    graph = check_array(added_in_double(graph), accept_sparse=["csr", "coo", "lil"], input_name="connectivity")
     n_parts, _ = connected_components(_edges_of(graph), directed=False)
     if n_parts > 1:  # The warning is here, not where parts are joined: the tree may come from a cache.
         warn_caller(

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 from scipy.linalg import solve_triangular
 
 from skdiv._compute.measure import Symmetrize
-from skdiv._divergences import terms
 from skdiv._input.names import labels_of_items, refuse_other_bins, refuse_other_rows
 from skdiv._utils.typing import FloatArray
 from skdiv.models._matrix import as_finite, measure_of
@@ -21,7 +20,7 @@ GaussianMetric = Literal["kl", "jeffreys", "hellinger", "bhattacharyya"]
 
 _CELL = 2**18  # the number of entries of a temporary array
 _LARGEST_SIDE = 256  # the largest number of rows and columns of a tile
-_NEAR = 1e-3  # nats; below it the difference of traces and determinants is computed again from eigenvalues
+_NEAR = 3e-3  # nats; below it what depends on the covariances is computed again from eigenvalues
 _ASYMMETRY = 1e-8  # the largest difference of mirrored entries, in units of the two standard deviations
 _LARGEST_MEAN = 1e200  # so that no mean in units of a standard deviation overflows
 _LARGEST_VARIANCE = 1e150  # and its inverse is the smallest, so that no ratio of variances overflows
@@ -90,8 +89,8 @@ def gaussian_divergences(
     - Bhattacharyya(i, j) = ⅛ (μ_i − μ_j)ᵀ Σ⁻¹ (μ_i − μ_j) + ½ ln(det Σ / √(det Σ_i det Σ_j)) with Σ = (Σ_i + Σ_j)/2,
     - Hellinger(i, j) = √(1 − exp(−Bhattacharyya(i, j))).
 
-    All is computed from Cholesky factors by the solution of triangular systems. What depends on the covariances alone
-    is a difference that cancels where they nearly agree. It is then computed again from the eigenvalues λ of
+    All is computed from Cholesky factors by the solution of triangular systems. Where covariances nearly agree, what
+    depends on them alone is small beside the rounding errors of the factors. It is then computed again from the eigenvalues λ of
     L⁻¹ (Σ_i − Σ_j) L⁻ᵀ, where L is the Cholesky factor of one of the two, as a sum of terms that are not negative. So
     each entry is right to a relative error of about n_features times 1e-13, plus 1e-16 times the condition number of
     the correlation matrices.
@@ -182,11 +181,11 @@ class DiagonalGaussians(Gaussians):
         return int(self.means.shape[1] // self.variances.shape[1])
 
     def kl(self, other: Self) -> FloatArray:
-        """Return all KL(i ‖ j): x − 1 − ln x is the term of Kullback-Leibler, of 1 and x, for x = σ_i²/σ_j²."""
+        """Return all KL(i ‖ j), of which each feature adds half of x − 1 − ln x, for x = σ_i²/σ_j²."""
         values = np.empty((len(self), len(other)))
         with np.errstate(over="ignore"):
             for j, (mean, variances) in enumerate(zip(other.means, other.variances, strict=True)):
-                spread = (terms.kl(variances, self.variances) / variances).sum(axis=1)
+                spread = _excess_of_ratio(self.variances, variances).sum(axis=1)
                 shift = np.square((self.means - mean) / np.sqrt(variances)).sum(axis=1)
                 values[:, j] = (self._features_of_variance * spread + shift) / 2
         return values
@@ -232,31 +231,43 @@ class FullGaussians(Gaussians):
         return type(self)(self.means[some], self.covariances[some], self.factors[some])
 
     def kl(self, other: Self) -> FloatArray:
-        """Return all KL(i ‖ j), where tr(Σ_j⁻¹ Σ_i) is the sum of the squared entries of L_j⁻¹ L_i."""
+        """Return all KL(i ‖ j).
+
+        With L = L_j⁻¹ L_i, tr(Σ_j⁻¹ Σ_i) is the sum of the squared entries of L, and det(Σ_j⁻¹ Σ_i) the product of the
+        squares on its diagonal. So the entries l beside the diagonal add l², and those on it l² − 1 − ln l². No such
+        term is negative, and none depends on the scale of the covariances.
+        """
         n, n_features = self.means.shape
         values = np.empty((n, len(other)))
         side_by_side = np.moveaxis(self.factors, 0, 1).reshape(n_features, -1)
-        log_determinants, of_other = _log_determinants(self.factors), _log_determinants(other.factors)
+        squares, of_other = np.square(_diagonals(self.factors)), np.square(_diagonals(other.factors))
         with np.errstate(over="ignore"):
             for j, factor in enumerate(other.factors):
                 relative = _solved(factor, side_by_side).reshape(n_features, n, n_features)
-                spread = np.einsum("kil,kil->i", relative, relative) - n_features - (log_determinants - of_other[j])
+                np.einsum("kik->ik", relative)[...] = 0
+                of_diagonal = _excess_of_ratio(squares, of_other[j]).sum(axis=1)
+                spread = np.einsum("kil,kil->i", relative, relative) + of_diagonal
                 near = np.flatnonzero(spread < _NEAR)
                 if near.size:
                     x = _eigenvalues(factor, self.covariances[near] - other.covariances[j])
-                    spread[near] = _excess_of_logarithm(x).sum(axis=1)
+                    spread[near] = _excess_of_logarithm(x, np.log1p(x)).sum(axis=1)
                 shift = np.square(_solved(factor, (self.means - other.means[j]).T)).sum(axis=0)
                 values[:, j] = (spread + shift) / 2
         return values
 
     def bhattacharyya(self, other: Self) -> FloatArray:
-        """Return all −ln ∫ √(p_i q_j), with the Cholesky factor of (Σ_i + Σ_j)/2 for each pair."""
+        """Return all −ln ∫ √(p_i q_j), with the Cholesky factor of (Σ_i + Σ_j)/2 for each pair.
+
+        The logarithm of the determinants is a sum over the diagonals of the factors, of ln(m²/(l_i l_j)). No such term
+        is negative, and none depends on the scale of the covariances.
+        """
         values = np.empty((len(self), len(other)))
-        log_determinants, of_other = _log_determinants(self.factors), _log_determinants(other.factors)
+        diagonals, of_other = _diagonals(self.factors), _diagonals(other.factors)
         with np.errstate(over="ignore"):
             for j, factor in enumerate(other.factors):
                 middle = np.linalg.cholesky(self.covariances / 2 + other.covariances[j] / 2)
-                spread = _log_determinants(middle) / 2 - (log_determinants + of_other[j]) / 4
+                of_middle = _diagonals(middle)
+                spread = np.log(of_middle / diagonals * (of_middle / of_other[j])).sum(axis=1) / 2
                 near = np.flatnonzero(spread < _NEAR)
                 if near.size:
                     x = _eigenvalues(factor, self.covariances[near] - other.covariances[j])
@@ -267,7 +278,8 @@ class FullGaussians(Gaussians):
 
     def log_densities(self, points: FloatArray) -> FloatArray:
         """Return the logarithms of the densities, by the solution of a triangular system for each Gaussian."""
-        values, log_determinants = np.empty((len(points), len(self))), _log_determinants(self.factors)
+        values = np.empty((len(points), len(self)))
+        log_determinants = 2 * np.log(_diagonals(self.factors)).sum(axis=1)
         with np.errstate(over="ignore"):
             for j, (mean, factor) in enumerate(zip(self.means, self.factors, strict=True)):
                 standardised = _solved(factor, (points - mean).T)
@@ -282,10 +294,9 @@ def _solved(factor: FloatArray, right: FloatArray) -> FloatArray:
     return solution
 
 
-def _log_determinants(factors: FloatArray) -> FloatArray:
-    """Return the logarithms of the determinants of matrices by their Cholesky factors."""
-    values: FloatArray = 2 * np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
-    return values
+def _diagonals(factors: FloatArray) -> FloatArray:
+    """Return the diagonals of matrices, as rows."""
+    return np.diagonal(factors, axis1=1, axis2=2)
 
 
 def _eigenvalues(factor: FloatArray, differences: FloatArray) -> FloatArray:
@@ -297,15 +308,20 @@ def _eigenvalues(factor: FloatArray, differences: FloatArray) -> FloatArray:
     return np.linalg.eigvalsh(np.moveaxis(relative, 0, 1))
 
 
-def _excess_of_logarithm(x: FloatArray) -> FloatArray:
-    """Return x − ln(1 + x), by its series where x is small.
+def _excess_of_ratio(variances: FloatArray, of_other: FloatArray) -> FloatArray:
+    """Return x − 1 − ln x for the ratios x of variances; the difference of two logarithms would depend on their scale."""
+    return _excess_of_logarithm((variances - of_other) / of_other, np.log(variances / of_other))
+
+
+def _excess_of_logarithm(x: FloatArray, logs: FloatArray) -> FloatArray:
+    """Return x − ln(1 + x), by its series where x is small; ``logs`` are the logarithms.
 
     With u = x/(2 + x) one has ln(1 + x) = 2 artanh(u) and x − 2 u = x u, so the value is x u − 2 (u³/3 + u⁵/5 + …).
     """
     u = x / (2 + x)
     y = u * u
     series = x * u - 2 * u * y * (1 / 3 + y * (1 / 5 + y * (1 / 7 + y * (1 / 9 + y / 11))))
-    return np.where(np.abs(x) < 0.1, series, x - np.log1p(x))
+    return np.where(np.abs(x) < 0.1, series, x - logs)
 
 
 def _forward_substituted(factors: FloatArray, right: FloatArray) -> FloatArray:
