@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from scipy.stats import t as student
 
+from skdiv._compute.exchange import mean_of_blocks, mean_of_counts
 from skdiv._compute.jackknife import Deleted, Sums, shares, sums_of_blocks, sums_of_counts
 from skdiv._compute.noncentral import limits
 from skdiv._compute.tiles import Tile
@@ -110,18 +111,20 @@ class Estimator:
             p, q = shares(x, self.pseudocount), shares(y, self.pseudocount)
             of_p, of_q = Deleted.of(x, P.blocks, self.pseudocount), Deleted.of(y, Q.blocks, self.pseudocount)
             sums = sums_of_blocks(self.divergence, p, q, of_p, of_q)
+            exchanged = mean_of_blocks(self.divergence, P.blocks, Q.blocks, self.pseudocount)
         else:
             if not self.pseudocount:  # Bins that are empty in all rows add nothing.
                 used = (x > 0).any(axis=0) | (y > 0).any(axis=0)
                 x, y = x[:, used], y[:, used]
             sums = sums_of_counts(self.divergence, x, y, self.pseudocount)
-        return np.vstack([*sums, np.count_nonzero(x + y, axis=1), quantile, few])
+            exchanged = mean_of_counts(self.divergence, x, y, self.pseudocount)
+        return np.vstack([*sums, exchanged, np.count_nonzero(x + y, axis=1), quantile, few])
 
     def _layers(self, found: FloatArray) -> FloatArray:
         """Return the layers of pairs from what has been found for them; all at once, for a limit takes many steps."""
-        *of_sums, n_bins, quantile, few = found
+        *of_sums, exchanged, n_bins, quantile, few = found
         sums = Sums(*of_sums)
-        return np.vstack([*self._values(sums, limits(*sums[:3], n_bins, quantile)), few])
+        return np.vstack([*self._values(sums, limits(*sums[:3], n_bins, quantile, exchanged)), few])
 
     def _are_few(self, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
         """Return for which pairs a row has too few observations, for the bins where one of the two has mass."""
