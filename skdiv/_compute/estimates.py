@@ -23,6 +23,7 @@ N_LAYERS = 6  # of a result: estimate, corrected, standard error, lower and uppe
 
 _CELL = 2**15  # the number of entries of rows that are evaluated at a time
 _FEWEST_BLOCKS = 6
+FEWEST_EFFECTIVE = 10  # observations that decide about a sum; measured by benchmarks/intervals.py
 UNEQUAL, FEWEST_OF_UNEQUAL = (
     10,
     1000,
@@ -98,12 +99,13 @@ class Estimator:
     def _found(self, P: Sample, Q: Sample) -> FloatArray:
         """Return what the layers are made of, for the pairs of one row and each of some rows, or of as many rows.
 
-        The latter is without blocks alone. Its rows are the fields of `Sums`, the numbers of bins with mass, the
-        quantiles that the limits are apart from the sums, and 1 if the counts are too few.
+        The latter is without blocks alone. Its rows are the fields of `Sums`, the means of the sums when observations
+        are exchanged, the numbers of bins with mass, the quantiles that the limits are apart from the sums, 1 if the
+        counts are too few, and 1 if the divergence may be infinite in truth.
         """
         x, y = P.counts.dense(), Q.counts.dense()
         quantile = np.full(len(y), norm.isf((1 - self.level) / 2))
-        few = self._are_few(x, y)
+        few, unknown = self._are_few(x, y), self._are_unknown(x, y)
         if P.blocks is not None and Q.blocks is not None:
             least = np.minimum(P.blocks.sizes, Q.blocks.sizes)
             few |= least < _FEWEST_BLOCKS
@@ -118,13 +120,25 @@ class Estimator:
                 x, y = x[:, used], y[:, used]
             sums = sums_of_counts(self.divergence, x, y, self.pseudocount)
             exchanged = mean_of_counts(self.divergence, x, y, self.pseudocount)
-        return np.vstack([*sums, exchanged, np.count_nonzero(x + y, axis=1), quantile, few])
+        few |= sums.n_effective < FEWEST_EFFECTIVE
+        return np.vstack([*sums, exchanged, np.count_nonzero(x + y, axis=1), quantile, few, unknown])
 
     def _layers(self, found: FloatArray) -> FloatArray:
         """Return the layers of pairs from what has been found for them; all at once, for a limit takes many steps."""
-        *of_sums, exchanged, n_bins, quantile, few = found
+        *of_sums, exchanged, n_bins, quantile, few, unknown = found
         sums = Sums(*of_sums)
-        return np.vstack([*self._values(sums, limits(*sums[:3], n_bins, quantile, exchanged)), few])
+        *values, low, high = self._values(sums, limits(*sums[:3], n_bins, quantile, exchanged))
+        high = np.where(unknown, np.inf, high)
+        return np.vstack([*values, low, high, (few > 0) | (low == high)])
+
+    def _are_unknown(self, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
+        """Return for which pairs a pseudocount alone makes the divergence finite, so that its truth may be infinite."""
+        if not self.pseudocount:
+            return np.zeros(len(y), dtype=bool)
+        with np.errstate(all="ignore"):
+            sums = self.divergence.term(shares(x, 0), shares(y, 0)).sum(axis=-1)
+            infinite: NDArray[np.bool_] = np.isinf(self.divergence.finish(sums))
+        return infinite
 
     def _are_few(self, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
         """Return for which pairs a row has too few observations, for the bins where one of the two has mass."""
