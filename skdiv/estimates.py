@@ -171,8 +171,8 @@ def divergence_estimates(
     the page "How large is large?" of the documentation has the table.
 
     *Time*. A pair of rows in 64 bins takes 150 to 210 microseconds: 200 rows take three or four
-    seconds, and 1,000 rows, which are 499,500 pairs, take over a minute. With blocks the time grows in proportion to
-    their number.
+    seconds, and 1,000 rows, which are 499,500 pairs, take over a minute. With blocks 99 arrangements of
+    them are evaluated for each pair, and the time grows with their number as well.
 
     *Jackknife*. Let S be the sum over the bins of which the divergence is a function (for ``"js_distance"`` this is the
     divergence of which it is the root), and S₍₋ᵢ₎ the same without observation i of a row of N observations. The bias
@@ -182,9 +182,9 @@ def divergence_estimates(
 
     *Intervals*. Near 0 the distribution of S is bounded and skewed, and its variance alone misleads. So S is taken for
     a scaled noncentral χ² variable that has this bias and this variance, and the limits are those of its
-    noncentrality. Far from 0 that gives the usual interval of a normal variable. With blocks the quantiles are those of Student's
-    distribution, with one degree of freedom less than the number of blocks of the row with fewer blocks. A bootstrap of
-    the blocks was measured too, and had a lower coverage.
+    noncentrality. Far from 0 that gives the usual interval of a normal variable. With blocks the quantiles are those of
+    Student's distribution, with one degree of freedom less than the number of blocks of the row with fewer blocks. A
+    bootstrap of the blocks was measured too, and had a lower coverage.
 
     *Exchanges*. The jackknife finds no bias in a bin that only one row has reached, so where bins of few counts carry
     the difference, its bias is too small. A second bias is the mean of S when all observations of both rows, or their

@@ -71,7 +71,7 @@ def mean_of_counts(divergence: Divergence, x: FloatArray, y: FloatArray, pseudoc
         different, places = _different(pairs, total[few])
         columns = (each[few][different] for each in (total, N, M))
         means[few] = _of_all_counts(terms, *columns)[places]
-    mean: FloatArray = means.sum(axis=-1)
+    mean: FloatArray = np.where(np.isfinite(means), means, 0).sum(axis=-1)
     return mean
 
 
