@@ -76,6 +76,7 @@ REGIMES: dict[str, tuple[Two, tuple[int, ...]]] = {
     "2 bins, rates .002 and .002": (rates(0.002, 0.002), (1000,)),
     "2 bins, rates .02 and .02": (rates(0.02, 0.02), (100, 1000)),
     "2 bins, rates .001 and .005": (rates(0.001, 0.005), (1000,)),
+    "2 bins, rates .001 and .02": (rates(0.001, 0.02), (1000,)),
     "2 bins, rates .02 and .1": (rates(0.02, 0.1), (100,)),
     "40 bins of Dirichlet(.15), mixed with a tenth": (sparse(0.1), (300,)),
     "40 bins of Dirichlet(.15), far": (sparse(1.0), (300,)),

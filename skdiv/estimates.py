@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from skdiv._compute.estimates import (
+    FEW_IN_BIN,
     FEWEST_EFFECTIVE,
     FEWEST_OF_UNEQUAL,
     N_LAYERS,
@@ -156,9 +157,10 @@ def divergence_estimates(
         than 5 for each bin in which one row of the pair has mass, fewer than 100 in total, fewer than 1,000 if the
         other row has ten times as many, or fewer than 6 blocks; also if fewer than 10 observations decide about the
         value, as those of a rare event may do, or all are in one bin. For ``"hellinger"``, ``"bhattacharyya"`` and
-        ``renyi(alpha)`` with alpha below 1, the first two limits are 20 and 1,000. A warning is also given if a
-        divergence is infinite, or would be without some observation; the interval then reaches from 0 to infinity, or,
-        if a pseudocount is all that keeps the divergence finite, from its lower limit.
+        ``renyi(alpha)`` with alpha below 1, the first two limits are 20 and 1,000, and no bin in which a row has fewer
+        than 5 may make more than half of the value. A warning is also given if a divergence is infinite, or would be
+        without some observation; the interval then reaches from 0 to infinity, or, if a pseudocount is all that keeps
+        the divergence finite, from its lower limit.
 
     See Also
     --------
@@ -367,12 +369,13 @@ def _warn(estimator: Estimator, n_few: int, n_infinite: int, n_pairs: int) -> No
     """Warn of intervals that may not hold, and of those that say nothing."""
     if n_few:
         of_bin, at_least = estimator.fewest()
+        steep = f", not mostly on a bin with fewer than {FEW_IN_BIN} in a row" if estimator.is_steep() else ""
         warn_caller(
             f"For {n_few} of {n_pairs} pairs the counts are too few, and their intervals may miss more often than they "
             f"should: a row needs {of_bin} observations for each bin in which one of the two has mass, {at_least} in "
             f"any case, {FEWEST_OF_UNEQUAL} beside a row of {UNEQUAL} times as many, and of blocks six; and the value "
-            f"has to depend on {FEWEST_EFFECTIVE} observations, and on two bins. Join bins that are rare, or leave out "
-            "rows of few counts."
+            f"has to depend on {FEWEST_EFFECTIVE} observations, and on two bins{steep}. Join bins that are rare, or "
+            "leave out rows of few counts."
         )
     if n_infinite:
         name = estimator.divergence.name

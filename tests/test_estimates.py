@@ -383,6 +383,11 @@ def test_few_observations_that_decide_are_warned_about():
     divergence_estimates([[990, 10]], [[970, 30]])
     with pytest.warns(UserWarning, match="For 1 of 1 pairs.*has to depend on 10 observations"):
         divergence_estimates([[999, 1]], [[995, 5]])
+    one_bin = [[4000, 4]], [[3900, 104]]
+    divergence_estimates(*one_bin)
+    with pytest.warns(UserWarning, match="For 1 of 1 pairs.* not mostly on a bin with fewer than 5 in a row"):
+        divergence_estimates(*one_bin, "hellinger")
+    divergence_estimates([[4000, 5]], [[3900, 104]], "hellinger")
 
 
 @pytest.mark.parametrize("name", ["js_divergence", "kl", "hellinger"])

@@ -23,6 +23,7 @@ N_LAYERS = 6  # of a result: estimate, corrected, standard error, lower and uppe
 
 _CELL = 2**15  # the number of entries of rows that are evaluated at a time
 _FEWEST_BLOCKS = 6
+FEW_IN_BIN = 5  # observations of a row, which do not tell how much a steep term is off; measured there too
 FEWEST_EFFECTIVE = 10  # observations that decide about a sum; measured by benchmarks/intervals.py
 UNEQUAL, FEWEST_OF_UNEQUAL = (
     10,
@@ -73,7 +74,11 @@ class Estimator:
 
         These are measured by benchmarks/intervals.py.
         """
-        return (20, 1000) if is_steep(self.divergence.term) else (5, 100)
+        return (20, 1000) if self.is_steep() else (5, 100)
+
+    def is_steep(self) -> bool:
+        """Return whether the terms rise so steeply at 0 that bins of few counts may hide much of the divergence."""
+        return is_steep(self.divergence.term)
 
     def tile(self, P: Sample, Q: Sample, tile: Tile) -> FloatArray:
         """Return the layers of a tile, of shape (N_LAYERS, n_P, n_Q); of a symmetric matrix only above the diagonal."""
@@ -120,7 +125,7 @@ class Estimator:
                 x, y = x[:, used], y[:, used]
             sums = sums_of_counts(self.divergence, x, y, self.pseudocount)
             exchanged = mean_of_counts(self.divergence, x, y, self.pseudocount)
-        few |= sums.n_effective < FEWEST_EFFECTIVE
+        few |= (sums.n_effective < FEWEST_EFFECTIVE) | self._hang_on_one_bin(x, y)
         return np.vstack([*sums, exchanged, np.count_nonzero(x + y, axis=1), quantile, few, unknown])
 
     def _layers(self, found: FloatArray) -> FloatArray:
@@ -130,6 +135,16 @@ class Estimator:
         *values, low, high = self._values(sums, limits(*sums[:3], n_bins, quantile, exchanged))
         high = np.where(unknown, np.inf, high)
         return np.vstack([*values, low, high, (few > 0) | (low == high)])
+
+    def _hang_on_one_bin(self, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
+        """Return for which pairs a bin of few counts makes most of a sum whose terms are steep where counts are few."""
+        if not self.is_steep():
+            return np.zeros(len(y), dtype=bool)
+        with np.errstate(all="ignore"):
+            terms = self.divergence.term(shares(x, self.pseudocount), shares(y, self.pseudocount))
+        of_few = np.where(np.minimum(x, y) < FEW_IN_BIN, terms, 0)
+        most: NDArray[np.bool_] = of_few.max(axis=1) > terms.sum(axis=1) / 2
+        return most
 
     def _are_unknown(self, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
         """Return for which pairs a pseudocount alone makes the divergence finite, so that its truth may be infinite."""
