@@ -2,8 +2,8 @@
 
     python benchmarks/intervals.py [--quick] [--only NAME]
 
-writes the tables of docs/how_large.md: for independent observations, also of unequal totals, for blocks, and for the
-total variation, which is refused, to show why.
+writes the tables of docs/how_large.md: for independent observations, also of unequal totals, and where bins of few
+counts carry the difference; for blocks, also in bursts; and for the total variation, which is refused, to show why.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import warnings
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import marks
 import numpy as np
 from joblib import Parallel, delayed
+from rare import OF_BLOCKS, REGIMES
 from scipy.stats import t as student
 
 from skdiv import divergence_estimates, divergences
@@ -53,11 +55,11 @@ def two(rng: np.random.Generator, n_bins: int, skew: str, share: float, metric: 
     return p, (1 - share) * p + share * other
 
 
-def intervals(X: np.ndarray, Y: np.ndarray, metric: str, **blocks: np.ndarray) -> np.ndarray:
+def intervals(X: np.ndarray, Y: np.ndarray, metric: str, **options: Any) -> np.ndarray:
     """Estimate, corrected, lower limit, upper limit, and whether there was a warning of few counts."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        result = divergence_estimates(X, Y, metric, paired=True, confidence_level=LEVEL, **blocks)
+        result = divergence_estimates(X, Y, metric, paired=True, confidence_level=LEVEL, **options)
     n_few = [int(str(each.message).split()[1]) for each in caught if "too few" in str(each.message)]
     few = np.arange(len(X)) < (n_few[0] if n_few else 0)
     return np.array([result.estimate, result.corrected, *result.confidence_interval, few])
@@ -118,6 +120,70 @@ def table_of_unequal(parallel: Parallel, repeats: int) -> str:
         by_sizes = np.array(results).reshape(len(both), len(SHARES), -1)
         lines.append(f"| {n_bins} | {skew} | {' | '.join(', '.join(map(coverage, each)) for each in by_sizes)} |")
         print(lines[-1], flush=True)
+    return "\n".join(lines)
+
+
+# --- Bins of few counts, and bursts ---
+
+OF_RARE: dict[str, tuple[str, float]] = {
+    **{f"`{metric}`": (metric, 0.0) for metric in METRICS},
+    **{f"`{metric}`, pseudocount ½": (metric, 0.5) for metric in ("kl", "jeffreys", "chi2")},
+}
+
+
+def cell_of_rare(name: str, size: int, metric: str, pseudocount: float, repeats: int) -> np.ndarray:
+    """The shares of intervals that hold the truth, that are finite, and that have a warning of few counts."""
+    two_of = REGIMES[name][0] if name in REGIMES else OF_BLOCKS[name][0]
+    rng, found = np.random.default_rng([len(name), size]), []
+    for _ in range(N_DRAWS):
+        p, q = two_of(rng)
+        options: dict[str, Any] = {"pseudocount": pseudocount} if pseudocount else {}
+        n = max(2, repeats // N_DRAWS)
+        if name in REGIMES:
+            X, Y = (rng.multinomial(size, each, size=n) for each in (p, q))
+        else:
+            options["blocks"], options["Y_blocks"] = (OF_BLOCKS[name][1](each, (n, size), rng) for each in (p, q))
+            X, Y = (options[each].sum(axis=1) for each in ("blocks", "Y_blocks"))
+        _, _, low, high, few = intervals(X, Y, metric, **options)
+        true = 0.0 if p is q else divergences()[metric](p, q)
+        found.append(np.array([(low <= true) & (true <= high), np.isfinite(high), few]))
+    shares: np.ndarray = np.hstack(found).mean(axis=1)
+    return shares
+
+
+def text_of_rare(found: np.ndarray) -> str:
+    """In per cent; in parentheses where most pairs were warned about, and with ∞ where most intervals reach there."""
+    text = f"{100 * found[0]:.0f}{' ∞' if found[1] < 0.5 else ''}"
+    return f"({text})" if found[2] >= 0.5 else text
+
+
+def table_of_rare(parallel: Parallel, repeats: int) -> str:
+    lines = [
+        f"| distributions | observations | {' | '.join(OF_RARE)} |",
+        "| --- | --- |" + " --- |" * len(OF_RARE),
+    ]
+    for name, (two_of, sizes) in REGIMES.items():
+        many = len(two_of(np.random.default_rng(0))[0]) > 100
+        for size in sizes:
+            cells = parallel(
+                delayed(cell_of_rare)(name, size, *of, repeats // 5 if many else repeats) for of in OF_RARE.values()
+            )
+            lines.append(f"| {name} | {size:,} | {' | '.join(map(text_of_rare, cells))} |")
+            print(lines[-1], flush=True)
+    return "\n".join(lines)
+
+
+def table_of_bursts(parallel: Parallel, repeats: int) -> str:
+    metrics = ("js_distance", "hellinger")
+    lines = [
+        f"| distributions | blocks | {' | '.join(f'`{each}`' for each in metrics)} |",
+        "| --- | --- |" + " --- |" * len(metrics),
+    ]
+    for name, (_, _, sizes) in OF_BLOCKS.items():
+        for size in sizes:
+            cells = parallel(delayed(cell_of_rare)(name, size, each, 0.0, repeats) for each in metrics)
+            lines.append(f"| {name} | {size} | {' | '.join(map(text_of_rare, cells))} |")
+            print(lines[-1], flush=True)
     return "\n".join(lines)
 
 
@@ -214,12 +280,14 @@ def table_of_kink(parallel: Parallel, repeats: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few repeats, nothing written")
-    parser.add_argument("--only", metavar="NAME", help="one table: counts, unequal, blocks or kink")
+    parser.add_argument("--only", metavar="NAME", help="one table: counts, unequal, rare, blocks, bursts or kink")
     arguments = parser.parse_args()
     tables: list[tuple[str, Callable[[Parallel, int], str], int]] = [
         ("counts", table_of_counts, 2000),
         ("unequal", table_of_unequal, 2000),
+        ("rare", table_of_rare, 2000),
         ("blocks", table_of_blocks, 800),
+        ("bursts", table_of_bursts, 400),
         ("kink", table_of_kink, 2000),
     ]
     with Parallel(n_jobs=-1) as parallel:

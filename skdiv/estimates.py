@@ -10,7 +10,16 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import check_scalar
 
-from skdiv._compute.estimates import FEWEST_OF_UNEQUAL, N_LAYERS, UNEQUAL, Estimator, Sample, is_kinked
+from skdiv._compute.estimates import (
+    FEW_IN_BIN,
+    FEWEST_EFFECTIVE,
+    FEWEST_OF_UNEQUAL,
+    N_LAYERS,
+    UNEQUAL,
+    Estimator,
+    Sample,
+    is_kinked,
+)
 from skdiv._compute.run import Call, Work, run
 from skdiv._compute.tiles import Tile, number_of_tiles, tiles_of
 from skdiv._divergences.record import Divergence
@@ -118,8 +127,9 @@ def divergence_estimates(
     confidence_level : float, default=0.95
         The probability with which an interval is to contain the divergence of the true distributions.
     pseudocount : float, default=0.0
-        The number that is added to every count of X and Y. It keeps ``"kl"`` and similar divergences finite; most of
-        its effect on the estimate is removed by the correction.
+        The number that is added to every count of X and Y. It keeps the estimates of ``"kl"`` and similar divergences
+        finite, and their lower limits; an upper limit is infinite where the divergence is without it. The correction
+        is for the bias of the counts, and removes the effect of a pseudocount only where all bins have many counts.
     n_jobs : int, optional
         Number of joblib workers, as in `pairwise_divergences`; they shorten the time from 33 rows on. The result does
         not depend on it.
@@ -146,9 +156,12 @@ def divergence_estimates(
     UserWarning
         If a row has so few observations that the interval may miss the true divergence more often than it should: fewer
         than 5 for each bin in which one row of the pair has mass, fewer than 100 in total, fewer than 1,000 if the
-        other row has ten times as many, or fewer than 6 blocks. For ``"hellinger"``, ``"bhattacharyya"`` and
-        ``renyi(alpha)`` with alpha below 1, the first two limits are 20 and 1,000. A warning is also given if a
-        divergence is infinite, or would be without some observation; the interval then reaches from 0 to infinity.
+        other row has ten times as many, or fewer than 6 blocks; also if fewer than 10 observations decide about the
+        value, as those of a rare event may do, or all are in one bin. For ``"hellinger"``, ``"bhattacharyya"`` and
+        ``renyi(alpha)`` with alpha below 1, the first two limits are 20 and 1,000, and no bin in which a row has fewer
+        than 5 may make more than half of the value. A warning is also given if a divergence is infinite, or would be
+        without some observation; the interval then reaches from 0 to infinity, or, if a pseudocount is all that keeps
+        the divergence finite, from its lower limit.
 
     See Also
     --------
@@ -161,8 +174,8 @@ def divergence_estimates(
     the page "How large is large?" of the documentation has the table.
 
     *Time*. A pair of rows in 64 bins takes 150 to 210 microseconds: 200 rows take three or four
-    seconds, and 1,000 rows, which are 499,500 pairs, take over a minute. With blocks the time grows in proportion to
-    their number.
+    seconds, and 1,000 rows, which are 499,500 pairs, take over a minute. With blocks 99 arrangements of
+    them are evaluated for each pair, and the time grows with their number as well.
 
     *Jackknife*. Let S be the sum over the bins of which the divergence is a function (for ``"js_distance"`` this is the
     divergence of which it is the root), and S₍₋ᵢ₎ the same without observation i of a row of N observations. The bias
@@ -172,14 +185,21 @@ def divergence_estimates(
 
     *Intervals*. Near 0 the distribution of S is bounded and skewed, and its variance alone misleads. So S is taken for
     a scaled noncentral χ² variable that has this bias and this variance, and the limits are those of its
-    noncentrality. Far from 0 that gives the usual interval of a normal variable. At the level 0.95 and if the true
-    divergence is 0, the lower limit is 0 in 97.5 of 100 cases. With blocks the quantiles are those of Student's
-    distribution, with one degree of freedom less than the number of blocks of the row with fewer blocks. A bootstrap of
-    the blocks was measured too, and had a lower coverage.
+    noncentrality. Far from 0 that gives the usual interval of a normal variable. With blocks the quantiles are those of
+    Student's distribution, with one degree of freedom less than the number of blocks of the row with fewer blocks. A
+    bootstrap of the blocks was measured too, and had a lower coverage.
 
-    *Intervals of no width*. If two rows share no bin, or have all their mass in the same bin, the divergence does not
-    change when an observation is left out, and the interval has no width. This does not mean that the divergence is
-    known: a bin that none of N observations fell into may still have a probability of about 3/N.
+    *Exchanges*. The jackknife finds no bias in a bin that only one row has reached, so where bins of few counts carry
+    the difference, its bias is too small. A second bias is the mean of S when all observations of both rows, or their
+    blocks, are dealt out anew: the one that S has if both rows come from one distribution. For observations it is
+    exact, up to a small error in bins of many counts: in a bin with the sum of counts s, the count of a row of N
+    observations beside one of M is hypergeometric (Fisher 1935). For blocks it is the mean of 99 arrangements, which
+    are the same in each call. The lower limit is computed with the larger of the two biases, and the upper limit with
+    the smaller one. Where a divergence may be infinite, the mean is over the counts for which it is finite.
+
+    *Intervals of no width*. If two rows have all their mass in the same bin, the divergence does not change when an
+    observation is left out, and the interval has no width. This does not mean that the divergence is known: a bin that
+    none of N observations fell into may still have a probability of about 3/N. A warning is given.
 
     *Total variation*. A jackknife needs a smooth function. ``"total_variation"`` has a kink where p = q, where its bias
     is of the same order as its standard error, and so it is refused. The Hellinger distance h bounds it:
@@ -191,6 +211,7 @@ def divergence_estimates(
     J. N. Arvesen, "Jackknifing U-statistics", Annals of Mathematical Statistics 40(6) (1969), 2076–2100, for two
     samples.
     B. Efron and C. Stein, "The Jackknife Estimate of Variance", Annals of Statistics 9(3) (1981), 586–596.
+    R. A. Fisher, "The Design of Experiments" (Oliver and Boyd 1935), for the distribution under exchanges.
     M. Sankaran, "Approximations to the Non-Central Chi-Square Distribution", Biometrika 50 (1963), 199–204, for the
     limits of the intervals.
 
@@ -349,15 +370,23 @@ def _warn(estimator: Estimator, n_few: int, n_infinite: int, n_pairs: int) -> No
     """Warn of intervals that may not hold, and of those that say nothing."""
     if n_few:
         of_bin, at_least = estimator.fewest()
+        steep = f", not mostly on a bin with fewer than {FEW_IN_BIN} in a row" if estimator.is_steep() else ""
         warn_caller(
             f"For {n_few} of {n_pairs} pairs the counts are too few, and their intervals may miss more often than they "
             f"should: a row needs {of_bin} observations for each bin in which one of the two has mass, {at_least} in "
-            f"any case, {FEWEST_OF_UNEQUAL} beside a row of {UNEQUAL} times as many, and of blocks six. "
-            "Join bins that are rare, or leave out rows of few counts."
+            f"any case, {FEWEST_OF_UNEQUAL} beside a row of {UNEQUAL} times as many, and of blocks six; and the value "
+            f"has to depend on {FEWEST_EFFECTIVE} observations, and on two bins{steep}. Join bins that are rare, or "
+            "leave out rows of few counts."
         )
     if n_infinite:
+        name = estimator.divergence.name
+        why, but = (
+            f"{name!r} is infinite, or would be without some one or two observations",
+            "; a pseudocount, such as 0.5, makes the estimate and the lower limit finite",
+        )
+        if estimator.pseudocount:
+            why, but = f"{name!r} may be infinite, for it is without the pseudocount", ""
         warn_caller(
-            f"For {n_infinite} of {n_pairs} pairs {estimator.divergence.name!r} is infinite, or would be without some "
-            "one or two observations, so that their intervals reach to infinity. Pass a pseudocount, such as 0.5, "
-            "or a bounded metric."
+            f"For {n_infinite} of {n_pairs} pairs {why}, so that their intervals reach to infinity. Pass a bounded "
+            f"metric, such as 'js_distance', or join bins that are rare{but}."
         )

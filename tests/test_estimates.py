@@ -5,6 +5,8 @@ import re
 import warnings
 from bisect import bisect_left
 from fractions import Fraction
+from itertools import combinations
+from math import comb
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +15,24 @@ import scipy.sparse as sp
 from conftest import RECORDS, random_distributions
 from mpmath import mp, mpf
 from scipy.optimize import brentq
-from scipy.stats import binom, chi2, ncx2, norm
+from scipy.stats import binom, chi2, hypergeom, ncx2, norm
 from scipy.stats import t as student
 
-from skdiv import Divergence, divergence_estimates, divergences, paired_divergences, pairwise_divergences, renyi
+from skdiv import (
+    Divergence,
+    divergence_estimates,
+    divergences,
+    paired_divergences,
+    pairwise_divergences,
+    pairwise_homogeneity,
+    renyi,
+)
 from skdiv._compute.estimates import is_kinked, is_steep
+from skdiv._compute.exchange import mean_of_blocks, mean_of_counts
 from skdiv._compute.jackknife import sums_of_counts
 from skdiv._compute.noncentral import limits
 from skdiv._divergences.terms import total_variation
+from skdiv._input.blocks import Blocks
 
 SMOOTH = [record for record in RECORDS if record.name != "total_variation"]
 by_name = pytest.mark.parametrize("record", SMOOTH, ids=lambda record: record.name)
@@ -100,7 +112,7 @@ def test_a_pseudocount_is_added_after_an_observation_has_been_deleted():
         return sum_of_terms(record, a + 0.5, b + 0.5)
 
     bias, variance = jackknife(statistic, x, y, [*without_each(x)], [*without_each(y)])
-    with pytest.warns(UserWarning, match="too few"):
+    with pytest.warns(UserWarning, match="too few"), pytest.warns(UserWarning, match="may be infinite"):
         result = divergence_estimates([x], [y], "kl", pseudocount=0.5)
     np.testing.assert_allclose(result.corrected, statistic(x, y) - bias, rtol=1e-9)
     np.testing.assert_allclose(result.standard_error, np.sqrt(variance), rtol=1e-9)
@@ -121,7 +133,8 @@ def test_blocks_are_deleted_one_at_a_time(record):
         np.testing.assert_allclose(result.corrected[i], record.finish(np.array([max(total - bias, 0.0)])), rtol=1e-8)
         np.testing.assert_allclose(result.standard_error[i], np.sqrt(of_value), rtol=1e-9)
         quantile = student.ppf(0.975, min(len(blocks[i]), 7) - 1)
-        ends = limits(*(np.array([each]) for each in (total, bias, variance, 4, quantile)))
+        exchanged = mean_of_blocks(record, *(Blocks(each, np.array([len(each)])) for each in (blocks[i], of_y[0])), 0.0)
+        ends = limits(*(np.array([each]) for each in (total, bias, variance, 4, quantile)), exchanged)
         for end, found in zip(ends, result.confidence_interval, strict=True):
             np.testing.assert_allclose(found[i], np.minimum(record.finish(end), record.bound), rtol=1e-6)
 
@@ -160,6 +173,7 @@ def test_a_bias_below_zero_moves_the_sum(sign):
     assert low[0] < 0.2 - sign * 0.1 < high[0]
 
 
+@pytest.mark.filterwarnings("ignore:For .* the counts are too few")
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
 def test_matrix_and_pairs_are_about_the_same_divergences(container):
     X, Y = counts(40), counts(40, seed=1)
@@ -171,6 +185,7 @@ def test_matrix_and_pairs_are_about_the_same_divergences(container):
         np.testing.assert_allclose(np.diagonal(one), other, rtol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:For .* the counts are too few")
 @pytest.mark.parametrize("name", ["js_distance", "jeffreys", "kl"])
 def test_a_collection_with_itself_is_the_one_with_a_copy_but_for_the_diagonal(name):
     X = counts(40)
@@ -218,24 +233,161 @@ def test_rows_that_are_as_near_as_chance_allows_have_the_corrected_value_0_and_a
 
 
 def test_rows_of_one_bin_and_rows_that_share_none_are_at_the_ends():
-    result = divergence_estimates([[400, 0], [900, 0], [0, 500]])
+    with pytest.warns(UserWarning, match="For 1 of 3 pairs the counts are too few.*two bins"):
+        result = divergence_estimates([[400, 0], [900, 0], [0, 500]])
     assert result.estimate[0, 1] == result.confidence_interval.high[0, 1] == 0
-    ends = result.confidence_interval.low[0, 2], result.confidence_interval.high[0, 2], result.corrected[0, 2]
+    ends = result.confidence_interval.high[0, 2], result.corrected[0, 2]
     np.testing.assert_allclose(ends, np.sqrt(np.log(2)))
     assert max(ends) <= np.sqrt(np.log(2))
+    assert 0.83 < result.confidence_interval.low[0, 2] < np.sqrt(np.log(2))
     assert result.standard_error[0, 2] == 0
 
 
 @pytest.mark.parametrize("name", ["kl", "jeffreys", "chi2", "renyi"])
 @pytest.mark.parametrize("y", [[200, 300, 0], [200, 300, 1]])
 def test_what_is_infinite_or_would_be_without_an_observation_is_unknown(name, y):
-    with pytest.warns(UserWarning, match=f"For 1 of 2 pairs '{name}' is infinite, or would be .* a pseudocount"):
+    with pytest.warns(UserWarning, match=f"For 1 of 2 pairs '{name}' is infinite, or would be .* a bounded metric"):
         result = divergence_estimates([[200, 200, 100]], [y, [200, 200, 100]], name)
     assert np.isinf(result.estimate[0, 0]) == (y[-1] == 0)
     assert np.isinf(result.standard_error[0, 0])
     assert (result.confidence_interval.low[0, 0], result.confidence_interval.high[0, 0]) == (0, np.inf)
     assert not np.isnan([*result[:3], *result[3]]).any()
-    assert divergence_estimates([[200, 200, 100]], [y], name, pseudocount=0.5).confidence_interval.high[0, 0] < np.inf
+
+
+@pytest.mark.parametrize("name", ["kl", "jeffreys", "chi2", "renyi"])
+def test_a_pseudocount_gives_no_upper_limit_where_the_truth_may_be_infinite(name):
+    X = [[200, 200, 100]]
+    with pytest.warns(UserWarning, match=f"For 1 of 1 pairs '{name}' may be infinite, for it is without the pseudoc"):
+        result = divergence_estimates(X, [[200, 300, 0]], name, pseudocount=0.5)
+    low, high = result.confidence_interval
+    assert 0 < low[0, 0] < result.estimate[0, 0] < high[0, 0] == np.inf
+    blocks = {"blocks": np.full((1, 8, 3), [25, 25, 12]), "Y_blocks": np.full((1, 8, 3), [25, 40, 0])}
+    with pytest.warns(UserWarning, match="may be infinite"):
+        result = divergence_estimates([[200, 200, 96]], [[200, 320, 0]], name, pseudocount=0.5, **blocks)
+    assert result.confidence_interval.high[0, 0] == np.inf
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        result = divergence_estimates(X, [[200, 300, 1]], name, pseudocount=0.5)
+    assert np.isfinite(result.confidence_interval.high[0, 0])
+
+
+# --- The mean of the sum when observations are exchanged ---
+
+
+def mean_over_exchanges(term, x, y):
+    """The mean over all ways to deal out the observations, one after another."""
+    of_bins = np.repeat(np.arange(len(x)), np.add(x, y))
+    dealt = []
+    for first in combinations(range(len(of_bins)), sum(x)):
+        row = np.bincount(of_bins[list(first)], minlength=len(x))
+        dealt.append(term(row / sum(x), (np.add(x, y) - row) / sum(y)).sum())
+    assert len(dealt) == comb(len(of_bins), sum(x))
+    return np.mean(dealt)
+
+
+@pytest.mark.parametrize("record", [each for each in SMOOTH if each.name in ("js_distance", "hellinger", "renyi(0.5)")])
+@pytest.mark.parametrize(("x", "y"), [([3, 1, 0], [2, 2, 1]), ([0, 4], [5, 1]), ([1, 1, 1, 0], [3, 4, 0, 1])])
+def test_the_mean_when_observations_are_exchanged_is_that_of_all_exchanges(record, x, y):
+    rows = (np.array([each], dtype=float) for each in (x, y))
+    np.testing.assert_allclose(mean_of_counts(record, *rows, 0.0), mean_over_exchanges(record.term, x, y), rtol=1e-12)
+
+
+def hypergeometric_mean(record, x, y, c):
+    """By SciPy's distribution, over the counts for which the term is finite, and is so without two observations."""
+    N, M, K = x.sum(), y.sum(), len(x)
+
+    def terms(a, b):
+        return record.term((np.maximum(a, 0) + c) / (N + c * K), (np.maximum(b, 0) + c) / (M + c * K))
+
+    mean = 0.0
+    for s in x + y:
+        k = np.arange(max(0, s - M), min(s, N) + 1)
+        finite = np.isfinite(terms(k, s - k))
+        if not c and np.isinf(record.term(np.array([0, 0.5]), np.array([0.5, 0]))).any():
+            finite &= np.isfinite(terms(k - 2, s - k)) & np.isfinite(terms(k, s - k - 2))
+        if finite.any():
+            share = hypergeom.pmf(k, N + M, s, N)[finite]
+            mean += (share * terms(k, s - k)[finite]).sum() / share.sum()
+    return mean
+
+
+@by_name
+@pytest.mark.parametrize("c", [0.0, 0.5])
+def test_the_mean_when_observations_are_exchanged_is_hypergeometric(record, c):
+    x, y = np.array([9, 0, 1, 30, 60, 14]), np.array([6, 1, 2, 170, 300, 90])
+    small = x < 10, x >= 10
+    with np.errstate(all="ignore"):
+        for some, tolerance in zip(small, (1e-5, 0.03), strict=True):
+            for a, b in ((x, y), (y, x)):
+                a, b = np.append(a[some], 70), np.append(b[some], 110)
+                found = mean_of_counts(record, *(each[np.newaxis].astype(float) for each in (a, b)), c)
+                np.testing.assert_allclose(found, hypergeometric_mean(record, a, b, c), rtol=tolerance)
+
+
+def test_the_mean_when_blocks_are_exchanged_is_about_that_of_all_exchanges():
+    rng, record = np.random.default_rng(0), divergences()["js_divergence"]
+    blocks = rng.poisson(2, (7, 5)) + rng.multinomial(20, np.full(5, 0.2), 7) * rng.integers(0, 2, (7, 1)) + 1
+    sums = []
+    for first in combinations(range(7), 3):
+        row = blocks[list(first)].sum(axis=0)
+        sums.append(sum_of_terms(record, row, blocks.sum(axis=0) - row))
+    found = mean_of_blocks(record, Blocks(blocks[:3], np.array([3])), Blocks(blocks[3:], np.array([4])), 0.0)[0]
+    assert abs(found - np.mean(sums)) < 3 * np.std(sums) / np.sqrt(99)
+    again = mean_of_blocks(record, Blocks(blocks[:3], np.array([3])), Blocks(blocks[3:], np.array([4])), 0.0)[0]
+    assert found == again
+
+
+def rare_bins(n, share, *, n_rare=300, total=2000):
+    """Rows of one distribution of ten common bins and many rare ones."""
+    p = np.r_[np.full(10, (1 - share) / 10), np.full(n_rare, share / n_rare)]
+    return np.random.default_rng(0).multinomial(total, p, size=n)
+
+
+@by_name
+@pytest.mark.parametrize("rows", [[[999, 1], [1000, 0]], [[1000, 0], [998, 2]], rare_bins(2, 0.02), rare_bins(2, 0.05)])
+def test_intervals_of_rows_that_chance_explains_begin_at_0(record, rows):
+    for pseudocount in (0.0, 0.5):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            low, _ = divergence_estimates(rows[:1], rows[1:], record, pseudocount=pseudocount).confidence_interval
+        assert low[0, 0] == 0
+    assert pairwise_homogeneity(rows, random_state=0, n_resamples=99).pvalue[0, 1] > 0.05
+
+
+@pytest.mark.parametrize("name", ["js_distance", "hellinger"])
+def test_intervals_of_equal_rates_of_rare_events_hold_0_or_are_warned_about(name):
+    rng = np.random.default_rng(0)
+    for rate, size in ((0.001, 1000), (0.02, 100), (0.005, 1000), (0.02, 1000)):
+        X, Y = (rng.multinomial(size, [1 - rate, rate], size=500) for _ in range(2))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            low = divergence_estimates(X, Y, name, paired=True).confidence_interval.low
+        assert (low == 0).mean() >= (0.88 if caught else 0.93)
+        assert caught or rate * size >= 20
+
+
+def test_intervals_of_blocks_in_bursts_hold_0():
+    rng = np.random.default_rng(0)
+    shape, p = (60, 12), 1 / np.arange(1, 101) / (1 / np.arange(1, 101)).sum()
+    rows = []
+    for _ in range(2):
+        blocks = rng.multinomial(25, p, shape)
+        np.add.at(blocks, (*np.indices(shape), rng.choice(100, shape, p=p)), 25)
+        rows.append(blocks)
+    sums = [each.sum(axis=1) for each in rows]
+    interval = divergence_estimates(*sums, paired=True, blocks=rows[0], Y_blocks=rows[1]).confidence_interval
+    assert (interval.low == 0).mean() >= 0.92
+
+
+def test_few_observations_that_decide_are_warned_about():
+    divergence_estimates([[990, 10]], [[970, 30]])
+    with pytest.warns(UserWarning, match="For 1 of 1 pairs.*has to depend on 10 observations"):
+        divergence_estimates([[999, 1]], [[995, 5]])
+    one_bin = [[4000, 4]], [[3900, 104]]
+    divergence_estimates(*one_bin)
+    with pytest.warns(UserWarning, match="For 1 of 1 pairs.* not mostly on a bin with fewer than 5 in a row"):
+        divergence_estimates(*one_bin, "hellinger")
+    divergence_estimates([[4000, 5]], [[3900, 104]], "hellinger")
 
 
 @pytest.mark.parametrize("name", ["js_divergence", "kl", "hellinger"])
@@ -282,6 +434,7 @@ def covered(record, p, q, sizes, *, n_pairs=400, seed=0):
     return ((low <= true) & (true <= high)).mean(), result.estimate.mean() - true, result.corrected.mean() - true
 
 
+@pytest.mark.filterwarnings("ignore:For .* the counts are too few")
 @pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
 @pytest.mark.parametrize("name", ["js_distance", "js_divergence", "jeffreys"])
 def test_nineteen_of_twenty_intervals_hold_the_truth(name, share):

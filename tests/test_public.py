@@ -68,7 +68,7 @@ LAYERS = [
     "_compute.blocks.weighted", "_compute.blocks", "_compute.run", "_compute.tiles", "_compute.measure",
     "_compute.screens", "_compute.graphs", "_compute.search", "_compute.duplicates", "_compute.spanning",
     "_compute.centers",
-    "_compute.noncentral", "_compute.jackknife", "_compute.estimates",
+    "_compute.noncentral", "_compute.jackknife", "_compute.exchange", "_compute.estimates",
     "_trees", "_trees.linkage", "_trees.rounds", "_trees.cut", "_trees.graph", "_trees.information", "_trees.build",
     "_significance", "_significance.sequential", "_significance.heights", "_significance.nulls", "_significance.nodes",
     "datasets._languages", "datasets", "pairwise", "estimates", "tables", "chunked",

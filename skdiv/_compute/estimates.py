@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from scipy.stats import t as student
 
+from skdiv._compute.exchange import mean_of_blocks, mean_of_counts
 from skdiv._compute.jackknife import Deleted, Sums, shares, sums_of_blocks, sums_of_counts
 from skdiv._compute.noncentral import limits
 from skdiv._compute.tiles import Tile
@@ -22,6 +23,8 @@ N_LAYERS = 6  # of a result: estimate, corrected, standard error, lower and uppe
 
 _CELL = 2**15  # the number of entries of rows that are evaluated at a time
 _FEWEST_BLOCKS = 6
+FEW_IN_BIN = 5  # observations of a row, which do not tell how much a steep term is off; measured there too
+FEWEST_EFFECTIVE = 10  # observations that decide about a sum; measured by benchmarks/intervals.py
 UNEQUAL, FEWEST_OF_UNEQUAL = (
     10,
     1000,
@@ -71,7 +74,11 @@ class Estimator:
 
         These are measured by benchmarks/intervals.py.
         """
-        return (20, 1000) if is_steep(self.divergence.term) else (5, 100)
+        return (20, 1000) if self.is_steep() else (5, 100)
+
+    def is_steep(self) -> bool:
+        """Return whether the terms rise so steeply at 0 that bins of few counts may hide much of the divergence."""
+        return is_steep(self.divergence.term)
 
     def tile(self, P: Sample, Q: Sample, tile: Tile) -> FloatArray:
         """Return the layers of a tile, of shape (N_LAYERS, n_P, n_Q); of a symmetric matrix only above the diagonal."""
@@ -97,12 +104,13 @@ class Estimator:
     def _found(self, P: Sample, Q: Sample) -> FloatArray:
         """Return what the layers are made of, for the pairs of one row and each of some rows, or of as many rows.
 
-        The latter is without blocks alone. Its rows are the fields of `Sums`, the numbers of bins with mass, the
-        quantiles that the limits are apart from the sums, and 1 if the counts are too few.
+        The latter is without blocks alone. Its rows are the fields of `Sums`, the means of the sums when observations
+        are exchanged, the numbers of bins with mass, the quantiles that the limits are apart from the sums, 1 if the
+        counts are too few, and 1 if the divergence may be infinite in truth.
         """
         x, y = P.counts.dense(), Q.counts.dense()
         quantile = np.full(len(y), norm.isf((1 - self.level) / 2))
-        few = self._are_few(x, y)
+        few, unknown = self._are_few(x, y), self._are_unknown(x, y)
         if P.blocks is not None and Q.blocks is not None:
             least = np.minimum(P.blocks.sizes, Q.blocks.sizes)
             few |= least < _FEWEST_BLOCKS
@@ -110,18 +118,42 @@ class Estimator:
             p, q = shares(x, self.pseudocount), shares(y, self.pseudocount)
             of_p, of_q = Deleted.of(x, P.blocks, self.pseudocount), Deleted.of(y, Q.blocks, self.pseudocount)
             sums = sums_of_blocks(self.divergence, p, q, of_p, of_q)
+            exchanged = mean_of_blocks(self.divergence, P.blocks, Q.blocks, self.pseudocount)
         else:
             if not self.pseudocount:  # Bins that are empty in all rows add nothing.
                 used = (x > 0).any(axis=0) | (y > 0).any(axis=0)
                 x, y = x[:, used], y[:, used]
             sums = sums_of_counts(self.divergence, x, y, self.pseudocount)
-        return np.vstack([*sums, np.count_nonzero(x + y, axis=1), quantile, few])
+            exchanged = mean_of_counts(self.divergence, x, y, self.pseudocount)
+        few |= (sums.n_effective < FEWEST_EFFECTIVE) | self._hang_on_one_bin(x, y)
+        return np.vstack([*sums, exchanged, np.count_nonzero(x + y, axis=1), quantile, few, unknown])
 
     def _layers(self, found: FloatArray) -> FloatArray:
         """Return the layers of pairs from what has been found for them; all at once, for a limit takes many steps."""
-        *of_sums, n_bins, quantile, few = found
+        *of_sums, exchanged, n_bins, quantile, few, unknown = found
         sums = Sums(*of_sums)
-        return np.vstack([*self._values(sums, limits(*sums[:3], n_bins, quantile)), few])
+        *values, low, high = self._values(sums, limits(*sums[:3], n_bins, quantile, exchanged))
+        high = np.where(unknown, np.inf, high)
+        return np.vstack([*values, low, high, (few > 0) | (low == high)])
+
+    def _hang_on_one_bin(self, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
+        """Return for which pairs a bin of few counts makes most of a sum whose terms are steep where counts are few."""
+        if not self.is_steep():
+            return np.zeros(len(y), dtype=bool)
+        with np.errstate(all="ignore"):
+            terms = self.divergence.term(shares(x, self.pseudocount), shares(y, self.pseudocount))
+        of_few = np.where(np.minimum(x, y) < FEW_IN_BIN, terms, 0)
+        most: NDArray[np.bool_] = of_few.max(axis=1) > terms.sum(axis=1) / 2
+        return most
+
+    def _are_unknown(self, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
+        """Return for which pairs a pseudocount alone makes the divergence finite, so that its truth may be infinite."""
+        if not self.pseudocount:
+            return np.zeros(len(y), dtype=bool)
+        with np.errstate(all="ignore"):
+            sums = self.divergence.term(shares(x, 0), shares(y, 0)).sum(axis=-1)
+            infinite: NDArray[np.bool_] = np.isinf(self.divergence.finish(sums))
+        return infinite
 
     def _are_few(self, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
         """Return for which pairs a row has too few observations, for the bins where one of the two has mass."""

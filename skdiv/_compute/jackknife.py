@@ -32,6 +32,7 @@ class Sums(NamedTuple):
     bias: FloatArray
     variance: FloatArray
     value_variance: FloatArray  # of ``finish(total)``
+    n_effective: FloatArray  # observations; that would be as few, if all that count had the same effect
 
 
 # of_bins(a, A, b, B) returns what each bin adds after a observations of this bin of p, among A of all bins, have been
@@ -84,7 +85,7 @@ def _mean(share: FloatArray, rest: FloatArray, without: FloatArray) -> FloatArra
 def _jackknife(of_bins: _OfBins, x: FloatArray, y: FloatArray, finish: Callable[[FloatArray], FloatArray]) -> Sums:
     """Return the bias and the variances of a sum over bins, from all deletions of one observation."""
     total = of_bins(0, 0, 0, 0).sum(axis=-1)
-    bias, variance, value_variance = (np.zeros(total.shape) for _ in range(3))
+    bias, variance, value_variance, squares, fourths = (np.zeros(total.shape) for _ in range(5))
     for n, rest, without in (
         (x, of_bins(0, 1, 0, 0), of_bins(1, 1, 0, 0)),
         (y, of_bins(0, 0, 0, 1), of_bins(0, 0, 1, 1)),
@@ -93,24 +94,26 @@ def _jackknife(of_bins: _OfBins, x: FloatArray, y: FloatArray, finish: Callable[
         sums = rest.sum(axis=-1, keepdims=True) + np.where(n > 0, without - rest, 0)
         share = n / size[..., np.newaxis]
         bias = bias + (size - 1) * (np.where(n > 0, share * sums, 0).sum(axis=-1) - total)
-        variance = variance + (size - 1) * _spread(share, sums)
-        value_variance = value_variance + (size - 1) * _spread(share, finish(sums))
-    return Sums(total, bias, variance, value_variance)
+        spread, fourth = _spread(share, sums)
+        squares, fourths = squares + size * spread, fourths + size * fourth
+        variance = variance + (size - 1) * spread
+        value_variance = value_variance + (size - 1) * _spread(share, finish(sums))[0]
+    return Sums(total, bias, variance, value_variance, np.where(fourths > 0, squares**2 / fourths, np.inf))
 
 
-def _spread(share: FloatArray, values: FloatArray) -> FloatArray:
-    """Return the variance along the last axis of values that have these shares; what has no share may be anything."""
+def _spread(share: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the second and fourth central moments of values that have these shares; what has none may be anything."""
     values = np.where(share > 0, values, 0)
     mean = (share * values).sum(axis=-1, keepdims=True)
-    spread: FloatArray = (share * (values - mean) ** 2).sum(axis=-1)
-    return spread
+    squares = (values - mean) ** 2
+    return (share * squares).sum(axis=-1), (share * squares**2).sum(axis=-1)
 
 
 def _where_finite(sums: Sums) -> Sums:
     """Return the sums, with infinite variances wherever a sum, or one after a deletion, is infinite."""
     finite = np.isfinite(sums.total) & np.isfinite(sums.bias) & np.isfinite(sums.value_variance)
-    variance, of_value = (np.where(finite & np.isfinite(each), each, np.inf) for each in sums[2:])
-    return Sums(sums.total, np.where(finite, sums.bias, 0), variance, of_value)
+    variance, of_value = (np.where(finite & np.isfinite(each), each, np.inf) for each in sums[2:4])
+    return Sums(sums.total, np.where(finite, sums.bias, 0), variance, of_value, sums.n_effective)
 
 
 @dataclass(frozen=True)
@@ -161,4 +164,4 @@ def sums_of_blocks(divergence: Divergence, p: FloatArray, q: FloatArray, of_p: D
             bias = bias + left * (mean - total)
             variance = variance + left * spread
             value_variance = value_variance + left * deleted.moments(divergence.finish(sums))[1]
-    return _where_finite(Sums(total, bias, variance, value_variance))
+    return _where_finite(Sums(total, bias, variance, value_variance, np.full(total.shape, np.inf)))

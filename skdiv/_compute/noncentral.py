@@ -18,7 +18,12 @@ _LEAST_FREEDOM = 1e-3  # degrees of freedom; at 0 the approximation divides by z
 
 
 def limits(
-    total: FloatArray, bias: FloatArray, variance: FloatArray, n_bins: FloatArray, normal: FloatArray
+    total: FloatArray,
+    bias: FloatArray,
+    variance: FloatArray,
+    n_bins: FloatArray,
+    normal: FloatArray,
+    other_bias: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Return the lower and upper limits of the sums without bias, all vectors of one entry a sum.
 
@@ -31,32 +36,37 @@ def limits(
         The number of bins with mass.
     normal : ndarray of shape (n,)
         The quantile, of the normal or of Student's distribution, that the two limits are apart from the sum.
+    other_bias : ndarray of shape (n,), optional
+        What the biases may be as well: the lower limit is that of the larger one, the upper limit of the smaller one.
     """
     known = np.isfinite(variance)
     low, high = np.zeros(total.shape), np.full(total.shape, np.inf)
-    low[known], high[known] = _finite_limits(total[known], bias[known], variance[known], n_bins[known], normal[known])
+    least = most = bias
+    if other_bias is not None:
+        least, most = np.minimum(bias, other_bias), np.maximum(bias, other_bias)
+    rest = variance[known], n_bins[known], normal[known]
+    low[known] = _finite_limit(total[known], most[known], *rest, upper=False)
+    high[known] = _finite_limit(total[known], least[known], *rest, upper=True)
     return low, high
 
 
-def _finite_limits(
-    total: FloatArray, bias: FloatArray, variance: FloatArray, n_bins: FloatArray, normal: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return the limits where the variances are finite. A negative bias moves the sum, for no χ² has one."""
+def _finite_limit(
+    total: FloatArray, bias: FloatArray, variance: FloatArray, n_bins: FloatArray, normal: FloatArray, *, upper: bool
+) -> FloatArray:
+    """Return one limit where the variances are finite. A negative bias moves the sum, for no χ² has one."""
     total, bias = total - np.minimum(bias, 0), np.maximum(bias, 0)
     is_sum = total > _NO_SUM * bias
     scale = np.where(is_sum, variance, 4 * bias) / np.where(is_sum, 4 * total, 4 * np.maximum(n_bins - 1, 1))
     varies = scale > 0
     scale = np.where(varies, scale, 1)
     x, freedom = total / scale, np.maximum(bias / scale, _LEAST_FREEDOM)
-    low = _noncentrality(x, freedom, normal)
-    # A sum below its bias is so by chance, and its upper limit is not below that of a sum as large as the bias.
-    high = _noncentrality(np.maximum(x, freedom), freedom, -normal)
     # The limits lie on two sides of the sum without bias, which the approximation may miss at one degree and below.
     middle = np.maximum(total - bias, 0)
-    return (
-        np.where(varies, np.minimum(low * scale, middle), middle),
-        np.where(varies, np.maximum(high * scale, middle), middle),
-    )
+    if not upper:
+        return np.where(varies, np.minimum(_noncentrality(x, freedom, normal) * scale, middle), middle)
+    # A sum below its bias is so by chance, and its upper limit is not below that of a sum as large as the bias.
+    high = _noncentrality(np.maximum(x, freedom), freedom, -normal)
+    return np.where(varies, np.maximum(high * scale, middle), middle)
 
 
 def _noncentrality(x: FloatArray, freedom: FloatArray, normal: FloatArray) -> FloatArray:

@@ -64,7 +64,7 @@ def as_weights(
     return check_array(array, accept_sparse="csr", dtype=dtypes, ensure_all_finite=False, input_name=names.argument)
 
 
-def added_in_double(X: MatrixLike) -> MatrixLike:
+def added_in_double(X: Any) -> Any:
     """Return a sparse matrix of integers in double precision, and anything else as it is.
 
     COO adds repeated entries in its own dtype, in which their sum may not fit.
