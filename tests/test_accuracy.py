@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from conftest import random_distributions
 
 from skdiv import divergences, paired_divergences, pairwise_divergences, renyi
+from skdiv._input.distributions import as_distributions
 
 pytestmark = pytest.mark.usefixtures("kernel")
 
@@ -171,6 +172,13 @@ def test_rounding_that_adds_up_over_the_bins_in_single_precision(record, levels)
     rows, together = two_levels(*levels)
     value = pairwise_divergences(rows.astype(np.float32), metric=record)[0, 1]
     assert abs(value - record(*together)) < 2e-6
+
+
+@pytest.mark.parametrize("convert", [np.asarray, sp.csr_array])
+def test_rows_in_single_precision_are_divided_by_totals_in_double_precision(convert):
+    row = np.append(np.float32(1), np.full(100_000, 1e-8, dtype=np.float32))  # Each step is lost in single precision.
+    rows = as_distributions(convert(row[np.newaxis]))
+    np.testing.assert_allclose(rows.dense()[0].sum(dtype=np.float64), 1, rtol=1e-6)
 
 
 @pytest.mark.parametrize("alpha", [0.5, 0.9, 0.999, 1.05, 1.1, 2, 3])

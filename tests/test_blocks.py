@@ -119,8 +119,8 @@ def test_few_orders_of_many_blocks_are_held_at_a_time():
 
 
 def test_weights_that_are_the_totals_are_computed_again():
-    blocks = bursts(5, seed=3)
-    blocks[1, 0] *= 3
+    blocks = bursts(5, seed=6)
+    blocks[1, 0] *= 6
     X = blocks.sum(axis=1)
     by_name = clustered(X, blocks, linkage="information", sample_weight="counts")
     by_value = clustered(X, blocks, linkage="information", sample_weight=X.sum(axis=1))
@@ -128,7 +128,7 @@ def test_weights_that_are_the_totals_are_computed_again():
     in_proportion = clustered(X, blocks, linkage="information", sample_weight=X.sum(axis=1) / X.sum())
     np.testing.assert_array_equal(by_name.node_pvalues_, in_proportion.node_pvalues_)
     others = clustered(X, blocks, linkage="information", sample_weight=1.0 + X.sum(axis=1))
-    assert not np.array_equal(by_name.node_pvalues_, others.node_pvalues_)
+    assert by_name.node_pvalues_[-1] != others.node_pvalues_[-1]
 
 
 def test_the_pvalue_of_a_pair_is_that_of_all_arrangements():

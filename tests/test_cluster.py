@@ -3,6 +3,7 @@
 import pickle
 import warnings
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 
+import skdiv
 from skdiv import (
     Divergence,
     DivergenceClustering,
@@ -31,6 +33,7 @@ from skdiv import (
 )
 from skdiv._compute.measure import Measure
 from skdiv._input.distributions import normalise
+from skdiv._utils.warnings import warn_caller
 from skdiv.barycenters import centers_of
 
 X = random_distributions(60, 12, seed=3)
@@ -499,6 +502,14 @@ def test_a_warning_points_at_the_line_of_the_caller(number, memory, tmp_path, mo
     assert {(warning.filename, warning.lineno) for warning in caught} == {
         (__file__, WARNING[number].__code__.co_firstlineno)
     }
+
+
+def test_a_warning_points_at_a_package_whose_name_begins_with_that_of_skdiv():
+    file, found = f"{Path(skdiv.__file__).parent}_extras/warn.py", {}
+    exec(compile("def warn(function):\n    function('Careful.')", file, "exec"), found)
+    with pytest.warns(UserWarning, match="Careful") as caught:
+        found["warn"](warn_caller)
+    assert caught[0].filename == file
 
 
 # --- Precision ---

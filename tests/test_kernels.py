@@ -4,6 +4,7 @@ import os
 import pickle
 import subprocess
 import sys
+from itertools import product
 
 import mpmath
 import numpy as np
@@ -16,6 +17,7 @@ from scipy.special import xlogy
 
 from skdiv import DivergenceClustering, condensed_divergences, divergences, pairwise_divergences, show_versions
 from skdiv._compute import kernels
+from skdiv._compute.kernels.merging import SparseMergingRows
 
 NAMES = ["numpy", "numba"]
 FORMS = {"mixture": lambda p, q: xlogy(p + q, p + q), "difference": lambda p, q: -np.abs(p - q)}
@@ -53,6 +55,26 @@ def test_overlaps_are_those_of_the_definition(name, pair, shape, zeros):
     np.testing.assert_allclose(overlaps_of(kernel.overlaps, pair, P, Q), expected, rtol=0, atol=5e-14)
     sparse = overlaps_of(kernel.sparse_overlaps, pair, sp.csc_array(P), sp.csc_array(Q))
     np.testing.assert_allclose(sparse, expected, rtol=0, atol=5e-14)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("sparse", [False, True])
+def test_overlaps_of_rows_that_are_merged_are_those_of_their_sums(name, sparse):
+    rows, kernel = random_distributions(9, 20, zeros=0.6), kernels.load(name)
+    merging = SparseMergingRows(sp.csr_array(rows), kernel) if sparse else kernel.merging(rows)
+    members = [[k] for k in range(9)]
+    for i, j in ((2, 5), (5, 6), (0, 1)):
+        merging.merge(i, j)
+        members[i], members[j] = [], members[i] + members[j]
+        if j == 6:
+            left = [k for k, some in enumerate(members) if some]
+            merging.keep(np.array(left))
+            members = [members[k] for k in left]
+        sums = np.array([rows[some].sum(axis=0) for some in members])
+        for one, start in product([k for k, some in enumerate(members) if some], (0, 3)):
+            found, expected = merging.overlaps(one, start), overlaps_by_definition("mixture", sums[[one]], sums[start:])
+            alive = np.array([bool(some) for some in members[start:]])
+            np.testing.assert_allclose(found[alive], expected[0, alive], rtol=0, atol=5e-14)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -20,16 +20,16 @@ from skdiv.preprocessing import sum_blocks
 GOOD = np.array([[1.0, 2.0, 3.0], [3.0, 1.0, 0.0], [1.0, 1.0, 1.0], [0.5, 0.0, 0.5]])
 
 
-def with_entry(value):
+def with_entry(value, column=1):
     X = GOOD.copy()
-    X[2, 1] = value
+    X[2, column] = value
     return X
 
 
 BAD_ROWS = [
     (with_entry(np.nan), r"contains NaN: X\[2, 1\] = nan\. .*drop or impute"),
     (with_entry(np.inf), r"contains inf or -inf: X\[2, 1\] = inf\. Weights must be finite"),
-    (with_entry(-np.inf), r"contains inf or -inf: X\[2, 1\] = -inf"),
+    (with_entry(-np.inf, 0), r"contains inf or -inf: X\[2, 0\] = -inf"),
     (with_entry(-0.5), r"Negative values in data passed to X: X\[2, 1\] = -0\.5\. .*undo a centring"),
     (GOOD * [[1], [1], [0], [1]], r"X\[2\] sums to 0: an all-zero row is not a distribution.*pseudocount > 0"),
     (GOOD * [[0], [1], [0], [1]], r"X\[0\] sums to 0 \(and 1 more rows\)"),
