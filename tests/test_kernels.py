@@ -18,6 +18,8 @@ from scipy.special import xlogy
 from skdiv import DivergenceClustering, condensed_divergences, divergences, pairwise_divergences, show_versions
 from skdiv._compute import kernels
 from skdiv._compute.kernels.merging import SparseMergingRows
+from skdiv._compute.search import lowest_of_each
+from skdiv._compute.shortlists import Shortlists
 
 NAMES = ["numpy", "numba"]
 FORMS = {"mixture": lambda p, q: xlogy(p + q, p + q), "difference": lambda p, q: -np.abs(p - q)}
@@ -55,6 +57,29 @@ def test_overlaps_are_those_of_the_definition(name, pair, shape, zeros):
     np.testing.assert_allclose(overlaps_of(kernel.overlaps, pair, P, Q), expected, rtol=0, atol=5e-14)
     sparse = overlaps_of(kernel.sparse_overlaps, pair, sp.csc_array(P), sp.csc_array(Q))
     np.testing.assert_allclose(sparse, expected, rtol=0, atol=5e-14)
+
+
+@pytest.mark.parametrize("pair", FORMS)
+def test_numpy_computes_the_same_in_many_small_batches(pair, monkeypatch):
+    P, Q = random_distributions(19, 12, zeros=0.5), random_distributions(7, 12, zeros=0.5, seed=1)
+    kernel, expected = kernels.load("numpy"), overlaps_by_definition(pair, P, Q)
+    monkeypatch.setattr(kernel, "_CELL", 50)
+    np.testing.assert_allclose(overlaps_of(kernel.overlaps, pair, P, Q), expected, rtol=0, atol=5e-14)
+    sparse = overlaps_of(kernel.sparse_overlaps, pair, sp.csc_array(P), sp.csc_array(Q))
+    np.testing.assert_allclose(sparse, expected, rtol=0, atol=5e-14)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("levels", [10**9, 40])
+def test_lists_of_the_lowest_keep_them_when_they_fill(name, levels):
+    """Scores that fall from column to column, without ties or with many, fill the lists again and again."""
+    scores = -np.sort(-np.random.default_rng(0).integers(0, levels, (5, 3000)), axis=1).astype(float)
+    lists = Shortlists.of(5, 3, 64, scores.dtype)
+    for start in range(0, 3000, 50):
+        kernels.load(name).add_to_shortlists(lists, np.ascontiguousarray(scores[:, start : start + 50]), start)
+    values, places = lowest_of_each(*lists.kept(), 5, 3)
+    np.testing.assert_array_equal(places, np.argsort(scores, axis=1, kind="stable")[:, :3])
+    np.testing.assert_array_equal(values, np.sort(scores, axis=1)[:, :3])
 
 
 @pytest.mark.parametrize("name", NAMES)

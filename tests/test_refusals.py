@@ -213,7 +213,7 @@ def precomputed(change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda D: D.__setitem__((1, 2), 0.7), r"not symmetric: X\[1, 2\] = 0\.7, X\[2, 1\] = .*Symmetrise"),
+        (lambda D: D.__setitem__((2, 3), 0.7), r"not symmetric: X\[2, 3\] = 0\.7, X\[3, 2\] = .*Symmetrise"),
         (lambda D: D.__setitem__((3, 3), 0.1), r"X\[3, 3\] = 0\.1, but the distance of a distribution to itself is 0"),
         (lambda D: D.__setitem__((0, 3), np.nan), r"NaN or inf passed to X: precomputed X\[0, 3\] = nan"),
         (lambda D: D.__setitem__((0, 3), np.inf), r"NaN or inf passed to X: precomputed X\[0, 3\] = inf"),
