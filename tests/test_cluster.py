@@ -349,6 +349,19 @@ def test_memory_caches_the_tree(tmp_path):
     np.testing.assert_array_equal(again.labels_, DivergenceClustering(5).fit(X).labels_)
 
 
+def test_a_tree_is_taken_from_the_cache_only_where_all_is_the_same_that_it_depends_on(tmp_path):
+    weights, path, kl = np.arange(1.0, 61), np.eye(60, k=1), {"metric": "kl", "linkage": "average"}
+    for parameters, masses in [
+        *(({}, some) for some in (None, weights, weights[::-1])),
+        *(({"linkage": linkage}, None) for linkage in ("average", "single")),
+        *(({"linkage": "single", "connectivity": graph}, None) for graph in (path, np.roll(path, 30, axis=0))),
+        *(({**kl, **more}, None) for more in ({}, {"symmetrize": "min"}, {"base": 2}, {"pseudocount": 1})),
+    ]:
+        cached = DivergenceClustering(3, memory=str(tmp_path), **parameters).fit(X, sample_weight=masses)
+        alone = DivergenceClustering(3, **parameters).fit(X, sample_weight=masses)
+        np.testing.assert_array_equal(cached.linkage_matrix_, alone.linkage_matrix_)
+
+
 def test_a_tree_of_another_version_is_not_taken_from_the_cache(tmp_path, monkeypatch):
     DivergenceClustering(3, memory=str(tmp_path)).fit(X)
     monkeypatch.setattr("skdiv.cluster._fitting.__version__", "another")

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from sklearn import config_context
 
 from skdiv import (
     DivergenceClustering,
@@ -151,8 +152,12 @@ def test_predict_refuses_a_row_infinitely_far_from_every_cluster(assign):
     new = [[1, 1, 1], [1, 0, 1]]
     if assign == "member":
         assert np.isinf(clustering.transform(new)[1]).all()
-        with pytest.raises(ValueError, match=r"X\[1\] is infinitely far from every cluster.*pseudocount"):
-            clustering.predict(new)
+        for megabytes in (1024, 0):  # All rows are one batch, or each is one.
+            with (
+                config_context(working_memory=megabytes),
+                pytest.raises(ValueError, match=r"X\[1\] is infinitely far from every cluster.*pseudocount"),
+            ):
+                clustering.predict(new)
     else:
         assert clustering.predict(new).shape == (2,)
 
