@@ -1,6 +1,7 @@
 """Blocks in place of observations: the level for data that come in bursts, exact p-values, and what is refused."""
 
 import re
+from contextlib import nullcontext
 from itertools import combinations
 from math import comb
 
@@ -318,6 +319,13 @@ def test_totals_that_differ_much_are_named_unless_there_are_weights():
         DivergenceClustering(rule).fit(counts)
     fitted = DivergenceClustering(rule, linkage="information").fit(counts, sample_weight="counts")
     assert len(set(zip(fitted.labels_, labels, strict=True))) == 3
+
+
+@pytest.mark.parametrize(("total", "named"), [(99, False), (100, True)])
+def test_totals_are_named_from_ten_times_as_many_on(total, named):
+    rule = Significance(n_resamples=99, random_state=0)
+    with pytest.warns(UserWarning, match=r"X\[0\] has 10 obs.* and X\[2\] has 100") if named else nullcontext():
+        DivergenceClustering(rule).fit([[5, 5], [6, 6], [50, total - 50]])
 
 
 def test_counts_stand_for_the_totals():
