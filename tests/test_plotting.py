@@ -549,13 +549,15 @@ def test_other_rows_than_those_that_were_fitted_are_refused(clustering):
         DendrogramDisplay.from_estimator(clustering, max_leaves=1)
 
 
-def test_a_row_of_the_matrix_lies_beside_its_leaf(clustering):
-    display = ClusterMapDisplay.from_estimator(clustering, COUNTS, labels=NAMES)
+@pytest.mark.parametrize("n", [24, 120])  # A tree alone would be cut at 100 leaves.
+def test_a_row_of_the_matrix_lies_beside_its_leaf(n):
+    rows = np.tile(COUNTS, (5, 1))[:n] + np.arange(n)[:, np.newaxis] // 24
+    display = ClusterMapDisplay.from_estimator(DivergenceClustering(3).fit(rows), rows)
     tree, matrix = display.ax_
     display.figure_.canvas.draw()
-    assert tree.get_ylim() == matrix.get_ylim() == (24, 0)
+    assert tree.get_ylim() == matrix.get_ylim() == (n, 0)
     assert_allclose(tree.get_window_extent().intervaly, matrix.get_window_extent().intervaly)
-    assert len(display.dendrogram.lines_.get_segments()) == 23
+    assert len(display.dendrogram.lines_.get_segments()) == n - 1
 
 
 def test_displays_say_what_was_fitted_whatever_the_parameters_are_now():
