@@ -688,6 +688,7 @@ def test_an_infinite_contribution_is_a_hatched_bar_above_all_finite_ones():
     assert np.argmax(heights(display.bars_[2])) == 1
     assert [text.get_text() for text in display.ax_[1].texts] == ["∞"]
     assert np.isinf(display.contributions[1])
+    assert display.plot(top=2).ax_[1].get_xlabel() == "the 2 of 3 bins that add the most"  # no share of infinity
 
 
 def test_bars_of_a_series_have_the_names_of_its_index_and_the_legend_those_of_the_distributions():
