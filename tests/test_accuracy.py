@@ -17,6 +17,7 @@ from skdiv import (
     pairwise_divergences,
     renyi,
 )
+from skdiv._input.distributions import as_distributions
 
 pytestmark = pytest.mark.usefixtures("kernel")
 
@@ -233,6 +234,14 @@ def test_rounding_that_adds_up_over_the_bins_in_single_precision(record, levels)
     rows, together = two_levels(*levels)
     value = pairwise_divergences(rows.astype(np.float32), metric=record)[0, 1]
     assert abs(value - record(*together)) < 2e-6
+
+
+@pytest.mark.parametrize("convert", [np.asarray, sp.csr_array])
+def test_rows_in_single_precision_are_divided_by_totals_in_double_precision(convert):
+    """The total of a row in single precision would move all its entries, and many of them to another number."""
+    rows = random_distributions(20, 3000).astype(np.float32)
+    expected = (rows / rows.sum(axis=1, keepdims=True, dtype=np.float64)).astype(np.float32)
+    assert np.mean(as_distributions(convert(rows)).dense() != expected) < 1e-3
 
 
 @pytest.mark.parametrize("alpha", [0.5, 0.9, 0.999, 1.05, 1.1, 2, 3])

@@ -33,7 +33,7 @@ def test_the_blas_limit_is_lifted_by_the_last_thread_to_leave():
             entered.set()
             leave.wait()
 
-    thread = threading.Thread(target=other)
+    thread = threading.Thread(target=other, daemon=True)  # so that a failure ends the run
     with one_blas_thread():
         thread.start()
         entered.wait()
@@ -62,7 +62,7 @@ def test_a_process_forked_while_another_thread_computes_has_its_blas_threads():
             entered.set()
             leave.wait()
 
-    thread = threading.Thread(target=other)
+    thread = threading.Thread(target=other, daemon=True)  # so that a failure ends the run
     thread.start()
     entered.wait()
     expected = pairwise_divergences(X, metric="kl")
@@ -87,7 +87,7 @@ def test_no_lock_of_ours_is_held_over_a_fork():
             with one_blas_thread():
                 pass
 
-    thread = threading.Thread(target=other)
+    thread = threading.Thread(target=other, daemon=True)  # so that a failure ends the run
     thread.start()
 
     def enters():

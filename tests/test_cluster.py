@@ -3,6 +3,7 @@
 import pickle
 import warnings
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler
 
+import skdiv
 from skdiv import (
     Divergence,
     DivergenceClustering,
@@ -31,6 +33,7 @@ from skdiv import (
 )
 from skdiv._compute.measure import Measure
 from skdiv._input.distributions import normalise
+from skdiv._utils.warnings import warn_caller
 from skdiv.barycenters import centers_of
 
 X = random_distributions(60, 12, seed=3)
@@ -346,6 +349,19 @@ def test_memory_caches_the_tree(tmp_path):
     np.testing.assert_array_equal(again.labels_, DivergenceClustering(5).fit(X).labels_)
 
 
+def test_a_tree_is_taken_from_the_cache_only_where_all_is_the_same_that_it_depends_on(tmp_path):
+    weights, path, kl = np.arange(1.0, 61), np.eye(60, k=1), {"metric": "kl", "linkage": "average"}
+    for parameters, masses in [
+        *(({}, some) for some in (None, weights, weights[::-1])),
+        *(({"linkage": linkage}, None) for linkage in ("average", "single")),
+        *(({"linkage": "single", "connectivity": graph}, None) for graph in (path, np.roll(path, 30, axis=0))),
+        *(({**kl, **more}, None) for more in ({}, {"symmetrize": "min"}, {"base": 2}, {"pseudocount": 1})),
+    ]:
+        cached = DivergenceClustering(3, memory=str(tmp_path), **parameters).fit(X, sample_weight=masses)
+        alone = DivergenceClustering(3, **parameters).fit(X, sample_weight=masses)
+        np.testing.assert_array_equal(cached.linkage_matrix_, alone.linkage_matrix_)
+
+
 def test_a_tree_of_another_version_is_not_taken_from_the_cache(tmp_path, monkeypatch):
     DivergenceClustering(3, memory=str(tmp_path)).fit(X)
     monkeypatch.setattr("skdiv.cluster._fitting.__version__", "another")
@@ -499,6 +515,14 @@ def test_a_warning_points_at_the_line_of_the_caller(number, memory, tmp_path, mo
     assert {(warning.filename, warning.lineno) for warning in caught} == {
         (__file__, WARNING[number].__code__.co_firstlineno)
     }
+
+
+def test_a_warning_points_at_a_package_whose_name_begins_with_that_of_skdiv():
+    file, found = f"{Path(skdiv.__file__).parent}_extras/warn.py", {}
+    exec(compile("def warn(function):\n    function('Careful.')", file, "exec"), found)
+    with pytest.warns(UserWarning, match="Careful") as caught:
+        found["warn"](warn_caller)
+    assert caught[0].filename == file
 
 
 # --- Precision ---

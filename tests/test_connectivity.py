@@ -150,6 +150,15 @@ def test_the_graph_may_be_a_function():
     np.testing.assert_array_equal(clustering.linkage_matrix_, expected.linkage_matrix_)
 
 
+def test_zeros_stored_in_a_graph_are_no_edges_and_stay_there():
+    graph = CHAIN.copy()
+    graph.data[: len(graph.data) // 2] = 0
+    before = graph.copy()
+    with pytest.warns(UserWarning, match="parts that are not connected"):
+        DivergenceClustering(5, linkage="average", connectivity=graph).fit(X)
+    np.testing.assert_array_equal(graph.data, before.data)
+
+
 @pytest.mark.parametrize("linkage", ["average", "complete"])
 def test_parts_are_joined_where_they_are_nearest(linkage):
     graph = sp.block_diag([CHAIN[:20, :20], CHAIN[:25, :25], CHAIN[:15, :15]]).tocsr()

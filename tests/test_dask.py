@@ -503,10 +503,14 @@ def test_rows_that_cannot_be_predicted_are_named_with_their_block():
 # --- Neighbours ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("metric", ["js_distance", "kl"])
+@pytest.mark.parametrize(
+    "options",
+    [{"base": 2}, {"metric": "kl", "reverse": True}, {"metric": "kl", "symmetrize": "max"}],
+    ids=lambda options: options.get("metric", "js_distance"),
+)
 @pytest.mark.parametrize("kind", [in_blocks, csr_blocks, frame_of])
-def test_neighbours_are_those_of_the_rows_in_memory(metric, kind):
-    options = {"metric": metric, "pseudocount": 0.5, "reverse": True}
+def test_neighbours_are_those_of_the_rows_in_memory(options, kind):
+    options = {"pseudocount": 0.5, **options}
     lazy = nearest_divergences(kind(COUNTS), COUNTS[:200], 4, **options)
     assert [array.chunks[0] == SIZES for array in lazy] == [kind is not frame_of] * 2
     values, indices = dask.compute(*lazy)
@@ -525,6 +529,13 @@ def test_the_precision_of_neighbours_is_known_before_they_are(left, right):
         assert (
             values.dtype == values.compute().dtype == skdiv.nearest_divergences(COUNTS[:9].astype(left), other)[0].dtype
         )
+
+
+@pytest.mark.parametrize(("dtypes", "expected"), [("ff", np.float32), ("fd", np.float64), ("dd", np.float64)])
+def test_a_frame_is_as_precise_as_its_most_precise_column(dtypes, expected):
+    frame = pd.DataFrame({dtype + str(k): COUNTS[:20, k].astype(dtype) + 1 for k, dtype in enumerate(dtypes)})
+    distances, _ = nearest_divergences(dd.from_pandas(frame, npartitions=2), frame.astype(np.float32), 2)
+    assert distances.dtype == distances.compute().dtype == expected
 
 
 @pytest.mark.exhaustive
@@ -587,6 +598,14 @@ def test_a_file_is_opened_where_its_rows_are_used(tmp_path, dask_client):
 
 def assert_same_bits_of_fit(clustering, expected):
     assert_same_bits(clustering, {name: value for name, value in expected.items() if name != "labels_"})
+
+
+def test_a_file_is_found_from_any_directory(tmp_path, monkeypatch):
+    np.save(tmp_path / "counts.npy", COUNTS)
+    monkeypatch.chdir(tmp_path)
+    X = from_npy("counts.npy")
+    monkeypatch.chdir("/")
+    np.testing.assert_array_equal(X.compute(), COUNTS)
 
 
 def test_a_block_of_a_file_is_not_copied(tmp_path):

@@ -11,6 +11,7 @@ def test_the_languages_are_complete():
     languages = load_languages()
     assert sp.issparse(languages.data)
     assert languages.data.format == "csr"
+    assert languages.data.dtype == np.float64
     assert languages.data.shape == (55, 26_427) == (len(languages.codes), len(languages.bigrams))
     assert len(languages.names) == len(set(languages.codes)) == 55
     assert len(set(languages.bigrams)) == 26_427

@@ -74,10 +74,10 @@ def test_multiples_of_a_row_have_the_same_features():
 # --- Containers ---
 
 
-@pytest.mark.parametrize("metric", ["js_distance", "hellinger"])
+@pytest.mark.parametrize(("metric", "base"), [("js_distance", None), ("js_distance", 2), ("hellinger", None)])
 @pytest.mark.parametrize("container", [sp.csr_array, sp.csc_matrix])
-def test_sparse_rows_give_the_same_features_in_csr(metric, container):
-    embedding = DivergenceEmbedding(metric).fit(X)
+def test_sparse_rows_give_the_same_features_in_csr(metric, base, container):
+    embedding = DivergenceEmbedding(metric, base=base).fit(X)
     features = embedding.transform(container(X))
     assert features.format == "csr"
     assert features.nnz <= embedding.n_features_per_bin_ * np.count_nonzero(X)

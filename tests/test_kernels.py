@@ -4,6 +4,7 @@ import os
 import pickle
 import subprocess
 import sys
+from itertools import product
 
 import mpmath
 import numpy as np
@@ -16,6 +17,9 @@ from scipy.special import xlogy
 
 from skdiv import DivergenceClustering, condensed_divergences, divergences, pairwise_divergences, show_versions
 from skdiv._compute import kernels
+from skdiv._compute.kernels.merging import SparseMergingRows
+from skdiv._compute.search import lowest_of_each
+from skdiv._compute.shortlists import Shortlists
 
 NAMES = ["numpy", "numba"]
 FORMS = {"mixture": lambda p, q: xlogy(p + q, p + q), "difference": lambda p, q: -np.abs(p - q)}
@@ -53,6 +57,51 @@ def test_overlaps_are_those_of_the_definition(name, pair, shape, zeros):
     np.testing.assert_allclose(overlaps_of(kernel.overlaps, pair, P, Q), expected, rtol=0, atol=5e-14)
     sparse = overlaps_of(kernel.sparse_overlaps, pair, sp.csc_array(P), sp.csc_array(Q))
     np.testing.assert_allclose(sparse, expected, rtol=0, atol=5e-14)
+
+
+@pytest.mark.parametrize("pair", FORMS)
+def test_numpy_computes_the_same_in_many_small_batches(pair, monkeypatch):
+    P, Q = random_distributions(19, 12, zeros=0.5), random_distributions(7, 12, zeros=0.5, seed=1)
+    kernel, expected = kernels.load("numpy"), overlaps_by_definition(pair, P, Q)
+    monkeypatch.setattr(kernel, "_CELL", 50)
+    np.testing.assert_allclose(overlaps_of(kernel.overlaps, pair, P, Q), expected, rtol=0, atol=5e-14)
+    sparse = overlaps_of(kernel.sparse_overlaps, pair, sp.csc_array(P), sp.csc_array(Q))
+    np.testing.assert_allclose(sparse, expected, rtol=0, atol=5e-14)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("decimals", [9, 0])
+def test_lists_of_the_lowest_keep_them_when_they_fill(name, decimals):
+    """Scores that mostly fall from column to column, without ties or with many, fill the lists again and again."""
+    rng = np.random.default_rng(0)
+    scores = np.round(np.linspace(50, 0, 600) + rng.normal(0, 5, (40, 600)), decimals)
+    lists = Shortlists.of(40, 3, 12, scores.dtype)
+    for start in range(0, 600, 4):
+        kernels.load(name).add_to_shortlists(lists, np.ascontiguousarray(scores[:, start : start + 4]), start)
+    assert (lists.lengths >= 0).all()
+    values, places = lowest_of_each(*lists.kept(), 40, 3)
+    np.testing.assert_array_equal(places, np.argsort(scores, axis=1, kind="stable")[:, :3])
+    np.testing.assert_array_equal(values, np.sort(scores, axis=1)[:, :3])
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("sparse", [False, True])
+def test_overlaps_of_rows_that_are_merged_are_those_of_their_sums(name, sparse):
+    rows, kernel = random_distributions(9, 20, zeros=0.6), kernels.load(name)
+    merging = SparseMergingRows(sp.csr_array(rows), kernel) if sparse else kernel.merging(rows)
+    members = [[k] for k in range(9)]
+    for i, j in ((2, 5), (5, 6), (0, 1)):
+        merging.merge(i, j)
+        members[i], members[j] = [], members[i] + members[j]
+        if j == 6:
+            left = [k for k, some in enumerate(members) if some]
+            merging.keep(np.array(left))
+            members = [members[k] for k in left]
+        sums = np.array([rows[some].sum(axis=0) for some in members])
+        for one, start in product([k for k, some in enumerate(members) if some], (0, 3)):
+            found, expected = merging.overlaps(one, start), overlaps_by_definition("mixture", sums[[one]], sums[start:])
+            alive = np.array([bool(some) for some in members[start:]])
+            np.testing.assert_allclose(found[alive], expected[0, alive], rtol=0, atol=5e-14)
 
 
 @pytest.mark.parametrize("name", NAMES)

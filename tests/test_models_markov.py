@@ -114,6 +114,15 @@ def test_a_forbidden_transition_gives_infinity_in_one_direction():
     assert 0 < D[1, 0] < np.inf
 
 
+def test_a_transition_from_a_state_that_is_hardly_ever_visited_may_be_forbidden():
+    """The share of the last state, 1e-400, is 0 in double precision, but the state is visited."""
+    rare = np.array([[1, 1e-200, 0], [1, 0, 1e-200], [0.5, 0.5, 0]])
+    other = np.vstack([rare[:2], [1, 0, 0]])
+    rates = markov_divergences([rare, other])
+    assert rates[0, 1] == np.inf
+    assert rates[1, 0] < 1e-300
+
+
 def test_given_weights_of_states_replace_the_stationary_ones():
     matrices = chains()
     expected = markov_divergences(matrices)

@@ -142,6 +142,14 @@ def test_equal_mixtures_are_at_exactly_zero_and_none_is_below(metric):
         np.testing.assert_array_equal(errors, errors.T)
 
 
+def test_the_error_of_the_distance_is_that_of_its_square_over_twice_the_distance():
+    of_square, of_distance = (
+        mixture_divergences(random_mixtures(4), metric, n_samples=500, return_standard_error=True, random_state=0)
+        for metric in ("js_divergence", "js_distance")
+    )
+    np.testing.assert_allclose(of_distance[1] * 2 * of_distance[0], of_square[1], rtol=1e-12)
+
+
 @pytest.mark.parametrize("symmetrize", ["mean", "min", "max"])
 def test_both_directions_become_one_number(symmetrize):
     mixtures = random_mixtures(5)

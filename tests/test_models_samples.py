@@ -11,7 +11,7 @@ from scipy.special import digamma, rel_entr
 from scipy.stats import norm
 
 from skdiv import DivergenceClustering, paired_divergences
-from skdiv.models import sample_divergences
+from skdiv.models import _samples, sample_divergences
 
 
 def gaussian_samples(shifts, n, n_features=1, seed=0):
@@ -174,7 +174,9 @@ def test_tiny_values_beside_huge_ones_count_in_one_dimension():
     assert expected[1, 0] > 0
 
 
-def test_the_distance_is_the_root_and_a_base_changes_the_unit():
+@pytest.mark.parametrize("side", [_samples._SIDE, 2])  # The rows lie in one tile or in two.
+def test_the_distance_is_the_root_and_a_base_changes_the_unit(side, monkeypatch):
+    monkeypatch.setattr(_samples, "_SIDE", side)
     samples = gaussian_samples([0, 1, 3], [100, 120, 80])
     divergence = sample_divergences(samples, "js_divergence")
     assert_array_equal(divergence, divergence.T)

@@ -317,12 +317,14 @@ def test_pairs_within_a_radius_are_those_of_the_matrix(record, rows, reverse):
     assert_array_equal(inside | doubtful, expected | doubtful)
 
 
-def test_a_radius_is_in_the_units_of_the_base():
+@pytest.mark.parametrize("base", [2, 10])  # A unit that is smaller than the nat, and one that is larger.
+def test_a_radius_is_in_the_units_of_the_base(base):
     rows = COLLECTIONS["dense"][:100]
-    graph = divergences_within(rows, rows[:50], metric="js_divergence", base=2, radius=0.1)
-    D = pairwise_divergences(rows, rows[:50], metric="js_divergence", base=2)
-    assert_array_equal(graph.toarray() > 0, (D <= 0.1) & (D > 0))
-    assert graph.nnz == (D <= 0.1).sum()  # those of a row with itself are stored as zeros
+    D = pairwise_divergences(rows, rows[:50], metric="js_divergence", base=base)
+    radius = float(np.quantile(D, 0.05))
+    graph = divergences_within(rows, rows[:50], metric="js_divergence", base=base, radius=radius)
+    assert_array_equal(graph.toarray() > 0, (radius >= D) & (D > 0))
+    assert graph.nnz == (radius >= D).sum()  # those of a row with itself are stored as zeros
 
 
 def test_a_radius_of_zero_finds_equal_rows():

@@ -39,6 +39,13 @@ def test_kl_is_scipys_with_its_infinities(zeros):
     np.testing.assert_allclose(paired_divergences(X[:15], Y, metric="kl"), expected[:15].diagonal(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("convert", [np.asarray, sp.csr_array])
+def test_jeffreys_is_infinite_whichever_of_two_rows_lacks_a_bin(convert):
+    X = convert(np.kron(np.eye(60), [[1.0, 0.0], [1.0, 1.0]]))  # In each block one row lacks a bin that the other has.
+    for Y in (None, X):
+        np.testing.assert_array_equal(pairwise_divergences(X, Y, "jeffreys"), np.where(np.eye(120), 0, np.inf))
+
+
 def test_kl_and_js_of_scipys_entropy(X):
     m = (X[0] + X[1]) / 2
     assert divergences()["kl"](X[0], X[1], base=2) == pytest.approx(entropy(X[0], X[1], base=2), rel=1e-12)

@@ -520,7 +520,9 @@ def test_a_large_matrix_is_drawn_as_the_means_of_its_blocks(monkeypatch):
     expected = D[np.ix_(order, order)].reshape(5, 3, 5, 3).mean(axis=(1, 3))
     assert_allclose(display.im_.get_array(), expected, rtol=1e-12)
     assert display.im_.get_extent() == [0, 15, 15, 0]
-    assert DivergenceMatrixDisplay.from_matrix(D[:13, :13]).im_.get_array().shape == (5, 5)
+    parts = np.array_split(np.arange(13), [2, 5, 7, 10])  # which are not of one size
+    expected = [[D[np.ix_(rows, columns)].mean() for columns in parts] for rows in parts]
+    assert_allclose(DivergenceMatrixDisplay.from_matrix(D[:13, :13]).im_.get_array(), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -549,13 +551,15 @@ def test_other_rows_than_those_that_were_fitted_are_refused(clustering):
         DendrogramDisplay.from_estimator(clustering, max_leaves=1)
 
 
-def test_a_row_of_the_matrix_lies_beside_its_leaf(clustering):
-    display = ClusterMapDisplay.from_estimator(clustering, COUNTS, labels=NAMES)
+@pytest.mark.parametrize("n", [24, 120])  # A tree alone would be cut at 100 leaves.
+def test_a_row_of_the_matrix_lies_beside_its_leaf(n):
+    rows = np.tile(COUNTS, (5, 1))[:n] + np.arange(n)[:, np.newaxis] // 24
+    display = ClusterMapDisplay.from_estimator(DivergenceClustering(3).fit(rows), rows)
     tree, matrix = display.ax_
     display.figure_.canvas.draw()
-    assert tree.get_ylim() == matrix.get_ylim() == (24, 0)
+    assert tree.get_ylim() == matrix.get_ylim() == (n, 0)
     assert_allclose(tree.get_window_extent().intervaly, matrix.get_window_extent().intervaly)
-    assert len(display.dendrogram.lines_.get_segments()) == 23
+    assert len(display.dendrogram.lines_.get_segments()) == n - 1
 
 
 def test_displays_say_what_was_fitted_whatever_the_parameters_are_now():
@@ -686,6 +690,7 @@ def test_an_infinite_contribution_is_a_hatched_bar_above_all_finite_ones():
     assert np.argmax(heights(display.bars_[2])) == 1
     assert [text.get_text() for text in display.ax_[1].texts] == ["∞"]
     assert np.isinf(display.contributions[1])
+    assert display.plot(top=2).ax_[1].get_xlabel() == "the 2 of 3 bins that add the most"  # no share of infinity
 
 
 def test_bars_of_a_series_have_the_names_of_its_index_and_the_legend_those_of_the_distributions():
