@@ -66,7 +66,6 @@ def test_each_heading_quotes_messages_that_are_in_the_list():
 FITTED = DivergenceClustering().fit(ROWS)
 FRAME = pd.DataFrame(ROWS, columns=["red", "green", "blue"])
 OF_SCIKIT_LEARN = {
-    "Expected 2D array, got 1D array instead": lambda: pairwise_divergences(ROWS[0]),
     "The 'linkage' parameter of DivergenceClustering must be": lambda: DivergenceClustering(linkage="odd").fit(ROWS),
     "X has 3 features, but DivergenceClustering is expecting 4 features": lambda: (
         DivergenceClustering().fit(np.ones((2, 4))).predict(ROWS)
