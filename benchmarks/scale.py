@@ -324,7 +324,13 @@ def single_linkage(sizes: Sizes) -> str:
     return table(header, rows)
 
 
-# --- Summaries, which are measured in a file of their own ---
+# --- Ward's linkage and summaries, which are measured in files of their own ---
+
+
+def of_ward(*, quick: bool) -> str:
+    import ward  # imports this file
+
+    return f"<!-- ward -->\n{ward.measured(quick=quick)}\n<!-- /ward -->\n"
 
 
 def printed(measure: Callable[..., None], *arguments: int) -> str:
@@ -370,6 +376,7 @@ def page(sizes: Sizes, *, quick: bool) -> str:
         "## Neighbours\n", NEIGHBOURS, neighbours(sizes, "numba"),
         "With NumPy alone (`SKDIV_KERNEL=numpy`):\n", neighbours(sizes, "numpy"),
         "## Single linkage\n", single_linkage(sizes),
+        "## Ward's linkage\n", of_ward(quick=quick),
         "## Memory\n", memory(sizes),
         "## Summaries\n", of_summaries(quick=quick),
     ])  # fmt: skip

@@ -77,7 +77,7 @@ def chart(neighbours: Table) -> Figure:
 
 def write(docs: Path) -> None:
     """Draw the chart beside the page in this folder, and write its tables into the page on a million rows."""
-    neighbours, _, single, memory, kept, large = tables((docs / "scale.md").read_text(encoding="utf-8"))
+    neighbours, _, single, ward, memory, kept, large = tables((docs / "scale.md").read_text(encoding="utf-8"))
     chart(neighbours).savefig(docs / "scale.png", dpi=110)
     if docs.resolve() != ROOT / "docs":
         return
@@ -85,6 +85,7 @@ def write(docs: Path) -> None:
     text = page.read_text(encoding="utf-8")
     text = between(text, "neighbours", as_markdown(neighbours, (0, 1, 2, 3, 4)))
     text = between(text, "single linkage", as_markdown(single, (0, 1, 2, 3)))
+    text = between(text, "ward", as_markdown(ward, tuple(range(5))))
     text = between(text, "memory", as_markdown(memory, (0, 1, 2, 3)))
     text = between(text, "kept", as_markdown(kept, (0, 1, 2, 3, 4, 6, 7)))
     text = between(text, "summaries", as_markdown(large, tuple(range(6))))

@@ -5,7 +5,8 @@
     python benchmarks/ward.py --quick  # a minute, at sizes that show nothing but that it works
 
 prints a table; without `--quick` it also writes it between its marks in docs/scale.md and docs/a_million_rows.md. The
-contestants take turns, and a ratio is the median over the turns. The memory is that of a process of its own.
+contestants take turns, and a ratio is the median over the turns. The memory is that of a process of its own, and so is
+the time where the matrix does not take part.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import fastcluster
 import numpy as np
-from compare import ROOT, machine, peak_mib, shown, table
+from compare import ROOT, machine, peak_mib, seconds, shown, table
 from marks import between
 from scale import COLLECTIONS, WORKERS, beside, turns
 from scipy.cluster import hierarchy
@@ -35,34 +36,50 @@ def fit(X: np.ndarray) -> DivergenceClustering:
 
 
 def in_a_process(data: str) -> None:
-    """Fit rows from a file in this process, and print the MiB that it added to the peak."""
+    """Fit rows from a file in this process, and print the seconds that it took and the MiB that it added."""
     X = np.load(data)
     fit(X[:9000])  # compiles, and loads what is loaded at the first use
     Path("/proc/self/clear_refs").write_text("5")  # The peak from here on counts.
     before = peak_mib()
-    fit(X)
-    print(peak_mib() - before)
+    took = seconds(lambda: fit(X))
+    print(took, peak_mib() - before)
 
 
-def added_mib(X: np.ndarray) -> float:
+def in_another_process(X: np.ndarray) -> tuple[float, float]:
+    """The seconds and the MiB of a fit in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "rows.npy"
         np.save(data, X)
         command = [sys.executable, str(Path(__file__).resolve()), "--task", str(data)]
-        return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        took, added = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        return float(took), float(added)
 
 
 def one_case(name: str, n: int, n_turns: int) -> list[str]:
     X = COLLECTIONS[name](n, BINS)
-    fit(X[:9000])  # compiles
-    runs = {"ours": lambda: fit(X)}
+    took, added = in_another_process(X)
+    others = ["–", "–"]
     if n <= WITH_MATRIX:
-        runs["SciPy"] = lambda: hierarchy.ward(condensed_divergences(X, n_jobs=WORKERS))
-        runs["fastcluster"] = lambda: fastcluster.linkage(condensed_divergences(X, n_jobs=WORKERS), "ward")
-    times = turns(runs, n_turns if n <= WITH_MATRIX else 1)
-    others = [beside(times[peer], times["ours"]) if peer in times else "–" for peer in ("SciPy", "fastcluster")]
-    of_ours = float(np.median(times["ours"]))
-    return [f"{name}, {n:,} × {BINS}", f"{shown(of_ours)} s", *others, f"{added_mib(X):.0f} MiB"]
+        fit(X[:9000])  # compiles
+        runs = {
+            "ours": lambda: fit(X),
+            "SciPy": lambda: hierarchy.ward(condensed_divergences(X, n_jobs=WORKERS)),
+            "fastcluster": lambda: fastcluster.linkage(condensed_divergences(X, n_jobs=WORKERS), "ward"),
+        }
+        times = turns(runs, n_turns)
+        others = [beside(times[peer], times["ours"]) for peer in ("SciPy", "fastcluster")]
+        took = float(np.median(times["ours"]))
+    return [f"{name}, {n:,} × {BINS}", f"{shown(took)} s", *others, f"{added:.0f} MiB"]
+
+
+def measured(*, quick: bool) -> str:
+    """The table."""
+    rows = []
+    for name, n in QUICK if quick else CASES:
+        rows.append(one_case(name, n, 1 if quick else 3))
+        print(*rows[-1], sep="; ", flush=True)
+    header = ["Ward's linkage", "takes", "matrix and SciPy take", "matrix and fastcluster take", "adds to its peak"]
+    return table(header, rows).rstrip("\n")
 
 
 def main() -> None:
@@ -73,12 +90,7 @@ def main() -> None:
     if arguments.task:
         in_a_process(arguments.task)
         return
-    rows = []
-    for name, n in QUICK if arguments.quick else CASES:
-        rows.append(one_case(name, n, 1 if arguments.quick else 3))
-        print(*rows[-1], sep="; ", flush=True)
-    header = ["Ward's linkage", "takes", "matrix and SciPy take", "matrix and fastcluster take", "adds to its peak"]
-    found = table(header, rows).rstrip("\n")
+    found = measured(quick=arguments.quick)
     print(f"{found}\n\n{machine()}, {WORKERS} threads")
     if not arguments.quick:
         for page in ("a_million_rows.md", "scale.md"):
