@@ -88,10 +88,10 @@ def gaussian_divergences(
     - Hellinger(i, j) = √(1 − exp(−Bhattacharyya(i, j))).
 
     All is computed from Cholesky factors by the solution of triangular systems. Where covariances nearly agree, what
-    depends on them alone is small beside the rounding errors of the factors. It is then computed again from the eigenvalues λ of
-    L⁻¹ (Σ_i − Σ_j) L⁻ᵀ, where L is the Cholesky factor of one of the two, as a sum of terms that are not negative. So
-    each entry is right to a relative error of about n_features times 1e-13, plus 1e-16 times the condition number of
-    the correlation matrices.
+    depends on them alone is small beside the rounding errors of the factors. It is then computed again from the
+    eigenvalues λ of L⁻¹ (Σ_i − Σ_j) L⁻ᵀ, where L is the Cholesky factor of one of the two, as a sum of terms that are
+    not negative. So each entry is right to a relative error of about n_features times 1e-13, plus 1e-16 times the
+    condition number of the correlation matrices.
 
     References
     ----------
@@ -307,7 +307,7 @@ def _eigenvalues(factor: FloatArray, differences: FloatArray) -> FloatArray:
 
 
 def _excess_of_ratio(variances: FloatArray, of_other: FloatArray) -> FloatArray:
-    """Return x − 1 − ln x for the ratios x of variances; the difference of two logarithms would depend on their scale."""
+    """Return x − 1 − ln x for the ratios x of variances; a difference of their logarithms would depend on the scale."""
     return _excess_of_logarithm((variances - of_other) / of_other, np.log(variances / of_other))
 
 
