@@ -140,8 +140,8 @@ def as_weights(X: MatrixLike, names: Names) -> Matrix:
     return as_array(X, accept_sparse="csr", dtype=DTYPES, ensure_all_finite=False, input_name=names.argument)
 
 
-def as_array(X: MatrixLike, **settings: Any) -> Matrix:
-    """Do what ``check_array`` does; COO adds its repeated entries in its own dtype, and the sum in a byte would wrap."""
+def as_array(X: Any, **settings: Any) -> Matrix:
+    """Do what ``check_array`` does; COO adds repeated entries in its own dtype, in which sums of integers may wrap."""
     return check_array(X.astype(np.float64) if sp.issparse(X) and X.dtype.kind in "iub" else X, **settings)
 
 
