@@ -142,7 +142,7 @@ def pairwise_divergences(
 
     *Single precision*. float32 input takes half the memory, and is computed in single precision where that is accurate
     enough. The error is then at most 2e-6, absolute for values up to one nat and relative above (for a distance, this
-    holds for its square), if no entry is subnormal.
+    holds for its square), if no entry is subnormal. A value beyond the range of single precision is ``inf``.
 
     *Sparse rows*. The time for a pair of rows in CSR grows with the number of entries that the two store, and pairs of
     equal rows, which are recognised, take next to no time. With a pseudocount this holds for ``"kl"``, ``"jeffreys"``,
