@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from skdiv._compute.blocks.termwise import few_rows
+from skdiv._compute.blocks.termwise import few_rows, in_precision
 from skdiv._divergences.forms import identity, root
 from skdiv._divergences.record import Divergence
 from skdiv._divergences.registry import MetricName, divergences, resolve
@@ -315,7 +315,7 @@ def _contributions(divergence: Divergence, P: Distributions, Q: Distributions, u
         out = np.empty(P.shape, dtype=P.dtype)
         for some in few_rows(n, n_bins):
             p, q = (rows[some].dense().astype(np.float64, copy=False) for rows in (P, Q))
-            out[some] = divergence._checked(divergence.term(p, q)) / unit
+            out[some] = in_precision(divergence._checked(divergence.term(p, q)) / unit, P.dtype)
     return out
 
 

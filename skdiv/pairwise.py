@@ -144,13 +144,13 @@ def pairwise_divergences(
 
     *Single precision*. float32 input takes half the memory, and is computed in single precision where that is accurate
     enough. The error is then at most 2e-6, absolute for values up to one nat and relative above (for a distance, this
-    holds for its square), if no entry is subnormal.
+    holds for its square), if no entry is subnormal. A value beyond the range of single precision is ``inf``.
 
-    *Sparse rows*. The time for a pair of rows in CSR grows with the number of entries that the two store, and pairs of
-    equal rows, which are recognised, take next to no time. With a pseudocount this holds for ``"kl"``, ``"jeffreys"``,
-    ``"hellinger"``, ``"bhattacharyya"`` and `renyi` of an order below 1, and for the Jensen-Shannon metrics and
-    ``"total_variation"`` if a row stores less than one bin in two hundred. Otherwise a few bins at a time are made
-    dense.
+    *Sparse rows*. The time for a pair of rows in CSR grows with the number of entries that the two store. Equal rows
+    are no exception: they share all their bins, and take as long as any two rows that do. With a pseudocount this holds
+    for ``"kl"``, ``"jeffreys"``, ``"hellinger"``, ``"bhattacharyya"`` and `renyi` of an order below 1, and for the
+    Jensen-Shannon metrics and ``"total_variation"`` if a row stores less than one bin in two hundred. Otherwise a few
+    bins at a time are made dense.
 
     *Compiled code*. The Jensen-Shannon metrics and ``"total_variation"`` are compiled where Numba can be imported
     (``pip install numba``); `show_versions` says whether it is in use.

@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 from conftest import random_distributions
+from scipy.special import xlogy
 from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import NearestNeighbors
 
@@ -99,6 +100,67 @@ def test_a_reversed_divergence_is_the_transpose(X):
 def test_a_term_that_is_not_symmetric_is_caught():
     with pytest.raises(ValueError, match=r"declared symmetric, but .* Pass symmetric=False"):
         Divergence(name="wrong", term=reversed_kl_term, symmetric=True)
+
+
+def test_a_term_that_is_a_difference_of_functions_of_single_rows_is_not_symmetric():
+    """Its sum is the same both ways for two rows of which one is a permutation of the other."""
+    with pytest.raises(ValueError, match=r"declared symmetric, but .* Pass symmetric=False"):
+        Divergence(name="gap", term=lambda p, q: xlogy(p, p) - xlogy((p + q) / 2, (p + q) / 2) + p - q, symmetric=True)
+
+
+# --- Forms that disagree ---
+
+DERIVED = {
+    "finish": {"finish": np.log1p, "bound": np.inf},
+    "term": {"term": euclidean_term, "bound": np.inf, "symmetric": False, "metric": False, "hilbertian": False},
+}
+
+
+@pytest.mark.parametrize("changes", DERIVED.values(), ids=DERIVED)
+def test_a_record_with_a_form_of_another_is_refused_and_without_it_all_paths_agree(record, changes, X):
+    with pytest.raises(ValueError, match=r"pass (fast|rows)=None with a new term or finish"):
+        dataclasses.replace(record, **changes)
+    if record.rows is not None:
+        with pytest.raises(ValueError, match="pass fast=None"):
+            dataclasses.replace(record, **changes, rows=None)
+    own = dataclasses.replace(record, **changes, fast=None, rows=None)
+    expected = [own.finish(own.term(p, q).sum()) for p, q in zip(X, X[::-1], strict=True)]
+    np.testing.assert_allclose([own(p, q) for p, q in zip(X, X[::-1], strict=True)], expected, rtol=1e-9)
+    np.testing.assert_allclose(paired_divergences(X, X[::-1], own), expected, rtol=1e-9)
+    np.testing.assert_allclose(pairwise_divergences(X, X[::-1], own).diagonal(), expected, rtol=1e-9)
+
+
+def test_rows_of_another_record_are_refused_without_a_fast_form_too():
+    with pytest.raises(ValueError, match="rows gives .* pass rows=None"):
+        dataclasses.replace(renyi(3), fast=None, finish=np.sqrt)
+
+
+@pytest.mark.parametrize("near", [-1, 0, 1])
+def test_renyi_of_any_order_is_consistent(near):
+    """Orders from the least float to the largest that is accepted, and near 1, are all accepted."""
+    steps = 10.0 ** np.arange(-320, 150, 7.3)
+    for alpha in steps if near == 0 else 1 + near * steps[(steps > 3e-16) & (steps < 1)]:
+        renyi(float(alpha))
+
+
+# --- What is no divergence ---
+
+
+@pytest.mark.parametrize("similarity", [np.minimum, lambda p, q: np.sqrt(p * q)], ids=["intersection", "affinity"])
+def test_a_similarity_is_refused_with_a_remedy_that_works(similarity, X):
+    with pytest.raises(ValueError, match=r"must be 0 for equal distributions.* \(p \+ q\) / 2 - s\(p, q\)"):
+        Divergence(name="similar", term=similarity, symmetric=True)
+    own = Divergence(name="different", term=lambda p, q: (p + q) / 2 - similarity(p, q), symmetric=True)
+    known = pairwise_divergences(X, metric="total_variation" if similarity is np.minimum else "hellinger")
+    expected = known if similarity is np.minimum else known**2
+    np.testing.assert_allclose(pairwise_divergences(X, metric=own), expected, rtol=1e-9, atol=1e-15)
+
+
+def test_negative_values_are_no_divergence():
+    with pytest.raises(ValueError, match=r"must not be negative, but D\(p ‖ q\) = -"):
+        Divergence(name="wrong", term=lambda p, q: -np.abs(p - q), symmetric=True)
+    with pytest.raises(ValueError, match="must not be negative"):
+        Divergence(name="gap", term=lambda p, q: xlogy(p, p) - xlogy(q, q), symmetric=False)
 
 
 @pytest.mark.parametrize("facts", [{"metric": True, "symmetric": False}, {"hilbertian": True, "symmetric": True}])

@@ -115,7 +115,7 @@ def test_a_divergence_of_ones_own_has_contributions_if_it_is_a_sum_or_its_root()
     other = Divergence(name="other", term=squared, symmetric=True, finish=np.log1p)
     assert_allclose(divergence_contributions(P, Q, total), squared(P, Q), rtol=1e-12)
     assert_allclose(divergence_contributions(P, Q, root), squared(P, Q), rtol=1e-12)
-    by_rows = replace(total, name="rows", rows=lambda p, q: np.log1p(squared(p, q).sum(axis=-1)))
+    by_rows = replace(other, name="rows", rows=lambda p, q: np.log1p(squared(p, q).sum(axis=-1)))
     for refused in (other, by_rows):
         with pytest.raises(ValueError, match=f"'{refused.name}'.*no sum over the bins"):
             divergence_contributions(P, Q, refused)

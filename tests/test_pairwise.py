@@ -9,7 +9,17 @@ from scipy.spatial.distance import cdist, pdist, squareform
 from scipy.special import rel_entr
 from scipy.stats import entropy
 
-from skdiv import condensed_divergences, divergences, paired_divergences, pairwise_divergences
+from skdiv import (
+    Divergence,
+    condensed_divergences,
+    divergences,
+    divergences_chunked,
+    divergences_within,
+    nearest_divergences,
+    paired_divergences,
+    pairwise_divergences,
+)
+from skdiv.explanations import divergence_contributions
 
 pytestmark = pytest.mark.usefixtures("kernel")
 
@@ -271,3 +281,34 @@ def test_two_collections_of_one_size_are_told_apart(record):
     matrix = pairwise_divergences(X, Y, record)
     np.testing.assert_allclose(np.diagonal(matrix), paired_divergences(X, Y, record), rtol=1e-9)
     np.testing.assert_allclose(matrix[:, 3], pairwise_divergences(X, Y[3:4], record)[:, 0], rtol=1e-9)
+
+
+FAR = np.float32([[1, 1, 0], [1, 1e-42, 0], [2, 1, 0], [1, 1e-30, 0]])  # a chi2 of 2.5e41 is beyond single precision
+BEYOND_SINGLE = {
+    "pairwise": pairwise_divergences,
+    "pair of collections": lambda X, metric: pairwise_divergences(X, X.copy(), metric=metric),
+    "condensed": lambda X, metric: condensed_divergences(X, metric=metric, symmetrize="max"),
+    "paired": lambda X, metric: paired_divergences(X, X[[1, 2, 3, 0]], metric=metric),
+    "dense and sparse": lambda X, metric: paired_divergences(FAR, X[[1, 2, 3, 0]], metric=metric),
+    "chunked": lambda X, metric: np.vstack(list(divergences_chunked(X, metric=metric))),
+    "nearest": lambda X, metric: nearest_divergences(X, n_neighbors=3, metric=metric)[0],
+    "within": lambda X, metric: np.append(divergences_within(X, metric=metric, radius=1).data, np.float32(np.inf)),
+    "contributions": lambda X, metric: divergence_contributions(X, X[[1, 2, 3, 0]], metric),
+}
+
+
+@pytest.mark.parametrize("call", BEYOND_SINGLE.values(), ids=BEYOND_SINGLE)
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array], ids=["dense", "csr"])
+@pytest.mark.parametrize("own", [False, True])
+def test_a_value_beyond_single_precision_is_infinite_and_raises_no_warning(call, container, own):
+    squared = Divergence(name="squared", term=lambda p, q: 1e50 * (p - q) ** 2, symmetric=True)
+    values = call(container(FAR), metric=squared if own else "chi2")
+    assert values.dtype == np.float32
+    assert np.isinf(values).any()
+    assert np.isfinite((squared if own else divergences()["chi2"])(FAR[0], FAR[1]))
+
+
+def test_a_base_near_one_may_take_values_beyond_single_precision():
+    record = Divergence(name="huge", term=lambda p, q: 3e38 * np.abs(p - q) / 2, symmetric=True, base_exponent=1.0)
+    values = pairwise_divergences(np.float32([[1, 0], [0, 1]]), metric=record, base=1.5)
+    assert values.tolist() == [[0, np.inf], [np.inf, 0]]

@@ -85,7 +85,10 @@ class Measure:
 
     def scaled(self, values: FloatArray) -> FloatArray:
         """Convert values in nats to the units of the measure."""
-        return values if self.scale == 1 else values / values.dtype.type(self.scale)
+        if self.scale == 1:
+            return values
+        with np.errstate(over="ignore"):  # of values near the largest of single precision
+            return values / values.dtype.type(self.scale)
 
     @property
     def _blocks(self) -> Blocks:

@@ -74,6 +74,15 @@ class ProductForm:
         """Return whether the sums that cancel are entropies, which may be large; other sums are of the order of 1."""
         return self.left_term is not None
 
+    def of_rows(self, p: FloatArray, q: FloatArray) -> FloatArray:
+        """Return the values of some rows p and q by the formula; they are NaN if a factor may overflow."""
+        if self.smallest is not None and q.min() < self.smallest(q.dtype):
+            return np.full(len(p), np.nan)
+        total = np.sum([(left(p, 1.0) * right(q, 1.0)).sum(axis=1) for left, right in self.factors], axis=0)
+        for term, rows in ((self.left_term, p), (self.right_term, q)):
+            total = total if term is None else total + term(rows, 1.0).sum(axis=1)
+        return self.finish(total)
+
 
 Pair = Literal["mixture", "difference"]  # g(p, q) = (p + q) ln(p + q), and g(p, q) = −abs(p − q)
 
@@ -105,6 +114,21 @@ class PairForm:
     finish: Callable[[FloatArray], FloatArray] = identity
     power: float = 1.0
     conditioning: float = 1.0
+
+    def of_rows(self, p: FloatArray, q: FloatArray) -> FloatArray:
+        """Return the values of some rows p and q by the formula."""
+        g = _of_mixture if self.pair == "mixture" else _of_difference
+        return self.finish(self.top + (g(p, 0 * q) + g(0 * p, q) - g(p, q)).sum(axis=1) / 2)
+
+
+def _of_mixture(p: FloatArray, q: FloatArray) -> FloatArray:
+    """Return (p + q) ln(p + q)."""
+    return entropy_term(p + q)
+
+
+def _of_difference(p: FloatArray, q: FloatArray) -> FloatArray:
+    """Return −abs(p − q)."""
+    return -np.abs(p - q)
 
 
 # --- Functions of entries, which avoid logarithms and negative powers of zero: these take several times as long. ---

@@ -16,6 +16,9 @@ from skdiv._input.distributions import as_distribution
 from skdiv._input.names import labels_of_distribution, refuse_other_bins
 from skdiv._utils.typing import FloatArray
 
+_EXAMPLES = np.array([[0.1, 0.2, 0.3, 0.4], [0.68, 0.1, 0.12, 0.1]])  # two distributions for the checks of a record
+_ROUNDING = 1e-7  # the root of the rounding error of a sum of terms, which may be a value between equal distributions
+
 
 @dataclass(frozen=True, repr=False)
 class Divergence:
@@ -55,7 +58,9 @@ class Divergence:
         ``rows(p, q)`` returns the values in nats along the last axis, for a divergence whose sum of terms would
         overflow or cancel; by default that is ``finish(term(p, q).sum(axis=-1))``.
     fast : ProductForm or PairForm, optional
-        A faster form for matrices. It is exact to a few 1e-15; smaller results are computed again from ``term``.
+        A faster form for matrices. It is exact to a few 1e-15; smaller results are computed again from ``term``. A
+        record made by `dataclasses.replace` with another ``term`` or ``finish`` needs ``fast=None`` and ``rows=None``,
+        or forms of its own.
     spectra : tuple of Spectrum, default=()
         Features of the bins whose squared Euclidean distances are or approximate the sum of terms, from the coarsest
         to the finest.
@@ -64,6 +69,13 @@ class Divergence:
     ----------
     infinite_off_support : bool
         Whether D(p ‖ q) is infinite as soon as q = 0 where p > 0; the term is asked for that.
+
+    Raises
+    ------
+    ValueError
+        If the term does not work on arrays or is not 0 for an empty bin, or if on two examples the divergence is
+        negative, not 0 for equal distributions, not symmetric although it is declared so, or not what ``rows`` or
+        ``fast`` gives.
 
     See Also
     --------
@@ -120,13 +132,7 @@ class Divergence:
         with np.errstate(all="ignore"):
             pole = self.term(np.array([0.5]), np.array([0.0]))
         object.__setattr__(self, "infinite_off_support", bool(np.isinf(pole).any()))
-        p, q = np.array([0.1, 0.2, 0.3, 0.4]), np.array([0.4, 0.1, 0.2, 0.3])
-        forth, back = self._of_rows(p, q), self._of_rows(q, p)
-        if self.symmetric and not np.isclose(forth, back, rtol=1e-9, atol=1e-12):
-            raise ValueError(
-                f"Divergence {self.name!r} is declared symmetric, but its term gives D(p ‖ q) = {forth} and "
-                f"D(q ‖ p) = {back} for p = {p.tolist()}, q = {q.tolist()}. Pass symmetric=False."
-            )
+        self._check_examples()
 
     def __call__(self, p: MatrixLike, q: MatrixLike, base: float | None = None) -> float:
         """Return D(p ‖ q) for two vectors of non-negative weights, each of which is divided by its sum.
@@ -178,6 +184,45 @@ class Divergence:
                 f"Divergence {self.name!r}: term(0, 0) is {values[0, 0, 1]} and must be 0, for an empty bin adds "
                 "nothing; scipy.special.xlogy and rel_entr take 0 ln 0 as 0."
             )
+
+    def _check_examples(self) -> None:
+        """Refuse what is no divergence of two examples, or is not symmetric as declared, or has forms that disagree."""
+        p, q = _EXAMPLES[[0, 1, 0, 1]], _EXAMPLES[[1, 0, 0, 1]]
+        values = self._of_rows(p, q)
+        (forth, back, same, same_q), examples = values, f"p = {p[0].tolist()}, q = {q[0].tolist()}"
+        if max(abs(same), abs(same_q)) > _ROUNDING:
+            raise ValueError(
+                f"Divergence {self.name!r} must be 0 for equal distributions, but D(p ‖ p) = {same} and D(q ‖ q) = "
+                f"{same_q} for {examples}. If its term s(p, q) is a similarity that sums to 1 for equal distributions, "
+                "pass the term (p + q) / 2 - s(p, q) instead."
+            )
+        if min(forth, back) < -_ROUNDING:
+            raise ValueError(
+                f"Divergence {self.name!r} must not be negative, but D(p ‖ q) = {forth} and D(q ‖ p) = {back} for "
+                f"{examples}. Pass a term whose sum is 0 for equal distributions and positive for others."
+            )
+        if self.symmetric and not np.isclose(forth, back, rtol=1e-9, atol=1e-12):
+            raise ValueError(
+                f"Divergence {self.name!r} is declared symmetric, but its term gives D(p ‖ q) = {forth} and "
+                f"D(q ‖ p) = {back} for {examples}. Pass symmetric=False."
+            )
+        with np.errstate(all="ignore"):
+            if self.rows is not None:
+                self._refuse_other("rows", values, self.finish(self.term(p, q).sum(axis=-1)), 1e-12)
+            if self.fast is not None:
+                error = (1e-13 * self.fast.conditioning) ** self.fast.power
+                self._refuse_other("fast", self.fast.of_rows(p, q), values, error)
+
+    def _refuse_other(self, form: str, of_form: FloatArray, values: FloatArray, error: float) -> None:
+        """Refuse a form of the divergence that gives other values; those that are not finite have overflowed."""
+        for k in (0, 1):
+            known = np.isfinite(of_form[k]) and np.isfinite(values[k])
+            if known and not np.isclose(of_form[k], values[k], rtol=1e-6, atol=error):
+                raise ValueError(
+                    f"Divergence {self.name!r}: {form} gives {of_form[k]} where the terms give {values[k]}. A record "
+                    f"made by dataclasses.replace keeps the forms of the other record; pass {form}=None with a new "
+                    "term or finish."
+                )
 
     def _of_rows(self, p: FloatArray, q: FloatArray) -> FloatArray:
         """Return D(p ‖ q) in nats along the last axis of arrays of normalised rows, accurately, from all the terms.

@@ -12,7 +12,15 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse as sp
 
-from skdiv._compute.blocks.termwise import Refinement, digits_lost_below, evenly, of_pairs, rounding_of_sum, spread
+from skdiv._compute.blocks.termwise import (
+    Refinement,
+    digits_lost_below,
+    evenly,
+    in_precision,
+    of_pairs,
+    rounding_of_sum,
+    spread,
+)
 from skdiv._compute.kernels import PairKernel
 from skdiv._divergences.forms import Pair, PairForm
 from skdiv._divergences.record import Divergence
@@ -65,7 +73,7 @@ class PairBlocks:
         totals = form.finish(np.subtract(form.top, overlaps, out=overlaps))
         values = np.empty(totals.shape, P.dtype) if out is None else out
         if totals is not values:
-            values[...] = totals
+            values[...] = in_precision(totals, P.dtype)
         below = digits_lost_below(form.conditioning * _error(form.pair, P, Q, kernel), P.dtype, form.power)
         refinement.apply(values, below=below)
         return divergence._capped(values)
@@ -85,7 +93,7 @@ def mixture_values(
     small = values < digits_lost_below(error, P.dtype, form.power)
     if small.any():
         values[small] = of_pairs(divergence, P, Q, i[small], j[small], kernel, small=True)
-    return values.astype(P.dtype, copy=False)
+    return in_precision(values, P.dtype)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from skdiv._compute.blocks.centered import centered_sums
 from skdiv._compute.blocks.pairs import bin_chunks, n_meetings_of_rows, power_of_two
-from skdiv._compute.blocks.termwise import Refinement, digits_lost_below, evenly, rounding_of_sum, spread
+from skdiv._compute.blocks.termwise import Refinement, digits_lost_below, evenly, in_precision, rounding_of_sum, spread
 from skdiv._compute.kernels import PairKernel
 from skdiv._divergences.forms import Elementwise, ProductForm, With, entropy_term, identity
 from skdiv._divergences.record import Divergence
@@ -63,7 +63,7 @@ class ProductBlocks:
         if form.right_term is not None:
             totals += sums.of_right
         lost = _lost(form, totals, Q)
-        values = divergence._capped(form.finish(totals)).astype(P.dtype, copy=False)
+        values = in_precision(divergence._capped(form.finish(totals)), P.dtype)
         below = digits_lost_below(form.conditioning * sums.error, P.dtype, form.power)
         below = self._of_deviations(P, Q, values, below, kernel)
         Refinement(divergence, P, Q, diagonal, kernel).apply(values, below=below, lost=lost)

@@ -80,11 +80,17 @@ def of_pairs(
     if divergence.rows is None or small:
         sums = kernel.term_sums(divergence.term, P, Q, i, j)
         if sums is not None:
-            return divergence._checked(divergence.finish(sums)).astype(P.dtype, copy=False)
+            return in_precision(divergence._checked(divergence.finish(sums)), P.dtype)
     values = np.empty(len(i), dtype=P.dtype)
     for some, p, q in pair_rows(P, Q, i, j, together=divergence.fast is not None):
-        values[some] = divergence._of_rows(p, q)
+        values[some] = in_precision(divergence._of_rows(p, q), P.dtype)
     return values
+
+
+def in_precision(values: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
+    """Return the values in a dtype; those beyond the range of single precision become infinite."""
+    with np.errstate(over="ignore"):
+        return values.astype(dtype, copy=False)
 
 
 def _of_pairs_in_two_storages(
