@@ -250,6 +250,7 @@ COUNTED = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:For 6 of 6 pairs the counts are too few")
 @pytest.mark.parametrize("dtype", ["u1", "i1", "bool", "i8", "f4", "f8"])
 @pytest.mark.parametrize("kind", [sp.coo_array, sp.csr_array, sp.csc_array, sp.bsr_array])
 def test_repeated_entries_of_any_format_and_dtype_are_added(kind, dtype):

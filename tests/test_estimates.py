@@ -198,6 +198,7 @@ def test_a_collection_with_itself_is_the_one_with_a_copy_but_for_the_diagonal(na
             np.testing.assert_array_equal(one, one.T)
 
 
+@pytest.mark.exhaustive
 def test_the_same_bits_for_any_number_of_workers(monkeypatch):
     monkeypatch.setattr("skdiv._compute.run._WORTH_WORKERS", 0)
     X = counts(70)

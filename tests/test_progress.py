@@ -103,11 +103,11 @@ def test_clusters_by_way_of_summaries_report_each_step_and_no_step_twice():
         assert all(sum(amounts) == pytest.approx(total or 0) for _, total, amounts in record.stages)
         return record.names
 
-    by_size = ["summaries", "distances", "tree", "refinement"]
+    by_size, of_labels = ["summaries", "distances", "tree", "refinement"], "distances"
     model = MiniBatchDivergenceClustering(n_summaries=20, random_state=0)
-    assert names(model, MANY) == ["information", *by_size]
+    assert names(model, MANY) == ["information", *by_size, of_labels]
     assert names(model.set_params(n_summaries=None), np.vstack([MANY, MANY]))[:9] == ["information", *by_size, *by_size]
-    assert reported(model.partial_fit, MANY[:99]).names == by_size
+    assert reported(model.partial_fit, MANY[:99]).names == [*by_size, of_labels]
 
 
 def test_distances_that_are_given_leave_the_tree():

@@ -359,12 +359,12 @@ ALL_TERMS = [*divergences().values(), *map(renyi, (0.01, 0.3, 0.5, 0.999, 1.001,
 
 @pytest.mark.parametrize("record", ALL_TERMS, ids=lambda record: record.name)
 @pytest.mark.parametrize("step", [1e-9, 1e-3, 0.3, None])
-@pytest.mark.parametrize("n_bins", [1, 31, 100])
+@pytest.mark.parametrize("n_bins", [2, 31, 100])
 def test_the_sums_of_a_kernel_are_those_of_the_terms(record, step, n_bins):
     X = random_distributions(8, n_bins, zeros=0.3 if step is None else 0)
     if step is not None:
         X = X[:1] * (1 + step * np.random.default_rng(1).uniform(-1, 1, X.shape))
-    if step is None and n_bins > 1:
+    if step is None:
         X[0, -1], X[1, -1] = 5e-324, 1e-310  # logarithms of subnormal numbers are other code
     rows, (i, j) = as_distributions(X), pairs(8)
     with np.errstate(over="ignore"):

@@ -33,7 +33,6 @@ from skdiv._utils.typing import FloatArray
 Linkage = Literal["average", "complete", "information", "single", "ward"]
 LINKAGES: tuple[Linkage, ...] = get_args(Linkage)
 _MANY_ROWS = 8192  # from so many rows on, a minimum spanning tree is built faster without the matrix of all divergences
-_SAMPLE = "a sample of the rows, and predict the others"
 _SINGLE_NEEDS_LESS = "linkage='single', which needs less"
 _INFORMATIONAL: tuple[MetricName, ...] = ("kl", "js_divergence", "js_distance")
 
@@ -101,11 +100,11 @@ def tree_of_rows(
             i, j, lengths = spanning_tree(measure, rows, n_jobs)
         return tree_of_merges(np.column_stack([i, j]), lengths.astype(np.float64))
     if connectivity is None and len(rows) >= _MANY_ROWS and is_for_rounds(linkage, measure, rows):
-        remedies = [_SAMPLE] if linkage == "average" else ["linkage='single', which needs less", _SAMPLE]
-        with enough_memory(bytes_of_rounds(rows), _what(len(rows), linkage), f"Use {', or '.join(remedies)}."):
+        with _enough_memory_for_tree(bytes_of_rounds(rows), len(rows), linkage, _remedies(measure, rows, linkage)):
             return tree_in_rounds(linkage, rows, masses, measure, n_jobs)
     if connectivity is None:
-        with _enough_memory_for_tree(len(rows), linkage, masses, _remedies(measure, rows, linkage)):
+        n_bytes = bytes_of_linkage(len(rows), linkage, masses)
+        with _enough_memory_for_tree(n_bytes, len(rows), linkage, _remedies(measure, rows, linkage)):
             condensed = measure.condensed(rows, n_jobs=n_jobs)
             refuse_infinite(condensed, lambda place: condensed_position(place, len(rows)), measure, names)
             condensed = condensed.astype(np.float64, copy=False)  # Else SciPy would, and the float32 would stay too.
@@ -127,27 +126,22 @@ def tree_of_distances(D: FloatArray, masses: FloatArray | None, linkage: str, co
     """Return the tree as SciPy's Z from a user's square matrix of distances, with weights of the rows or None."""
     check_square(D)
     if connectivity is None:
-        with _enough_memory_for_tree(len(D), linkage, masses, [] if linkage == "single" else [_SINGLE_NEEDS_LESS]):
+        remedies = [] if linkage == "single" else [_SINGLE_NEEDS_LESS]
+        with _enough_memory_for_tree(bytes_of_linkage(len(D), linkage, masses), len(D), linkage, remedies):
             return linkage_matrix(condensed_of(D).astype(np.float64, copy=False), linkage, masses)
     edges = connected_edges(connectivity, lambda i, j: D[np.ix_(i, j)])
     return tree_of_graph(len(D), edges, D[edges], linkage)
 
 
-def _enough_memory_for_tree(
-    n: int, linkage: str, masses: FloatArray | None, remedies: list[str]
-) -> AbstractContextManager[None]:
+def _enough_memory_for_tree(n_bytes: int, n: int, linkage: str, remedies: list[str]) -> AbstractContextManager[None]:
     """Return a context manager that raises MemoryError if a tree of n leaves needs more memory than is available.
 
     The check is made on entry, before the distances are computed. It counts the condensed distances and the copies of
     them that the linkage needs. The message names the first three of the remedies and of those that always help.
     """
-    remedies = [*remedies, _SAMPLE]
-    return enough_memory(bytes_of_linkage(n, linkage, masses), _what(n, linkage), f"Use {', or '.join(remedies[:3])}.")
-
-
-def _what(n: int, linkage: str) -> str:
-    """Return the name of the computation in messages."""
-    return f"fit with X of {n} rows and linkage={linkage!r}"
+    remedies = [*remedies, "a sample of the rows, and predict the others"]
+    what = f"fit with X of {n} rows and linkage={linkage!r}"
+    return enough_memory(n_bytes, what, f"Use {', or '.join(remedies[:3])}.")
 
 
 def _remedies(measure: Measure, rows: Distributions, linkage: str) -> list[str]:
@@ -159,8 +153,12 @@ def _remedies(measure: Measure, rows: Distributions, linkage: str) -> list[str]:
             "linkage='information', which holds no distances",
         ]
     if linkage != "single":
-        without = [other for other in ("ward", "average") if is_for_rounds(other, measure, rows)]
-        without += ["single"] * _is_for_spanning_tree(measure, rows)
+        is_large = len(rows) >= _MANY_ROWS
+        without = [other for other in ("ward", "average") if is_large and is_for_rounds(other, measure, rows)]
+        without = [
+            *(other for other in without if other != linkage),
+            *["single"] * _is_for_spanning_tree(measure, rows),
+        ]
         remedies += [f"linkage={other!r}, which holds no distances" for other in without] or [_SINGLE_NEEDS_LESS]
     return remedies
 
