@@ -153,12 +153,9 @@ def _remedies(measure: Measure, rows: Distributions, linkage: str) -> list[str]:
             "linkage='information', which holds no distances",
         ]
     if linkage != "single":
-        is_large = len(rows) >= _MANY_ROWS
-        without = [other for other in ("ward", "average") if is_large and is_for_rounds(other, measure, rows)]
-        without = [
-            *(other for other in without if other != linkage),
-            *["single"] * _is_for_spanning_tree(measure, rows),
-        ]
+        others = [other for other in ("ward", "average") if other != linkage and len(rows) >= _MANY_ROWS]
+        without = [other for other in others if is_for_rounds(other, measure, rows)]
+        without += ["single"] * _is_for_spanning_tree(measure, rows)
         remedies += [f"linkage={other!r}, which holds no distances" for other in without] or [_SINGLE_NEEDS_LESS]
     return remedies
 
