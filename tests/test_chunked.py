@@ -216,6 +216,7 @@ def test_a_chunk_is_freed_before_the_next_is_computed(reduce_func, monkeypatch):
     assert len(chunks) == 9
 
 
+@pytest.mark.exhaustive
 def test_memory_is_that_of_a_chunk():
     X = random_distributions(4000, 8)
 

@@ -453,6 +453,7 @@ def test_fit_predict_and_fit_transform_are_lazy():
     assert bits(distances.argmin(axis=1)) == bits(labels)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("kind", [in_blocks, csr_blocks, frame_of])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ TOOL = runpy.run_path(str(ROOT / "tools" / "error_messages.py"))
 ROWS = np.array([[1.0, 2.0, 1.0], [2.0, 1.0, 1.0], [1.0, 1.0, 3.0]])
 
 
+@pytest.mark.exhaustive
 def test_the_page_lists_each_message_of_the_sources():
     assert TOOL["with_messages"](PAGE) == PAGE, "run python tools/error_messages.py"
     assert len(re.findall(r"^- (?:\w+Error|\w+Warning): `[^`]+`$", TOOL["listed"](), flags=re.MULTILINE)) > 200

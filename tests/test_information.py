@@ -291,7 +291,7 @@ def test_each_pass_assigns_to_the_nearest_center_and_takes_the_means(container, 
         np.testing.assert_array_equal(labels, expected)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 def test_passes_never_lose_information_and_leave_the_tree():
     X, masses = random_distributions(800, 10), np.random.default_rng(0).uniform(0.1, 3, 800)
     clustering = DivergenceClustering(9, linkage="information")
@@ -318,7 +318,7 @@ def test_prediction_knows_the_refined_clusters(assign):
     np.testing.assert_allclose(clustering.cluster_centers_, means, rtol=1e-12)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 def test_refined_labels_are_the_same_bits_for_any_number_of_workers():
     X = random_distributions(1500, 30)
     one, two = (

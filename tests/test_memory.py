@@ -114,6 +114,7 @@ def test_what_other_functions_need_is_known_too(monkeypatch):
         clustering.transform(random_distributions(9000, 3))
 
 
+@pytest.mark.exhaustive
 def test_dense_beside_sparse_rows():
     X, Y = random_distributions(300, 20_000), sp.csr_array(random_distributions(300, 20_000, zeros=0.99))
     for metric in ("kl", "hellinger"):

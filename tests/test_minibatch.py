@@ -127,6 +127,7 @@ def test_converged_passes_end_where_every_row_is_at_its_nearest_center():
         np.testing.assert_allclose(clustering.cluster_centers_[label], X[clustering.labels_ == label].mean(axis=0))
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("refine", [0, 1, 5])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("container", [np.asarray, np.asfortranarray, sp.csr_array, pd.DataFrame])
@@ -388,6 +389,7 @@ def test_sparse_and_dense_estimators_merge():
 # --- The same bits, the memory, and what is left as it was ---
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
 def test_the_same_bits_for_any_workers_and_backend(container, monkeypatch):
     monkeypatch.setattr("skdiv._compute.run._WORTH_WORKERS", 0)
@@ -418,6 +420,7 @@ def test_the_same_seed_gives_the_same_result():
     assert not np.array_equal(one.cluster_centers_, other.cluster_centers_)
 
 
+@pytest.mark.exhaustive
 def test_memory_is_a_few_numbers_a_row():
     """The rows take 31 MiB; a normalised copy would take as much, and all scores 76 MiB."""
     X = random_distributions(20_000, 200).copy()

@@ -111,6 +111,7 @@ TIED = {
 }
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("n", [(500, 500), (200, 600)])
 @pytest.mark.parametrize("case", TIED)
 def test_jensen_shannon_of_tied_samples_is_hardly_biased(case, n):
@@ -186,6 +187,7 @@ def test_the_distance_is_the_root_and_a_base_changes_the_unit(side, monkeypatch)
     assert_array_equal(sample_divergences(samples, symmetrize="mean"), (kl + kl.T) / 2)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_the_bits_are_the_same_for_any_number_of_workers(backend):
     samples = gaussian_samples(np.arange(20), [30] * 20)

@@ -533,6 +533,7 @@ MODELS = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 @pytest.mark.parametrize("function", OF_FITTED_ROWS.values(), ids=OF_FITTED_ROWS)
 @pytest.mark.parametrize(("model", "X"), MODELS.values(), ids=MODELS)

@@ -281,6 +281,7 @@ def test_methods_read_of_a_graph_of_equal_rows_what_they_read_of_the_matrix(read
     assert_allclose(found, READERS[reader](OF_HALF), rtol=1e-12, atol=1e-300)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_methods_that_take_so_many_neighbours_keep_equal_rows_together(settings):
     """Which of equally near rows they take is their own choice, so their results are not compared by their bits."""

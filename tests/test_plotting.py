@@ -336,6 +336,7 @@ def test_on_given_axes_that_are_too_small_texts_are_left_out_rather_than_unreada
     assert_readable(figure, display.ax_.get_yticklabels())
 
 
+@pytest.mark.exhaustive
 def test_names_with_dollar_signs_are_written_as_they_are():
     names = ["$x", "a_b$", r"$\x$", "c$ $d"]
     X = random_distributions(4, 4)

@@ -85,7 +85,7 @@ def test_every_record_keeps_its_promises():
     check()
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @common
 @given(collections(), st.randoms(use_true_random=False))
 def test_the_order_of_the_bins_does_not_matter(X, random):
@@ -95,7 +95,7 @@ def test_the_order_of_the_bins_does_not_matter(X, random):
         np.testing.assert_allclose(pairwise_divergences(X[:, order], metric=record), values, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @common
 @given(collections())
 def test_merging_bins_loses_information(X):
