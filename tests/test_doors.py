@@ -504,6 +504,12 @@ def test_columns_that_may_well_be_bins_raise_no_false_alarm(column):
     pairwise_divergences(frame)
 
 
+def test_distances_that_are_taken_for_rows_are_warned_of_once():
+    with pytest.warns(UserWarning, match="X is square and symmetric") as warned:
+        DivergenceClustering().fit(D)
+    assert len(warned) == 1
+
+
 @pytest.mark.exhaustive
 def test_a_series_of_polars_is_one_row():
     import polars as pl

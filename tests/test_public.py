@@ -80,7 +80,7 @@ LAYERS = [
     "significance",
     "preprocessing._observations", "preprocessing._blocks", "preprocessing._bins", "preprocessing._histogram",
     "preprocessing",
-    "models._matrix", "models._gaussians", "models._markov", "models._samples", "models._mixtures",
+    "models._matrix", "models._gaussians", "models._sequences", "models._markov", "models._samples", "models._mixtures",
     "models._wasserstein", "models",
     "cluster._prediction", "cluster._combinations", "cluster._collection", "cluster._refinement", "cluster._summaries",
     "cluster._reduction", "cluster._blocks", "cluster._fitting", "cluster._report", "cluster._scoring",

@@ -51,8 +51,6 @@ def validated_input(
         _refuse_other_fitted_rows(validated, estimator)
     if not reset:
         validated = in_precision_of_fit(validated, estimator._dtype, names)
-    if reset and not distances:
-        warn_of_distances(validated)
     if reset:
         if not distances:
             warn_of_distances(validated)

@@ -168,13 +168,11 @@ class DivergenceClustering(
     *Scores*. A grid search compares parameters by `score`, the mean silhouette, but cannot choose ``metric`` by it; if
     true labels are known, pass a scorer of labels, such as ``sklearn.metrics.make_scorer(adjusted_rand_score)``.
 
-    *Memory*. `fit` holds the n (n - 1) / 2 distances as float64, and needs twice their memory while SciPy builds the
-    tree: 16 GiB for 46,000 rows. For single linkage it needs their memory once, and for average or ward linkage with
-    weights three times. No distances are held for linkage by information. From 8,192 rows on, dense or in CSR with at
-    most 1,024 bins, no matrix is held either for ward linkage by ``"js_distance"`` or ``"hellinger"``, for average
-    linkage by ``"js_divergence"``, and, if the rows are dense, for single linkage by ``"js_distance"`` or
-    ``"hellinger"``. The trees are the same, but ties may be merged in another order. Ward and average linkage then take
-    some 60 bytes for each entry of the rows.
+    *Memory*. `fit` holds the n (n - 1) / 2 distances as float64 (for linkage by information none), and needs twice
+    their memory while SciPy builds the tree: 16 GiB for 46,000 rows; for single linkage once, and for average or ward
+    linkage with weights three times. From 8,192 rows on, dense or in CSR with at most 1,024 bins, it holds no distances
+    for ward or, if dense, single linkage by ``"js_distance"`` or ``"hellinger"``, and for average linkage by
+    ``"js_divergence"``, but some 60 bytes for each entry. The trees are the same; ties may be merged in another order.
 
     *Progress*. Within ``joblib.parallel_config(verbose=1)`` lines are printed that say how far a fit has come. With
     scikit-learn 1.9 or later, ``set_callbacks(sklearn.callback.ProgressBar())`` draws bars.

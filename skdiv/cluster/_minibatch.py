@@ -108,7 +108,7 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
 
     See Also
     --------
-    DivergenceClustering : Builds the tree of all rows, up to some ten thousand of them.
+    DivergenceClustering : Builds the tree of all rows, up to some hundred thousand of them.
     skdiv.embedding.DivergenceEmbedding : Makes features by which Euclidean methods work on Jensen-Shannon distances.
 
     Notes
