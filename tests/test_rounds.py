@@ -45,7 +45,7 @@ REGIMES = {
 }
 
 
-def heights_and_partitions_agree(Z, expected, rtol):
+def assert_heights_and_partitions_agree(Z, expected, rtol):
     assert_allclose(Z[:, 2], expected[:, 2], rtol=rtol, atol=1e-12)
     for k in (2, 10, 50, 200):
         labels = [hierarchy.fcluster(tree, k, "maxclust") for tree in (Z, expected)]
@@ -58,7 +58,7 @@ def test_the_tree_is_that_of_scipy(metric, linkage, regime):
     X = REGIMES[regime]()
     fitted = DivergenceClustering(3, metric=metric, linkage=linkage).fit(X)
     expected = hierarchy.linkage(condensed_divergences(X, metric=metric), linkage)
-    heights_and_partitions_agree(fitted.linkage_matrix_, expected, rtol=1e-7)
+    assert_heights_and_partitions_agree(fitted.linkage_matrix_, expected, rtol=1e-7)
 
 
 @pytest.mark.parametrize(("metric", "linkage"), LINKAGES)
@@ -68,7 +68,7 @@ def test_equal_rows_and_weights_count_as_repeated_rows(metric, linkage):
     weighted = DivergenceClustering(3, metric=metric, linkage=linkage).fit(X, sample_weight=counts).linkage_matrix_
     equal = DivergenceClustering(3, metric=metric, linkage=linkage).fit(repeated).linkage_matrix_
     expected = hierarchy.linkage(condensed_divergences(repeated, metric=metric), linkage)
-    heights_and_partitions_agree(equal, expected, rtol=1e-7)
+    assert_heights_and_partitions_agree(equal, expected, rtol=1e-7)
     assert_allclose(weighted[:, 2], equal[len(repeated) - len(X) :, 2], rtol=1e-9)
 
 
@@ -76,7 +76,7 @@ def test_single_precision_is_as_exact_as_the_rows():
     X = random_distributions(200, 20).astype(np.float32)
     fitted = DivergenceClustering(3).fit(X)
     expected = hierarchy.ward(condensed_divergences(X.astype(np.float64)))
-    heights_and_partitions_agree(fitted.linkage_matrix_, expected, rtol=1e-6)
+    assert_heights_and_partitions_agree(fitted.linkage_matrix_, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("base", [2, 10])
@@ -114,7 +114,7 @@ def test_what_is_left_when_rounds_stall_is_finished_on_its_matrix(monkeypatch):
     monkeypatch.setattr(rounds, "_MOST_PAIRS", 0)
     monkeypatch.setattr(rounds, "_LONG", 1)
     X = random_distributions(300, 3)
-    heights_and_partitions_agree(
+    assert_heights_and_partitions_agree(
         DivergenceClustering(3).fit(X).linkage_matrix_, hierarchy.ward(condensed_divergences(X)), rtol=1e-7
     )
 

@@ -30,7 +30,7 @@ from skdiv._compute.centers import (
     squares_of_centers,
 )
 from skdiv._compute.measure import Measure
-from skdiv._compute.run import Work, run
+from skdiv._compute.run import IntoPlaces, Work, run
 from skdiv._compute.screens import has_screen
 from skdiv._divergences.spectra import fine_spectrum
 from skdiv._input.distributions import Distributions
@@ -48,6 +48,7 @@ _LONG = 4096  # a cluster with more candidates is left undecided
 _MOST_PAIRS = 2**16  # so is one with more pairs of rows between it and its candidates
 _STALLED = 64  # the rounds end when fewer than one in this number of clusters is merged in a round
 _DENSE_BINS = 1024  # the largest number of bins in which sparse rows are made dense
+_TINY_SHARE = 2.0**-19  # above the relative roundings of a bound in single precision
 _NANOSECONDS = 0.05  # the time of one feature of one pair, roughly
 
 
@@ -191,12 +192,11 @@ class _Rounds:
         asked = np.flatnonzero(nearest.places < 0)
         bounded, found = screen.bounded(clusters), np.empty((2, len(asked)))
         task = _Task(self.merging, self.measure, clusters, bounded, screen.spectrum.distortion)
-        calls = (
-            (slice(start, start + _ROWS), (asked[start : start + _ROWS],)) for start in range(0, len(asked), _ROWS)
-        )
+        parts = (slice(start, start + _ROWS) for start in range(0, len(asked), _ROWS))
+        calls = (((slice(None), part), (asked[part],)) for part in parts)
         n_features = float(len(asked)) * screen.centers.size
         work = Work(16 * _ROWS, lambda: _NANOSECONDS * n_features, blas_bound=True)
-        run(task, calls, _IntoColumns(found), work, n_jobs=self.n_jobs)
+        run(task, calls, IntoPlaces(found), work, n_jobs=self.n_jobs)
         places, costs = nearest.places.copy(), nearest.costs.copy()
         places[asked], costs[asked] = found
         return _Nearest(places, costs)
@@ -206,21 +206,6 @@ def costs_of(merging: Merging, clusters: Clusters, A: Places, B: Places, squares
     """Return the costs of merges of clusters whose centers have these squared distances."""
     of_weights = 1 / clusters.weights[A] + 1 / clusters.weights[B]
     return merging.costs(squares.copy(), of_weights, clusters.scatters[A] + clusters.scatters[B])
-
-
-@dataclass(frozen=True)
-class _IntoColumns:
-    """A store of columns of an array."""
-
-    out: FloatArray
-
-    def target(self, key: slice) -> None:  # noqa: ARG002
-        """Return None."""
-        return
-
-    def __call__(self, key: slice, values: FloatArray) -> None:
-        """Store the columns."""
-        self.out[:, key] = values
 
 
 @dataclass(frozen=True)
@@ -286,9 +271,6 @@ class _Task:
         added = self.merging.costs(errors, of_weights, np.zeros_like(errors))
         upper: FloatArray = np.maximum(bounds + added, 0) * factor
         return upper
-
-
-_TINY_SHARE = 2.0**-19  # above the relative roundings of a bound in single precision
 
 
 def _mixed(low: Places, high: Places) -> NDArray[np.uint64]:

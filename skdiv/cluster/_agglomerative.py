@@ -168,14 +168,12 @@ class DivergenceClustering(
     *Scores*. A grid search compares parameters by `score`, the mean silhouette, but cannot choose ``metric`` by it; if
     true labels are known, pass a scorer of labels, such as ``sklearn.metrics.make_scorer(adjusted_rand_score)``.
 
-    *Memory*. `fit` holds the n (n - 1) / 2 distances as float64 (for linkage by information none), and needs twice
-    their memory while SciPy builds the tree: 16 GiB for 46,000 rows; for single linkage once, and for average or ward
-    linkage with weights three times. From 8,192 rows on, dense or in CSR with at most 1,024 bins, it holds no distances
-    for ward or, if dense, single linkage by ``"js_distance"`` or ``"hellinger"``, and for average linkage by
-    ``"js_divergence"``, but some 60 bytes for each entry. The trees are the same; ties may be merged in another order.
+    *Memory*. `fit` holds the n (n - 1) / 2 distances as float64 (for linkage by information none), and twice their
+    memory while SciPy builds the tree: 16 GiB for 46,000 rows; for single linkage once, with weights three times. From
+    8,192 rows on (dense, or CSR of up to 1,024 bins) it holds none for ward, or of dense rows single, linkage by
+    ``"js_distance"`` or ``"hellinger"`` and average linkage by ``"js_divergence"``; then ties may be merged otherwise.
 
-    *Progress*. Within ``joblib.parallel_config(verbose=1)`` lines are printed that say how far a fit has come. With
-    scikit-learn 1.9 or later, ``set_callbacks(sklearn.callback.ProgressBar())`` draws bars.
+    *Progress*. ``joblib.parallel_config(verbose=1)`` prints how far a fit is; scikit-learn's callbacks (1.9) draw bars.
 
     *Size of a pickle*. A fitted model keeps the normalised rows if ``assign="member"``, and never the matrix. Its
     pickle takes 64 bytes for each row (80 with linkage by information, 72 in all for ``"precomputed"``); 8 bytes, or 4

@@ -113,9 +113,8 @@ class MiniBatchDivergenceClustering(ClassNamePrefixFeaturesOutMixin, ClusterMixi
 
     Notes
     -----
-    *Account of the information*. By the chain rule, the summaries retain the mutual information between summaries and
-    bins, and lose the mean of KL(row ‖ its summary). Each merge loses the cost that the linkage has computed for it,
-    and passes of k-means never raise the loss. It is computed without cancellation, also for near duplicates.
+    *Account of the information*. By the chain rule, the summaries retain the information between them and the bins, and
+    lose the mean of KL(row ‖ its summary). Each merge loses its cost, and passes of k-means never raise the loss.
 
     *Summaries*. As many rows as summaries are drawn at random by their weights. A row x is then summarised with the
     drawn row s that has the lowest KL(x ‖ (s + mean of all rows) / 2), which is finite whatever the zeros.
