@@ -173,7 +173,10 @@ def test_an_array_of_another_library_gives_what_its_numbers_give_in_numpy(path):
         same(path(Standard(values)), expected)
 
 
-@pytest.mark.parametrize("dispatch", [False, True])
+@pytest.mark.parametrize(
+    "dispatch",
+    [False, pytest.param(True, marks=pytest.mark.exhaustive)],  # scikit-learn 1.6 needs a package for it
+)
 @pytest.mark.parametrize("kind", [Tensor, Standard, np.asarray, np.ndarray.tolist, pd.DataFrame, sp.csr_array])
 def test_results_do_not_depend_on_scikit_learns_dispatch_of_arrays(kind, dispatch, monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")
@@ -250,7 +253,7 @@ def test_frames_that_are_sparse_in_part_or_of_integers_and_booleans():
 
 
 def test_what_is_missing_in_a_sparse_frame_is_named():
-    frame = pd.DataFrame(GOOD, columns=list("abc"))
+    frame = pd.DataFrame(GOOD.copy(), columns=list("abc"))
     frame.loc[1, "b"] = np.nan
     with pytest.raises(ValueError, match=r"X contains NaN: X\[1, 1\] \(column 'b'\)"):
         pairwise_divergences(frame.astype(pd.SparseDtype(float, np.nan)))

@@ -165,7 +165,8 @@ def is_sparse_dtype(dtype: Any) -> bool:
 def without_sparse_columns(frame: Any) -> Any:
     """Return a frame of pandas with columns of its sparse dtype as CSR, or as an array if other columns are dense.
 
-    Such columns may leave out another value than 0. Any other frame is returned as it is.
+    Such columns may leave out another value than 0; they are made dense first, because pandas 2.2 takes what was left
+    out for 0 when it changes that value. Any other frame is returned as it is.
     """
     dtypes = list(frame.dtypes)
     sparse = [dtype for dtype in dtypes if is_sparse_dtype(dtype)]
@@ -174,7 +175,9 @@ def without_sparse_columns(frame: Any) -> Any:
     if len(sparse) < len(dtypes):
         return frame.to_numpy(dtype=np.float64, na_value=np.nan)
     common = np.result_type(*(dtype.subtype for dtype in dtypes))
-    return sp.csr_array(frame.astype(type(dtypes[0])(common, common.type(0))).sparse.to_coo())
+    if all(dtype.fill_value == 0 for dtype in dtypes):
+        return sp.csr_array(frame.sparse.to_coo().astype(common))
+    return sp.csr_array(frame.sparse.to_dense().to_numpy(dtype=common))
 
 
 # --- Shapes ----------------------------------------------------------------------------------------------------------
