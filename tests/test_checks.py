@@ -182,6 +182,7 @@ FAR = 10**8
 BROKEN = {
     "lil of one row": (short_lists, r"\w has 4 rows, but lists of columns for 1 and of values for 1"),
     "csr": (lambda: broken(sp.csr_array, "indices", 7, FAR), r"\w\[2\] has an entry in column 100000000, but \w has 3"),
+    "one beyond": (lambda: broken(sp.csr_array, "indices", 7, 3), r"\w\[2\] has an entry in column 3, but \w has 3"),
     "negative": (lambda: broken(sp.csr_matrix, "indices", 7, -5), r"\w\[2\] has an entry in column -5, but"),
     "csc": (lambda: broken(sp.csc_array, "indices", 5, FAR), r"\w\[:, 1\] has an entry in row 100000000, but \w has 4"),
     "coo column": (

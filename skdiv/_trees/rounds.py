@@ -49,6 +49,7 @@ _MOST_PAIRS = 2**16  # so is one with more pairs of rows between it and its cand
 _STALLED = 64  # the rounds end when fewer than one in this number of clusters is merged in a round
 _DENSE_BINS = 1024  # the largest number of bins in which sparse rows are made dense
 _TINY_SHARE = 2.0**-19  # above the relative roundings of a bound in single precision
+_LAST_BITS = 12  # of a cost: rounding decides about them
 _NANOSECONDS = 0.05  # the time of one feature of one pair, roughly
 
 
@@ -233,7 +234,11 @@ class _Task:
             low, high = np.minimum(asked[i], j), np.maximum(asked[i], j)
             squares = self.clusters.squares(self.measure, self.merging.power, low, high)
             costs = costs_of(self.merging, self.clusters, low, high, squares)
-            order = np.lexsort((low, high, _mixed(low, high), costs, i))
+            # Costs that agree to twelve digits are equal. Clusters are numbered anew in each round, but the order of
+            # equal costs has to stay.
+            one, other = self.clusters.first[low], self.clusters.first[high]
+            mixed = _mixed(np.minimum(one, other), np.maximum(one, other))
+            order = np.lexsort((one, other, mixed, costs.view(np.int64) >> _LAST_BITS, i))
             best = order[np.flatnonzero(np.diff(i[order], prepend=-1))]
             found[0, i[best]], found[1, i[best]] = j[best], costs[best]
             return found
