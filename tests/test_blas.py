@@ -16,6 +16,18 @@ from skdiv._utils.blas import one_blas_thread
 X = random_distributions(50, 24, zeros=0.1)
 
 
+def another_within_the_limit():
+    """A thread that stays within the limit, the event that it has entered, and that by which it leaves."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def other():
+        with one_blas_thread():
+            entered.set()
+            leave.wait()
+
+    return threading.Thread(target=other, daemon=True), entered, leave  # a daemon, so that a failure ends the run
+
+
 def test_the_blas_limit_may_be_nested_and_is_lifted():
     before = blas_threads()
     with one_blas_thread():
@@ -26,14 +38,7 @@ def test_the_blas_limit_may_be_nested_and_is_lifted():
 
 
 def test_the_blas_limit_is_lifted_by_the_last_thread_to_leave():
-    before, entered, leave = blas_threads(), threading.Event(), threading.Event()
-
-    def other():
-        with one_blas_thread():
-            entered.set()
-            leave.wait()
-
-    thread = threading.Thread(target=other, daemon=True)  # so that a failure ends the run
+    before, (thread, entered, leave) = blas_threads(), another_within_the_limit()
     with one_blas_thread():
         thread.start()
         entered.wait()
@@ -55,14 +60,7 @@ def exit_status_of_a_fork(function):
 
 
 def test_a_process_forked_while_another_thread_computes_has_its_blas_threads():
-    before, entered, leave = blas_threads(), threading.Event(), threading.Event()
-
-    def other():
-        with one_blas_thread():
-            entered.set()
-            leave.wait()
-
-    thread = threading.Thread(target=other, daemon=True)  # so that a failure ends the run
+    before, (thread, entered, leave) = blas_threads(), another_within_the_limit()
     thread.start()
     entered.wait()
     expected = pairwise_divergences(X, metric="kl")

@@ -267,7 +267,10 @@ def test_an_edge_that_is_stored_many_times_is_an_edge():
     graph = sp.coo_array((np.ones(len(i), np.uint8), (i, j)), shape=(4, 4))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        DivergenceClustering(linkage="single", connectivity=graph).fit(GOOD)
+        fitted = DivergenceClustering(linkage="single", connectivity=graph).fit(GOOD)
+    once = sp.coo_array((np.ones(8), two), shape=(4, 4))
+    expected = DivergenceClustering(linkage="single", connectivity=once).fit(GOOD)
+    np.testing.assert_array_equal(fitted.linkage_matrix_, expected.linkage_matrix_)
 
 
 # --- Columns, rows and arguments by their names ---

@@ -156,7 +156,7 @@ def squares(X):
     return type(X)(of_numbers, **getattr(X, "state", {})) if hasattr(X, "values") else of_numbers
 
 
-def same(one, other):
+def assert_same(one, other):
     assert getattr(one, "dtype", None) == getattr(other, "dtype", None)
     np.testing.assert_array_equal(*(each.toarray() if sp.issparse(each) else each for each in (one, other)))
 
@@ -169,8 +169,8 @@ def test_an_array_of_another_library_gives_what_its_numbers_give_in_numpy(path):
     for dtype in ("f4", "f2", "i8"):
         values = GOOD.astype(dtype)
         expected = path(values)
-        same(path(Tensor(values)), expected)
-        same(path(Standard(values)), expected)
+        assert_same(path(Tensor(values)), expected)
+        assert_same(path(Standard(values)), expected)
 
 
 @pytest.mark.parametrize(
@@ -181,8 +181,8 @@ def test_an_array_of_another_library_gives_what_its_numbers_give_in_numpy(path):
 def test_results_do_not_depend_on_scikit_learns_dispatch_of_arrays(kind, dispatch, monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")
     with config_context(array_api_dispatch=dispatch):
-        same(pairwise_divergences(kind(GOOD)), D)
-        same(DivergenceClustering(2).fit(kind(GOOD)).predict(kind(GOOD)), fitted.labels_)
+        assert_same(pairwise_divergences(kind(GOOD)), D)
+        assert_same(DivergenceClustering(2).fit(kind(GOOD)).predict(kind(GOOD)), fitted.labels_)
 
 
 UNREADABLE = {
@@ -227,7 +227,7 @@ def test_a_list_of_rows_is_double_precision_whatever_they_are():
     """As scikit-learn has it for lists."""
     rows = GOOD.astype("f4")
     for X in (list(rows), [Tensor(row) for row in rows], tuple(map(Standard, rows))):
-        same(pairwise_divergences(X), pairwise_divergences(rows.astype("f8")))
+        assert_same(pairwise_divergences(X), pairwise_divergences(rows.astype("f8")))
 
 
 # --- Frames of pandas with sparse columns ---
@@ -239,7 +239,7 @@ def test_a_list_of_rows_is_double_precision_whatever_they_are():
 def test_a_sparse_frame_gives_what_it_holds_whatever_it_leaves_out(path, fill, dtype):
     frame = pd.DataFrame(GOOD.astype(dtype), columns=list("abc"))
     expected = path(sp.csr_array(frame.to_numpy()))
-    same(path(frame.astype(pd.SparseDtype(dtype, fill))), expected)
+    assert_same(path(frame.astype(pd.SparseDtype(dtype, fill))), expected)
 
 
 def test_frames_that_are_sparse_in_part_or_of_integers_and_booleans():
@@ -338,7 +338,7 @@ def test_generators_are_refused_not_read():
     for X in ((row for row in GOOD), map(list, GOOD)):
         with pytest.raises(TypeError, match=r"can be read only once; pass list\(X\)"):
             pairwise_divergences(X)
-        same(pairwise_divergences(list(X)), D)
+        assert_same(pairwise_divergences(list(X)), D)
 
 
 def test_two_vectors_of_one_bin_are_no_distributions():
